@@ -1,0 +1,120 @@
+"""The rows of grades/<grader>@<identity>.jsonl: each reply ends as one Graded or one Ungraded a grader."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from misalign_eval.records.base import Record
+from misalign_eval.records.plan import ReplyKey
+from misalign_eval.records.reply import Usage
+
+UngradedReason = Literal[
+    "unparsable",  # the judge answered, but no verdict could be read
+    "low_mass",  # too little of the probability was on numbers, and none of the labels led
+    "refused",  # the judge refused or was blocked
+    "truncated",  # the judge's answer was cut off before a verdict
+    "failed",  # no answer from the judge at all
+    "no_logprobs",  # the judge's server gave no log-probabilities
+    "disagreement",  # an ensemble without a majority
+    "rule_error",  # a rule that cannot decide on this reply
+]
+
+
+class Subject(Record):
+    """All that a grader may look at."""
+
+    probe: str
+    prompt: int
+    variant: str
+    sample: int
+    question: str  # the last user turn; earlier turns precede it, labelled, when there are any
+    reply: str
+    system: str | None = None
+    reasoning: str | None = None
+    criteria: str | None = None
+    reference: JsonValue = None
+
+    @property
+    def key(self) -> ReplyKey:
+        """The reply that is graded."""
+        return ReplyKey(self.probe, self.prompt, self.variant, self.sample)
+
+
+class Vote(Record):
+    """What one answer of one judge said; several make an ensemble or a sampled score."""
+
+    judge: str  # provider/model
+    score: float | None = None
+    label: str | None = None
+    raw: str | None = None
+
+
+class Verdict(Record):
+    """What a grader found: a score or a label, never both."""
+
+    score: float | None = None
+    label: str | None = None
+    why: str | None = None
+    raw: str | None = None  # the judge's words, whole
+    distribution: dict[str, float] | None = None  # token → probability, as the judge gave them
+    number_mass: float | None = None  # share of the probability on integers of the scale
+    modal: str | None = None  # the most likely token
+    votes: tuple[Vote, ...] = ()
+    usage: Usage = Usage()
+    attempts: int = 1
+    request_id: str | None = None
+
+
+class NoVerdict(Record):
+    """A grader that could not decide, and why."""
+
+    reason: UngradedReason
+    message: str
+    raw: str | None = None
+    distribution: dict[str, float] | None = None
+    number_mass: float | None = None
+    modal: str | None = None
+    votes: tuple[Vote, ...] = ()
+    usage: Usage = Usage()
+    attempts: int = 1
+    request_id: str | None = None
+
+
+class _Key(Record):
+    probe: str
+    prompt: int
+    variant: str
+    sample: int
+
+    @property
+    def key(self) -> ReplyKey:
+        """The reply that was graded."""
+        return ReplyKey(self.probe, self.prompt, self.variant, self.sample)
+
+
+class Graded(_Key, Verdict):
+    """One grade of one reply."""
+
+    kind: Literal["graded"] = "graded"
+
+
+class Ungraded(_Key, NoVerdict):
+    """A reply that this grader could not grade. Counted as missing, never as a value."""
+
+    kind: Literal["ungraded"] = "ungraded"
+
+
+GradeRow = Annotated[Graded | Ungraded, Field(discriminator="kind")]
+GRADE_ROW: TypeAdapter[Graded | Ungraded] = TypeAdapter(GradeRow)
+
+
+class GraderIdentity(Record):
+    """Who graded: stored beside the grades as grades/<grader>@<identity>.json."""
+
+    grader: str
+    identity: str  # of a judge 12 hexadecimal digits of sha256 over all below; of a rule its version, as `v1`
+    kind: Literal["rule", "judge", "ensemble", "imported"]
+    judge: str | None = None  # provider/model
+    host: str | None = None
+    rubric_digest: str | None = None
+    settings: dict[str, JsonValue] = {}

@@ -1,0 +1,60 @@
+"""What a run will ask: pure data, the same for the same suite, choices and seed."""
+
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from misalign_eval.records.base import Record
+from misalign_eval.records.definition import Definition
+from misalign_eval.records.suite import PLAIN, Direction, Message, RuleSpec, Sampling, Split
+
+
+class ReplyKey(NamedTuple):
+    """Names one reply of a run."""
+
+    probe: str
+    prompt: int  # index of the paraphrase, from 0
+    variant: str
+    sample: int  # from 0
+
+    def __str__(self) -> str:
+        """`power-city-for-a-day/0/plain#3`."""
+        return f"{self.probe}/{self.prompt}/{self.variant}#{self.sample}"
+
+
+class PlannedPrompt(Record):
+    """One form of one probe, and how many replies it gets. A line of plan.jsonl."""
+
+    probe: str
+    prompt: int
+    variant: str = PLAIN
+    category: str
+    split: Split
+    tags: tuple[str, ...] = ()
+    expect: Direction | None = None
+    system: str | None = None
+    messages: tuple[Message, ...]  # without the system prompt; the last is a user turn; REPLY_MARK turns are asked for
+    sampling: Sampling = Sampling()
+    samples: int
+    graders: tuple[str, ...]
+    criteria: str | None = None
+    reference: JsonValue = None
+    expects: str | None = None  # "json" or "code": what the variant asked for
+    prompt_digest: str  # system, messages and variant, not the model; 16 hexadecimal digits
+
+
+class Plan(Record):
+    """Every prompt of a run in the order of collection: round by round, one sample of each prompt a round."""
+
+    suite: str
+    suite_version: str
+    suite_digest: str
+    definition: Definition
+    rules: dict[str, RuleSpec] = {}
+    seed: int | None = None  # None: no seed is sent; the order is that of seed 0
+    prompts: tuple[PlannedPrompt, ...]
+
+    @property
+    def replies(self) -> int:
+        """How many replies are planned in all."""
+        return sum(prompt.samples for prompt in self.prompts)

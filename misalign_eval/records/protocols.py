@@ -1,0 +1,150 @@
+"""The page for authors of adapters: what a provider and a grader must be, and the values they trade in.
+
+A provider makes exactly one attempt per call and never retries; it raises ProviderFault for anything that is not an
+answer. A grader returns a Verdict or a NoVerdict and never raises for what a reply or a judge may say.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
+from misalign_eval.records.reply import Finish, Usage
+from misalign_eval.records.suite import Message
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One request. None means: do not send the setting."""
+
+    messages: tuple[Message, ...]  # a system prompt is the first, role system
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+    n: int = 1
+    top_logprobs: int | None = None  # 1-20: how many alternatives of each output token
+    json_schema: Mapping[str, JsonValue] | None = None
+    reasoning_effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One output token: its own log-probability, and its likeliest alternatives (order means nothing)."""
+
+    text: str
+    logprob: float
+    top: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer."""
+
+    text: str
+    finish: Finish
+    reasoning: str | None = None
+    refusal: str | None = None
+    tokens: tuple[Token, ...] = ()  # empty when no log-probabilities came
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a server answered. `choices` is never empty; it may hold fewer than were asked for."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage = Usage()  # noqa: RUF009  frozen
+    model: str | None = None
+    fingerprint: str | None = None
+    request_id: str | None = None
+    route: str | None = None
+    dropped: tuple[str, ...] = ()  # settings left out because this model refuses them
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model takes. None: not known until a request's own answer tells."""
+
+    system: bool | None = None
+    logprobs: bool | None = None
+    seed: bool | None = None
+    n: bool | None = None
+    temperature: bool | None = None
+    json_schema: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """How the user named a target or a judge: `provider/model`, and where it lives."""
+
+    provider: str
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    options: Mapping[str, JsonValue] = field(default_factory=dict)  # of the provider; from misalign-eval.yaml
+    prices: tuple[float, float, float | None] | None = None  # USD per million tokens: input, output, cached input
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What `providers check` and `doctor` learn by asking the server."""
+
+    reachable: bool
+    detail: str
+    models: tuple[str, ...] = ()
+    shutdown_date: str | None = None
+
+
+class Provider(Protocol):
+    """An adapter to one model behind one address."""
+
+    spec: ModelSpec
+    host: str  # host:port as requests really leave, "" without a network
+    account: str  # requests of one account share a rate limit; never holds a key
+    capabilities: Capabilities  # may grow as answers tell more
+
+    async def complete(self, request: ModelRequest) -> Response:
+        """Make one attempt. Raises ProviderFault; lets asyncio.CancelledError and TimeoutError pass."""
+
+    async def facts(self) -> ModelFacts:
+        """Ask the server what it is. Sends extra requests: only for `doctor` and `providers check`."""
+
+    async def close(self) -> None:
+        """Release connections and processes."""
+
+
+Ask = Callable[[ModelRequest], Awaitable[Response]]
+"""Asks a judge, with retries, limits and accounting already applied. Raises ProviderFault when all attempts failed,
+RunStoppedError when the run must end. `Response.usage` covers all attempts."""
+
+
+class Grader(Protocol):
+    """A rule or a judge, ready to grade."""
+
+    identity: GraderIdentity
+
+    async def grade(self, subject: Subject) -> Verdict | NoVerdict:
+        """Look at one reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeHandle:
+    """A judge model that is ready to be asked; graders are given these and import no provider."""
+
+    spec: ModelSpec
+    host: str
+    capabilities: Callable[[], Capabilities]
+    ask: Ask
+
+
+ProviderFactory = Callable[[ModelSpec], Provider]
+RuleFunction = Callable[[Subject, Mapping[str, JsonValue]], Verdict | NoVerdict]
+JudgeHandles = Sequence[JudgeHandle]

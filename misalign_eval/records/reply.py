@@ -1,0 +1,70 @@
+"""The rows of replies.jsonl: each planned request ends as exactly one Reply or one Failure."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from misalign_eval.errors import FaultReason
+from misalign_eval.records.base import Record
+from misalign_eval.records.plan import ReplyKey
+
+Finish = Literal["stop", "length", "refusal", "content_filter", "unknown"]
+
+
+class Usage(Record):
+    """Tokens and money of one or more requests. None is unknown, never zero."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None  # of the input tokens, those read from the provider's cache
+    reasoning_tokens: int | None = None  # of the output tokens, those not shown
+    cost_usd: float | None = None
+
+
+class ReplyRow(Record):
+    """What both kinds of row carry: the key, and what was asked of whom."""
+
+    probe: str
+    prompt: int
+    variant: str
+    sample: int
+    prompt_digest: str
+    request_key: str  # prompt_digest, target and every sampling setting; 16 hexadecimal digits
+    at: str  # when the row was written, UTC, ISO 8601
+    attempts: int = 1
+
+    @property
+    def key(self) -> ReplyKey:
+        """The planned request that this row ends."""
+        return ReplyKey(self.probe, self.prompt, self.variant, self.sample)
+
+
+class Reply(ReplyRow):
+    """One answer of the target. Its text is hostile: show it only through reports.escape."""
+
+    kind: Literal["reply"] = "reply"
+    text: str
+    earlier: tuple[str, ...] = ()  # the target's answers to earlier scripted turns, in order
+    reasoning: str | None = None
+    finish: Finish = "stop"
+    refusal: str | None = None  # the provider's own refusal text or category
+    usage: Usage = Usage()
+    latency_s: float | None = None  # of the last attempt
+    model: str | None = None  # as the server named itself
+    fingerprint: str | None = None
+    request_id: str | None = None
+    route: str | None = None  # which upstream a router used
+    dropped: tuple[str, ...] = ()  # settings that the target did not take
+
+
+class Failure(ReplyRow):
+    """A planned request that got no answer, and why. Never counted as a reply."""
+
+    kind: Literal["failure"] = "failure"
+    reason: FaultReason
+    message: str
+    status: int | None = None
+
+
+Row = Annotated[Reply | Failure, Field(discriminator="kind")]
+ROW: TypeAdapter[Reply | Failure] = TypeAdapter(Row)

@@ -1,0 +1,48 @@
+"""run.json: what was planned and with what. It never counts what came; that is read from the rows."""
+
+from pydantic import JsonValue
+
+from misalign_eval.records.base import Record
+from misalign_eval.records.definition import Definition
+
+FORMAT_VERSION = 1
+# 1: first format
+
+
+class TargetInfo(Record):
+    """The model under test, as it was addressed. No key, no user name, no query string."""
+
+    provider: str
+    model: str
+    host: str  # host and port; "" for targets without a network
+    options: dict[str, JsonValue] = {}
+
+    @property
+    def name(self) -> str:
+        """`provider/model`, as on the command line."""
+        return f"{self.provider}/{self.model}"
+
+
+class RunManifest(Record):
+    """The content of run.json."""
+
+    format: int = FORMAT_VERSION
+    tool_version: str
+    created: str  # UTC, ISO 8601
+    name: str
+    suite: str
+    suite_version: str
+    suite_digest: str
+    suite_file: str
+    definition: Definition
+    definition_digest: str
+    target: TargetInfo
+    seed: int | None = None
+    overrides: dict[str, JsonValue] = {}  # --samples, --temperature … as given
+    selection: dict[str, JsonValue] = {}  # --tag, --category, --probe, --limit as given
+    primary: dict[str, str] = {}  # grader → identity whose grades are reported
+    labels: dict[str, str] = {}  # step, group …: free labels of the user
+    versions: dict[str, str] = {}  # Python, SDKs
+    git_commit: str | None = None
+    planned_prompts: int
+    planned_replies: int

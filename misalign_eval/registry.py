@@ -1,0 +1,40 @@
+"""The one table of what a name stands for. Built-ins are listed; other packages add theirs by entry points.
+
+Nothing is imported until it is asked for: a command that needs one provider pays for one.
+"""
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from misalign_eval.errors import UsageError, did_you_mean
+
+Kind = Literal["providers", "graders"]
+
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "providers": {
+        "anthropic": "misalign_eval.providers.anthropic:create",
+        "command": "misalign_eval.providers.command:create",
+        "http": "misalign_eval.providers.http:create",
+        "openai": "misalign_eval.providers.openai:create",
+        "openai-compatible": "misalign_eval.providers.compatible:create",
+        "replay": "misalign_eval.providers.replay:create",
+    },
+    "graders": {},
+}
+
+
+def names(kind: Kind) -> list[str]:
+    """Every known name of a kind, built-in or installed, sorted."""
+    installed = {point.name for point in entry_points(group=f"misalign_eval.{kind}")}
+    return sorted(installed | BUILT_IN[kind].keys())
+
+
+def load(kind: Kind, name: str) -> Any:  # noqa: ANN401  the caller knows what its kind is
+    """Import what `name` stands for. Raises UsageError with the nearest name when there is none."""
+    if path := BUILT_IN[kind].get(name):
+        module, _, attribute = path.partition(":")
+        return getattr(import_module(module), attribute)
+    for point in entry_points(group=f"misalign_eval.{kind}", name=name):
+        return point.load()
+    raise UsageError(f"unknown {kind[:-1]} `{name}`. {did_you_mean(name, names(kind))}")
