@@ -1,0 +1,82 @@
+"""How many requests of one account are in flight: slow start, back off when the server says so, wait when told to."""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+START = 8
+
+
+class Clock(Protocol):
+    """Seconds that never run back. `time.monotonic` is one."""
+
+    def __call__(self) -> float:
+        """Now, in seconds."""
+
+
+class Limiter:
+    """Additive increase, multiplicative decrease, as TCP does it: the limit doubles a round until the first refusal.
+
+    `limit` moves between 1 and `most`. `pause` holds every request of the account, as Retry-After asks.
+    """
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self.most = most
+        self.limit = float(min(START, most))
+        self.in_flight = 0
+        self._clock = clock
+        self._starting = True
+        self._paused_until = 0.0
+        self._last_cut = -1e9
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self) -> None:
+        """Wait for a free place. First come, first served."""
+        await self._place()
+        try:
+            while (pause_s := self._paused_until - self._clock()) > 0:  # noqa: ASYNC110  it ends by the clock alone
+                await asyncio.sleep(pause_s)
+        except asyncio.CancelledError:
+            self._leave()
+            raise
+
+    async def _place(self) -> None:
+        if self.in_flight < int(self.limit) and not self._waiting:
+            self.in_flight += 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place  # whoever wakes us has already counted us in
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._leave()
+            raise
+
+    def succeeded(self) -> None:
+        """A request came back: its place is free, and there may be room for more."""
+        if self.limit < self.most:
+            self.limit = min(self.most, self.limit + (1.0 if self._starting else 1.0 / self.limit))
+        self._leave()
+
+    def failed(self) -> None:
+        """A request failed for a reason that has nothing to do with load."""
+        self._leave()
+
+    def refused(self, started_at: float, after_s: float | None) -> None:
+        """The server is overloaded: halve the limit, once for all the requests that were in flight together."""
+        if started_at >= self._last_cut:
+            self._last_cut = self._clock()
+            self._starting = False
+            self.limit = max(1.0, min(self.limit, self.in_flight) / 2)
+        if after_s is not None:
+            self._paused_until = max(self._paused_until, self._clock() + after_s)
+        self._leave()
+
+    def _leave(self) -> None:
+        self.in_flight -= 1
+        while self._waiting and self.in_flight < int(self.limit):
+            place = self._waiting.popleft()
+            if not place.done():
+                self.in_flight += 1
+                place.set_result(None)

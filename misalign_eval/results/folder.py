@@ -1,0 +1,135 @@
+"""A run folder: what was planned, the rows that came, and who graded them."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from misalign_eval.errors import UsageError
+from misalign_eval.records.base import Record
+from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, Ungraded
+from misalign_eval.records.plan import PlannedPrompt, ReplyKey
+from misalign_eval.records.reply import ROW, Failure, Reply
+from misalign_eval.records.run import FORMAT_VERSION, RunManifest
+from misalign_eval.results import layout
+from misalign_eval.results.rows import encode, read, stopped
+
+_PROMPTS = TypeAdapter(PlannedPrompt)
+
+
+class RunFolder:
+    """Reads and extends one run folder. Nothing is kept in memory but the manifest."""
+
+    def __init__(self, path: Path, manifest: RunManifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    def plan(self) -> tuple[PlannedPrompt, ...]:
+        """The planned prompts, in the order of collection."""
+        return tuple(read(self.path / layout.PLAN, _PROMPTS))
+
+    def replies(self) -> Iterator[Reply | Failure]:
+        """One row a planned request that has ended: the first reply, or the last failure when there is no reply.
+
+        Failures come last. Memory: one key a row.
+        """
+        answered: set[ReplyKey] = set()
+        failures: dict[ReplyKey, Failure] = {}
+        for row in read(self.path / layout.REPLIES, ROW):
+            key = row.key
+            if isinstance(row, Failure):
+                failures[key] = row
+            elif key not in answered:
+                answered.add(key)
+                failures.pop(key, None)
+                yield row
+        yield from (failure for key, failure in failures.items() if key not in answered)
+
+    def all_rows(self) -> Iterator[Reply | Failure]:
+        """Every row as written, superseded failures included: what was really spent."""
+        return read(self.path / layout.REPLIES, ROW)
+
+    def grader_identities(self) -> list[GraderIdentity]:
+        """Everyone who graded this run, the primary ones first."""
+        found = [
+            GraderIdentity.model_validate_json(file.read_bytes())
+            for file in sorted((self.path / layout.GRADES).glob("*@*.json"))
+        ]
+        primary = self.manifest.primary
+        return sorted(found, key=lambda who: primary.get(who.grader) != who.identity)
+
+    def grades(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
+        """One row a reply that this grader looked at: the first grade, or the last `ungraded` when there is none."""
+        graded: set[ReplyKey] = set()
+        ungraded: dict[ReplyKey, Ungraded] = {}
+        for row in self.all_grades(who):
+            key = row.key
+            if isinstance(row, Ungraded):
+                ungraded[key] = row
+            elif key not in graded:
+                graded.add(key)
+                ungraded.pop(key, None)
+                yield row
+        yield from (row for key, row in ungraded.items() if key not in graded)
+
+    def all_grades(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
+        """Every row of this grader as written: what was really spent."""
+        return read(layout.grades_file(self.path, who.grader, who.identity), GRADE_ROW)
+
+    def add_grader(self, who: GraderIdentity) -> Path:
+        """Describe a grader beside its rows; gives the file its rows go to."""
+        file = layout.identity_file(self.path, who.grader, who.identity)
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        if not file.exists():
+            _write_whole(file, [who])
+        return layout.grades_file(self.path, who.grader, who.identity)
+
+    def update(self, manifest: RunManifest, plan: Iterable[PlannedPrompt] | None = None) -> None:
+        """Replace run.json, and plan.jsonl when a plan is given, each whole or not at all."""
+        if plan is not None:
+            _write_whole(self.path / layout.PLAN, plan)
+        _write_whole(self.path / layout.MANIFEST, [manifest], indent=2)
+        self.manifest = manifest
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a run in this folder."""
+    return (path / layout.MANIFEST).is_file()
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open a run folder for reading. Raises UsageError when it is none, or of a newer format."""
+    file = path / layout.MANIFEST
+    if not file.is_file():
+        there = f"a folder without {layout.MANIFEST}" if path.is_dir() else "not there"
+        raise UsageError(f"{path}: no run: it is {there}. `misalign-eval run … --out {path}` makes one")
+    try:
+        manifest = RunManifest.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise UsageError(f"{file}: not a run of format {FORMAT_VERSION}: {error.errors()[0]['msg']}") from error
+    if manifest.format > FORMAT_VERSION:
+        raise UsageError(f"{file}: written by a newer misalign-eval ({manifest.tool_version}). Upgrade to read it")
+    return RunFolder(path, manifest)
+
+
+def create_run(path: Path, manifest: RunManifest, plan: Iterable[PlannedPrompt]) -> RunFolder:
+    """Start a run folder, readable by its owner alone: replies may be harmful and prompts confidential."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = RunFolder(path, manifest)
+    folder.update(manifest, plan)
+    return folder
+
+
+def _write_whole(file: Path, records: Iterable[Record], indent: int | None = None) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            for record in records:
+                out.write(encode(record) if indent is None else (record.model_dump_json(indent=indent) + "\n").encode())
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise stopped(file, error) from error

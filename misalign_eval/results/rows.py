@@ -1,0 +1,119 @@
+"""Append-only JSON lines: written whole or not at all, read one at a time."""
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from misalign_eval.errors import InputError, Problem, RunStoppedError
+from misalign_eval.records.base import Record
+
+T = TypeVar("T")
+TAIL_BYTES = 1 << 16
+
+
+def encode(record: Record) -> bytes:
+    """One line of JSON, UTF-8, with its newline. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD."""
+    try:
+        return record.model_dump_json(exclude_none=True).encode() + b"\n"
+    except PydanticSerializationError:
+        text = json.dumps(record.model_dump(exclude_none=True), ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode() + b"\n"
+
+
+def repair(path: Path) -> int:
+    """Cut a torn last line (a crash in mid-write) off the file. Gives the number of bytes cut; 0 when it was whole."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - TAIL_BYTES)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)
+        return size - end
+
+
+class RowWriter:
+    """Appends rows to one file. A row is with the operating system when `write` returns, on the disk after `sync`.
+
+    Raises RunStoppedError when the disk takes no more; the file then ends with the last whole row.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.repaired_bytes = repair(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._dirty = False
+
+    def write(self, record: Record) -> None:
+        """Append one row."""
+        data = encode(record)
+        before = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, data)
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError as error:
+            os.ftruncate(self._file, before)
+            raise stopped(self.path, error) from error
+        self._dirty = True
+
+    def sync(self) -> None:
+        """Make every row written so far durable."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise stopped(self.path, error) from error
+
+    def close(self) -> None:
+        """Sync and close."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._file)
+
+
+def stopped(path: Path, error: OSError) -> RunStoppedError:
+    """What to tell when a file cannot be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return RunStoppedError(f"{path}: the disk is full. Free some space, then resume; every whole row is kept")
+    return RunStoppedError(f"{path}: cannot write: {error.strerror or error}")
+
+
+def read(path: Path, adapter: TypeAdapter[T]) -> Iterator[T]:
+    """Give the rows of a file one at a time; a torn last line is passed over, as `repair` would cut it.
+
+    Raises InputError with file and line for a row that is not of its format.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield adapter.validate_json(line)
+            except ValidationError as error:
+                raise InputError([_problem(path, number, error)]) from error
+
+
+def _problem(path: Path, number: int, error: ValidationError) -> Problem:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return Problem(str(path), number, where, f"not a row of this format: {first['msg']}", "Restore it from a backup")
