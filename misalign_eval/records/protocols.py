@@ -56,7 +56,7 @@ class Response:
     """What a server answered. `choices` is never empty; it may hold fewer than were asked for."""
 
     choices: tuple[Choice, ...]
-    usage: Usage = Usage()  # noqa: RUF009  frozen
+    usage: Usage = Usage()
     model: str | None = None
     fingerprint: str | None = None
     request_id: str | None = None
@@ -129,7 +129,9 @@ RunStoppedError when the run must end. `Response.usage` covers all attempts."""
 class Grader(Protocol):
     """A rule or a judge, ready to grade."""
 
-    identity: GraderIdentity
+    @property
+    def identity(self) -> GraderIdentity:
+        """Who grades; fixed from the start."""
 
     async def grade(self, subject: Subject) -> Verdict | NoVerdict:
         """Look at one reply."""
@@ -148,3 +150,7 @@ class JudgeHandle:
 ProviderFactory = Callable[[ModelSpec], Provider]
 RuleFunction = Callable[[Subject, Mapping[str, JsonValue]], Verdict | NoVerdict]
 JudgeHandles = Sequence[JudgeHandle]
+GraderFactory = Callable[[JudgeHandles, Mapping[str, JsonValue]], Grader]
+"""What an entry point of the group `misalign_eval.graders` names. It is given the judges of the run (none when it has
+none) and the options that a suite sets for it (`{}` when it sets none), sends nothing, and raises UsageError for
+options or judges that it cannot use. A grader may say how many requests it sends in `requests_per_reply: int`."""

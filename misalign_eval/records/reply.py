@@ -1,5 +1,6 @@
 """The rows of replies.jsonl: each planned request ends as exactly one Reply or one Failure."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -19,6 +20,15 @@ class Usage(Record):
     cached_tokens: int | None = None  # of the input tokens, those read from the provider's cache
     reasoning_tokens: int | None = None  # of the output tokens, those not shown
     cost_usd: float | None = None
+
+    @classmethod
+    def total(cls, usages: "Sequence[Usage]") -> "Usage":
+        """The sum over several requests. One unknown makes the sum unknown: it is never taken for zero."""
+        if len(usages) == 1:
+            return usages[0]
+        columns = {name: [getattr(usage, name) for usage in usages] for name in cls.model_fields}
+        known = {name: values for name, values in columns.items() if values and None not in values}
+        return cls(**{name: sum(values) for name, values in known.items()})
 
 
 class ReplyRow(Record):

@@ -4,6 +4,7 @@ from pydantic import JsonValue
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
+from misalign_eval.records.suite import RuleSpec
 
 FORMAT_VERSION = 1
 # 1: first format
@@ -37,6 +38,7 @@ class RunManifest(Record):
     definition: Definition
     definition_digest: str
     target: TargetInfo
+    rules: dict[str, RuleSpec] = {}  # graders that the suite configured itself
     seed: int | None = None
     overrides: dict[str, JsonValue] = {}  # --samples, --temperature … as given
     selection: dict[str, JsonValue] = {}  # --tag, --category, --probe, --limit as given

@@ -71,7 +71,7 @@ class Probe(Record):
 
 
 class RuleSpec(Record):
-    """A rule grader that a suite configures: `{rule: regex, with: {pattern: …}}`."""
+    """A rule grader that a suite configures: `{rule: regex, pattern: …}`."""
 
     rule: Name
     options: dict[str, JsonValue] = {}

@@ -1,0 +1,145 @@
+"""What must hold in a suite beyond the types of its fields. Every fault is found in one pass, none raises."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from misalign_eval.errors import did_you_mean
+from misalign_eval.records.suite import REPLY_MARK, RuleSpec
+from misalign_eval.suites import merging
+from misalign_eval.suites.known import Known
+from misalign_eval.suites.schema import InlineRule, Turn
+from misalign_eval.suites.sources import Entry
+from misalign_eval.suites.variants import BUILT_IN
+from misalign_eval.yaml_source import Fault
+
+
+def of_probe(entry: Entry, known: Known, variants: set[str]) -> Iterator[Fault]:
+    """The faults of one probe."""
+    yield from _category(entry)
+    yield from _form(entry)
+    yield from _prompts(entry)
+    yield from _conversation(entry)
+    yield from _expectation(entry)
+    yield from _graders(entry, known)
+    yield from _variants(entry, sorted(variants | BUILT_IN.keys()))
+
+
+def duplicate_ids(entries: list[Entry]) -> Iterator[tuple[Entry, Fault]]:
+    """Ids that an earlier probe, of this or of another file, already has."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        earlier = first.setdefault(entry.probe.id, entry)
+        if earlier is not entry:
+            document = earlier.source.document
+            place = f"{document.file}:{document.line_of((*earlier.loc, 'id'))}"
+            what = f"`{entry.probe.id}` is already the id of the probe at {place}"
+            yield entry, entry.source.fault((*entry.loc, "id"), what, "Ids name probes in results: choose another.")
+
+
+def _category(entry: Entry) -> Iterator[Fault]:
+    if merging.effective(entry, "category") is None:
+        fix = "Say what the probe is about, here or in `defaults`."
+        yield entry.source.fault((*entry.loc, "category"), "a probe needs a category", fix)
+
+
+def _form(entry: Entry) -> Iterator[Fault]:
+    has = [name for name in ("prompts", "messages") if getattr(entry.probe, name) is not None]
+    if len(has) == 2:
+        what = "a probe has `prompts` or `messages`, not both"
+        yield entry.source.fault((*entry.loc, "messages"), what, "Make two probes of it.")
+    if not has:
+        fix = "Write the question under `prompts`."
+        yield entry.source.fault((*entry.loc, "prompts"), "a probe needs `prompts` or `messages`", fix)
+
+
+def _prompts(entry: Entry) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for index, text in enumerate(entry.probe.prompts or ()):
+        loc = (*entry.loc, "prompts", index)
+        first = seen.setdefault(" ".join(text.split()), index)
+        if first != index:
+            yield entry.source.fault(loc, f"the same text as prompts[{first}]", "Reword it, or take it away.")
+        if REPLY_MARK in text:
+            yield entry.source.fault(loc, f"`{REPLY_MARK}` has a meaning only in `messages`", "Take it away.")
+
+
+def _conversation(entry: Entry) -> Iterator[Fault]:
+    turns = entry.probe.messages or ()
+    for index, turn in enumerate(turns):
+        for what, fix in _turn(turn, turns[index - 1] if index else None):
+            yield entry.source.fault((*entry.loc, "messages", index), what, fix)
+    if turns and turns[-1].role != "user":
+        loc = (*entry.loc, "messages", len(turns) - 1)
+        what = "a conversation ends with a user turn, which the target answers"
+        yield entry.source.fault(loc, what, "Take the last turn away, or add a user turn.")
+
+
+def _turn(turn: Turn, before: Turn | None) -> Iterator[tuple[str, str]]:
+    if before is None and turn.role == "assistant":
+        yield "a conversation begins with a user turn", "Add one; a system prompt goes under `system`."
+    if before is not None and before.role == turn.role:
+        yield f"two {turn.role} turns in a row", "Join them, or put the other side's turn between."
+    if REPLY_MARK in turn.content and turn.role == "user":
+        yield f"`{REPLY_MARK}` in a user turn", "The target answers in assistant turns."
+    elif REPLY_MARK in turn.content and turn.content != REPLY_MARK:
+        yield f"`{REPLY_MARK}` among other words", "The target's answer is a turn of its own: leave only the mark."
+
+
+def _expectation(entry: Entry) -> Iterator[Fault]:
+    split, expect = merging.effective(entry, "split") or "broad", entry.probe.expect
+    if split == "control" and expect is None:
+        fix = "Write `expect: low` or `expect: high`."
+        yield entry.source.fault((*entry.loc, "expect"), "a control says which rate it expects", fix)
+    if split != "control" and expect is not None:
+        fix = "Take it away, or set `split: control`."
+        yield entry.source.fault((*entry.loc, "expect"), f"only a control has `expect`; this probe is {split}", fix)
+
+
+def _graders(entry: Entry, known: Known) -> Iterator[Fault]:
+    items = merging.graders(entry)
+    if not items:
+        fix = "Name at least one, here or in `defaults`."
+        yield entry.source.fault((*entry.loc, "graders"), "a probe without a grader", fix)
+    own = {item.name for item in items if isinstance(item, InlineRule) and item.name is not None}
+    for index, item in enumerate(items):
+        loc = place_of(entry, "graders", index)
+        if isinstance(item, InlineRule):
+            yield from _inline(entry, loc, item, known)
+        elif item not in known.graders and item not in own:
+            hint = did_you_mean(item, [*known.graders, *own])
+            yield entry.source.fault(loc, f"unknown grader `{item}`", hint)
+        elif item in known.rules and item not in own:
+            yield from _options(entry, loc, RuleSpec(rule=item), known)
+
+
+def _inline(entry: Entry, loc: tuple[str | int, ...], item: InlineRule, known: Known) -> Iterator[Fault]:
+    if item.rule not in known.rules:
+        hint = did_you_mean(item.rule, list(known.rules))
+        yield entry.source.fault((*loc, "rule"), f"unknown rule `{item.rule}`", hint)
+        return
+    if item.name is not None and item.name in known.graders:
+        what = f"`{item.name}` is already the name of a grader"
+        yield entry.source.fault((*loc, "name"), what, "Choose another.")
+    yield from _options(entry, loc, RuleSpec(rule=item.rule, options=item.options), known)
+
+
+def _options(entry: Entry, loc: tuple[str | int, ...], rule: RuleSpec, known: Known) -> Iterator[Fault]:
+    """What the rule itself says of its options, at the line of the option."""
+    for problem in known.check_rule(rule):
+        key = re.split(r"[.\[]", problem.where, maxsplit=1)[0]
+        here = entry.source.fault((*loc, key) if key else loc, problem.what, problem.fix)
+        rest = problem.where[len(key) :]
+        yield replace(here, problem=replace(here.problem, where=here.problem.where + rest))
+
+
+def _variants(entry: Entry, known: list[str]) -> Iterator[Fault]:
+    for index, name in enumerate(merging.variants(entry)):
+        if name not in known:
+            loc = place_of(entry, "variants", index)
+            yield entry.source.fault(loc, f"unknown variant `{name}`", did_you_mean(name, known))
+
+
+def place_of(entry: Entry, field: str, *below: int) -> tuple[str | int, ...]:
+    """Where a list or an item of it is written: in the probe, or in the defaults of its file."""
+    return (*(entry.loc if field in entry.probe.model_fields_set else ("defaults",)), field, *below)

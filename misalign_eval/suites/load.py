@@ -1,0 +1,165 @@
+"""From a suite's name or path to the frozen record, or to every problem in its files."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from misalign_eval.errors import InputError, Problem, UsageError
+from misalign_eval.records.definition import Definition
+from misalign_eval.records.digest import digest
+from misalign_eval.records.suite import PLAIN, Probe, RuleSpec, Suite, Variant
+from misalign_eval.suites import catalog, checks, merging
+from misalign_eval.suites.known import Known
+from misalign_eval.suites.rules import grader_name
+from misalign_eval.suites.schema import VariantFile
+from misalign_eval.suites.sources import Entry, Reader, Source, inside
+from misalign_eval.suites.variants import BUILT_IN
+from misalign_eval.yaml_source import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A suite, and where each of its probes and variants is written."""
+
+    suite: Suite
+    entries: tuple[Entry, ...]
+    sources: tuple[Source, ...]
+
+
+def load_suite(
+    source: str,
+    *,
+    definitions: Callable[[str], Definition],
+    graders: Collection[str],
+    rules: Collection[str] = (),
+    check_rule: Callable[[RuleSpec], Sequence[Problem]] = lambda _: (),
+    definition: Definition | None = None,
+) -> Suite:
+    """Read a bundled suite by name or a file by path, with all that it includes.
+
+    What lives in other stages is handed in, as `Known` says; `definition` replaces the suite's own.
+    Raises UsageError for an unknown name, InputError with every problem of every file.
+    """
+    return read(source, Known(definitions, graders, rules, check_rule, definition)).suite
+
+
+def read(source: str, known: Known) -> Loaded:
+    """As `load_suite`, keeping where everything is written."""
+    path = catalog.locate(source)
+    reader = Reader()
+    reader.read(path)
+    entries, unreadable = list(reader.entries()), list(reader.unreadable)
+    definition = None
+    if reader.sources:
+        head = reader.sources[0]
+        definition, more = _definition(head, path.parent, known)
+        unreadable += more
+        _check(reader.sources, entries, definition, known)
+    problems = [*unreadable, *(problem for one in reader.sources for problem in one.problems())]
+    if problems or definition is None:
+        raise InputError(list(dict.fromkeys(problems)))
+    return Loaded(_suite(source, reader.sources, entries, definition), tuple(entries), tuple(reader.sources))
+
+
+def _check(sources: list[Source], entries: list[Entry], definition: Definition | None, known: Known) -> None:
+    """Add what is wrong to the sources."""
+    for source in sources:
+        source.found += _own_variants(source)
+    for source, fault in _clashes(sources, entries):
+        source.found.append(fault)
+    for entry in entries:
+        entry.source.found += checks.of_probe(entry, known, set(entry.source.suite.variants))
+        if definition is not None:
+            entry.source.found += _unread_graders(entry, definition)
+    for entry, fault in checks.duplicate_ids(entries):
+        entry.source.found.append(fault)
+    if not entries:
+        head = sources[0]
+        head.found.append(head.fault(("probes",), "a suite needs at least one probe", "Write one under `probes`."))
+
+
+def _definition(head: Source, folder: Path, known: Known) -> tuple[Definition | None, list[Problem]]:
+    """What counts, and the problems of a definition file. An unknown name becomes a fault of the suite."""
+    written = known.definition or head.suite.definition
+    if isinstance(written, Definition):
+        return written, []
+    if any(fault.loc[:1] == ("definition",) for fault in head.mended):
+        return None, []
+    try:
+        return known.definitions(str(inside(written, folder.resolve())) if catalog.is_path(written) else written), []
+    except InputError as error:
+        return None, list(error.problems)
+    except UsageError as error:
+        head.found.append(head.fault(("definition",), str(error)))
+        return None, []
+
+
+def _unread_graders(entry: Entry, definition: Definition) -> Iterator[Fault]:
+    """Graders that decide what counts, which a probe of the headline lacks: all its replies would be ungraded."""
+    if (merging.effective(entry, "split") or "broad") != "broad" or not merging.graders(entry):
+        return
+    present = {grader_name(item) for item in merging.graders(entry)}
+    missing = [f"`{name}`" for name in definition.graders if name not in present]
+    if missing:
+        what = f"definition `{definition.name}` reads {', '.join(missing)}, which is not among the graders here"
+        fix = "Add what is missing to its graders, or give it another split."
+        yield entry.source.fault(checks.place_of(entry, "graders"), what, fix)
+
+
+def _own_variants(source: Source) -> Iterator[Fault]:
+    for name, variant in source.suite.variants.items():
+        if name in BUILT_IN or name == PLAIN:
+            yield source.fault(("variants", name), f"`{name}` is the name of a built-in form", "Choose another.")
+        elif not variant.model_dump(exclude={"expects"}, exclude_none=True):
+            fix = "Set one of system, prefix, suffix, template, trigger."
+            yield source.fault(("variants", name), "this variant changes nothing", fix)
+
+
+def _clashes(sources: list[Source], entries: list[Entry]) -> Iterator[tuple[Source, Fault]]:
+    """One name for two different variants, or for two rules with different options."""
+    variants: dict[str, VariantFile] = {}
+    for source in sources:
+        for name, variant in source.suite.variants.items():
+            if variants.setdefault(name, variant) != variant:
+                what = f"`{name}` is another variant in a file of this suite"
+                yield source, source.fault(("variants", name), what, "Choose another name.")
+    rules: dict[str, RuleSpec] = {}
+    for entry in entries:
+        for name, rule in merging.rules(entry).items():
+            if rules.setdefault(name, rule) != rule:
+                what = f"`{name}` is a rule with other options elsewhere in this suite"
+                yield entry.source, entry.source.fault((*entry.loc, "graders"), what, "Choose another name.")
+
+
+def _suite(source: str, sources: list[Source], entries: list[Entry], definition: Definition) -> Suite:
+    head = sources[0].suite
+    probes = tuple(merging.probe(entry) for entry in entries)
+    suite = Suite(
+        name=head.name,
+        version=head.version,
+        description=head.description,
+        licence=head.licence,
+        source=head.source,
+        definition=definition,
+        probes=probes,
+        variants=_variants(sources, probes),
+        rules={name: rule for entry in entries for name, rule in merging.rules(entry).items()},
+        digest="",
+        file=source,
+    )
+    return suite.model_copy(update={"digest": suite_digest(suite)})
+
+
+def _variants(sources: list[Source], probes: tuple[Probe, ...]) -> dict[str, Variant]:
+    """Every variant that a probe names."""
+    own = {name: Variant(**one.model_dump()) for source in sources for name, one in source.suite.variants.items()}
+    used = {name for probe in probes for name in probe.variants}
+    return {name: variant for name, variant in (BUILT_IN | own).items() if name in used}
+
+
+def suite_digest(suite: Suite) -> str:
+    """16 hexadecimal digits over the content, whatever the file's place, comments and order of keys.
+
+    The definition stays out: it has a digest of its own, and counting the same replies otherwise changes no suite.
+    """
+    return digest(suite.model_dump(mode="json", exclude={"digest", "file", "definition"}))

@@ -1,0 +1,121 @@
+"""A suite as its author writes it. The JSON Schema that editors use is made from these records."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from misalign_eval.records.base import Record
+from misalign_eval.records.definition import Definition
+from misalign_eval.records.suite import Direction, Name, Sampling, Split
+from misalign_eval.yaml_source import NOT_BLANK
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NOT_BLANK)]
+"""Text that is not blank. White space around it, such as the line end of a YAML block, is taken away."""
+
+
+Reference = Annotated[Words, Field(max_length=300)]
+"""The name of something, or a path to it."""
+
+
+class Turn(Record):
+    """One turn of a scripted conversation. `<reply>` as an assistant's content stands for the target's own answer."""
+
+    role: Literal["user", "assistant"]
+    content: Words
+
+
+class InlineRule(BaseModel):
+    """A rule that the suite configures itself: every key besides `rule` and `name` is an option of the rule."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
+
+    rule: Annotated[Name, Field(description="Name of a rule; `misalign-eval graders list` shows them.")]
+    name: Annotated[Name | None, Field(description="Name of this grader in results. Made up when absent.")] = None
+
+    @property
+    def options(self) -> dict[str, JsonValue]:
+        """The options of the rule, as written."""
+        return dict(self.model_extra or {})
+
+
+GraderItem = Name | InlineRule
+
+
+class Asking(Sampling):
+    """How often a prompt is asked, with which settings, and who grades."""
+
+    samples_per_prompt: (
+        Annotated[int, Field(gt=0, description="Replies to each prompt in each form. 1 if unset.")] | None
+    ) = None
+    graders: Annotated[tuple[GraderItem, ...], Field(description="Graders by name, or rules with options.")] | None = (
+        None
+    )
+    variants: Annotated[tuple[Name, ...], Field(description="Further forms of each prompt.")] | None = None
+    system: Annotated[Words | None, Field(description="System prompt.")] = None
+    category: Annotated[Name | None, Field(description="What the probe is about; results are shown by category.")] = (
+        None
+    )
+    split: Annotated[
+        Split | None,
+        Field(description="broad (the default) makes the headline; in-domain and control have lines of their own."),
+    ] = None
+
+
+class DefaultsFile(Asking):
+    """What holds for every probe of this file that does not say otherwise."""
+
+
+_ONE_OF = {"oneOf": [{"required": ["prompts"]}, {"required": ["messages"]}]}
+
+
+class ProbeFile(Asking):
+    """One probe: `prompts` that paraphrase each other, or `messages` of one scripted conversation."""
+
+    model_config = ConfigDict(json_schema_extra=dict[str, Any](_ONE_OF))
+
+    id: Annotated[Name, Field(description="Unique in the suite; names the probe in every result.")]
+    prompts: Annotated[tuple[Words, ...], Field(min_length=1, description="Paraphrases of one question.")] | None = None
+    messages: (
+        Annotated[tuple[Turn, ...], Field(min_length=1, description="A conversation, ending in a user turn.")] | None
+    ) = None
+    criteria: Annotated[Words | None, Field(description="Tells a judge what misaligned looks like here.")] = None
+    reference: Annotated[JsonValue, Field(description="What a rule compares the reply with.")] = None
+    tags: Annotated[tuple[Name, ...], Field(description="For `--tag`.")] = ()
+    expect: Annotated[Direction | None, Field(description="Of a control: is its rate expected to be low or high?")] = (
+        None
+    )
+    source: Annotated[Words | None, Field(description="Where the idea or the text is from.")] = None
+
+
+class VariantFile(Record):
+    """A form of a prompt that the suite adds. Every part that is set changes what is sent."""
+
+    system: Annotated[Words | None, Field(description="Replaces the system prompt.")] = None
+    prefix: Annotated[Words | None, Field(description="Before the last user turn, then a blank line.")] = None
+    suffix: Annotated[Words | None, Field(description="After the last user turn and a blank line.")] = None
+    template: Annotated[Words | None, Field(description="A form to fill in, after all else.")] = None
+    trigger: Annotated[Words | None, Field(description="Directly before the last user turn, then a space.")] = None
+    expects: Annotated[Literal["json", "code"] | None, Field(description="What a reply that obeys looks like.")] = None
+
+
+class SuiteFile(Record):
+    """A suite of probes for misalign-eval."""
+
+    name: Annotated[Name, Field(description="Name of the suite in results.")]
+    version: Annotated[Words, Field(description="Raise it when a change can move results.")]
+    description: Words
+    licence: Annotated[Words, Field(description="Of the text of the suite.")]
+    source: Annotated[Words | None, Field(description="Where the ideas or the text are from.")] = None
+    definition: Annotated[
+        Reference | Definition,
+        Field(description="What counts as misaligned: a preset, a .yaml file beside this one, or written out here."),
+    ]
+    include: Annotated[
+        tuple[Reference, ...],
+        Field(description="Suites whose probes are added: bundled names, or paths inside this file's folder."),
+    ] = ()
+    defaults: DefaultsFile = DefaultsFile()
+    variants: Annotated[
+        dict[Name, VariantFile], Field(description="Forms beside the built-in `json` and `template`.")
+    ] = {}
+    probes: tuple[ProbeFile, ...] = ()
