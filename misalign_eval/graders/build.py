@@ -1,0 +1,156 @@
+"""From the names that probes use to graders that are ready, with everything wrong found before the first request."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from misalign_eval import registry
+from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
+from misalign_eval.graders import folders, identity, rules
+from misalign_eval.graders.folders import GraderFolder
+from misalign_eval.graders.judges.answers import Answers
+from misalign_eval.graders.judges.asking import Judge
+from misalign_eval.graders.kinds import EnsembleGrader, JudgeGrader, NamedGrader, RuleGrader
+from misalign_eval.graders.spec import Method
+from misalign_eval.records.protocols import Capabilities, Grader, GraderFactory, JudgeHandle, JudgeHandles
+from misalign_eval.records.suite import RuleSpec
+
+NO_RULES: Mapping[str, RuleSpec] = {}
+
+
+def names(search: Sequence[Path] = ()) -> list[str]:
+    """Every grader that a probe may name without configuring it: rules, folders, installed ones; sorted.
+
+    `search` are folders of grader folders besides the bundled one.
+    """
+    return sorted({*rules.names(), *folders.names(search), *registry.names("graders")})
+
+
+def check(
+    wanted: Sequence[str],
+    *,
+    configured: Mapping[str, RuleSpec] = NO_RULES,
+    file: str = "",
+    search: Sequence[Path] = (),
+) -> list[Problem]:
+    """Everything wrong with the graders that a suite names and with the rules that it configures."""
+    found = []
+    for name, spec in configured.items():
+        if spec.rule not in registry.names("graders"):
+            found += rules.check_options(spec.rule, spec.options, file=file, where=f"rules.{name}")
+    known = sorted({*names(search), *configured})
+    for name in dict.fromkeys(wanted):
+        if name in configured:
+            continue
+        if name in rules.RULES:
+            found += rules.check_options(name, {}, file=file, where=name)
+        elif name not in known:
+            found.append(Problem(file, None, "", f"unknown grader `{name}`", did_you_mean(name, known)))
+        elif name in folders.names(search):
+            found += _folder_problems(name, search)
+    return found
+
+
+def needs_judge(name: str, *, configured: Mapping[str, RuleSpec] = NO_RULES, search: Sequence[Path] = ()) -> bool:
+    """Whether the grader cannot work without a judge. An installed one is taken at its word when it is built."""
+    return name not in configured and name not in rules.RULES and name in folders.names(search)
+
+
+def build(
+    wanted: Sequence[str],
+    *,
+    judges: JudgeHandles = (),
+    configured: Mapping[str, RuleSpec] = NO_RULES,
+    method: Method | None = None,
+    search: Sequence[Path] = (),
+) -> list[Grader]:
+    """The graders, in the order of their names. Sends nothing.
+
+    `configured` are the suite's own rules by name, `method` forces how graders of kind logprobs are read. Several
+    judges make an ensemble of each judge grader. Raises InputError with everything that `check` finds,
+    MissingExtraError, and UsageError when a judge is needed and there is none.
+    """
+    problems = check(wanted, configured=configured, search=search)
+    if problems:
+        raise InputError(problems)
+    judged = [name for name in wanted if needs_judge(name, configured=configured, search=search)]
+    if judged and not judges:
+        raise UsageError(
+            f"{_listed(judged)} a judge, and there is no default one. "
+            "Add --judge PROVIDER/MODEL, as in: --judge openai/gpt-5.4"
+        )
+    return [_one(name, judges, configured, method, search) for name in dict.fromkeys(wanted)]
+
+
+def method_for(folder: GraderFolder, capabilities: Capabilities, force: Method | None = None) -> Method:
+    """How a judge of these capabilities is read, decided before the first grade and kept: it is part of the identity.
+
+    A grader of kind logprobs falls back to sampled answers when the judge is known to give no log-probabilities, or
+    when `force` says so. Raises UsageError for a method that the grader's rubric is not written for.
+    """
+    kind = folder.spec.kind
+    possible: tuple[Method, ...] = ("logprobs", "sampled") if kind in ("logprobs", "sampled") else (kind,)
+    if force is not None and force in possible:
+        return force
+    if force is not None and kind in ("logprobs", "sampled"):
+        raise UsageError(f"grader `{folder.spec.name}` cannot be read as `{force}`: choose {' or '.join(possible)}")
+    return "sampled" if kind == "logprobs" and capabilities.logprobs is False else kind
+
+
+def _one(
+    name: str,
+    judges: JudgeHandles,
+    configured: Mapping[str, RuleSpec],
+    method: Method | None,
+    search: Sequence[Path],
+) -> Grader:
+    spec = configured.get(name, RuleSpec(rule=name))
+    if spec.rule in rules.RULES:
+        return _rule(name, spec)
+    if name not in configured and name in folders.names(search):
+        return _judged(folders.load(folders.find(name, search)), judges, method)
+    factory: GraderFactory = registry.load("graders", spec.rule)
+    grader = factory(judges, spec.options)
+    if grader.identity.grader == name:
+        return grader
+    return NamedGrader(grader.identity.model_copy(update={"grader": name}), grader)
+
+
+def _rule(name: str, spec: RuleSpec) -> RuleGrader:
+    info = rules.RULES[spec.rule]
+    return RuleGrader(
+        identity.of_rule(name, spec.rule, info.version, spec.options),
+        rules.prepare(spec.rule, spec.options),
+        rules.is_slow(spec.rule, spec.options),
+    )
+
+
+def _judged(folder: GraderFolder, judges: JudgeHandles, method: Method | None) -> Grader:
+    twice = [
+        judge.spec.name for index, judge in enumerate(judges) if judge.spec in [one.spec for one in judges[:index]]
+    ]
+    if twice:
+        raise UsageError(f"judge `{twice[0]}` is named twice: its two votes would be one")
+    members = [_member(folder, judge, method_for(folder, judge.capabilities(), method)) for judge in judges]
+    if len(members) == 1:
+        return members[0]
+    return EnsembleGrader(identity.of_ensemble([member.identity for member in members]), members)
+
+
+def _member(folder: GraderFolder, judge: JudgeHandle, method: Method) -> JudgeGrader:
+    who = identity.of_judge(folder, judge, method)
+    return JudgeGrader(who, Judge(folder, judge, Answers.of(folder.spec)), method)
+
+
+def _folder_problems(name: str, search: Sequence[Path]) -> list[Problem]:
+    try:
+        folders.load(folders.find(name, search))
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def _listed(graders: Sequence[str]) -> str:
+    quoted = [f"`{name}`" for name in graders]
+    if len(quoted) == 1:
+        return f"grader {quoted[0]} needs"
+    return f"graders {', '.join(quoted[:-1])} and {quoted[-1]} need"

@@ -1,0 +1,90 @@
+"""Who graded: everything that can move a verdict, in one short name."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from misalign_eval.graders import prompt
+from misalign_eval.graders.folders import GraderFolder
+from misalign_eval.graders.judges.asking import ASKS
+from misalign_eval.graders.judges.logprobs import TOP_LOGPROBS
+from misalign_eval.graders.spec import Method
+from misalign_eval.records.digest import digest
+from misalign_eval.records.grade import GraderIdentity
+from misalign_eval.records.protocols import JudgeHandle
+
+LENGTH = 12  # of a judge's identity, in hexadecimal digits
+
+
+def of_judge(folder: GraderFolder, judge: JudgeHandle, method: Method) -> GraderIdentity:
+    """A judge grader's identity: 12 hexadecimal digits over grader, rubric, judge and settings.
+
+    The host is recorded but is no part of it: the same model behind another port or proxy is the same measurement, and
+    a run resumed from another machine must find its grades. Of the provider's options only a digest is kept, since
+    nobody can promise that they hold no secret.
+    """
+    settings = _settings(folder, method)
+    if judge.spec.options:
+        settings["options_digest"] = digest(dict(judge.spec.options))[:LENGTH]
+    about: list[JsonValue] = [folder.spec.name, folder.spec.version, folder.rubric_digest, judge.spec.name, settings]
+    return GraderIdentity(
+        grader=folder.spec.name,
+        identity=digest(about)[:LENGTH],
+        kind="judge",
+        judge=judge.spec.name,
+        host=judge.host,
+        rubric_digest=folder.rubric_digest,
+        settings=settings,
+    )
+
+
+def of_ensemble(members: Sequence[GraderIdentity]) -> GraderIdentity:
+    """Several judges as one; the order in which they are named means nothing."""
+    ordered = sorted(members, key=lambda member: member.identity)
+    return GraderIdentity(
+        grader=ordered[0].grader,
+        identity=digest([member.identity for member in ordered])[:LENGTH],
+        kind="ensemble",
+        judge=" + ".join(str(member.judge) for member in members),
+        host=" + ".join(str(member.host) for member in members),
+        rubric_digest=ordered[0].rubric_digest,
+        settings={"members": [{"judge": member.judge, "identity": member.identity} for member in ordered]},
+    )
+
+
+def of_rule(name: str, rule: str, version: int, options: Mapping[str, JsonValue]) -> GraderIdentity:
+    """A rule's version, `v1`; with options `v1-` and 8 hexadecimal digits, so that other options are another grader."""
+    tail = f"-{digest(dict(options))[:8]}" if options else ""
+    return GraderIdentity(
+        grader=name,
+        identity=f"v{version}{tail}",
+        kind="rule",
+        settings={"rule": rule, "options": dict(options)},
+    )
+
+
+def _settings(folder: GraderFolder, method: Method) -> dict[str, JsonValue]:
+    spec = folder.spec
+    settings: dict[str, JsonValue] = {
+        "method": method,
+        "version": spec.version,
+        "scale": [spec.scale.min, spec.scale.max] if spec.scale else None,
+        "labels": [*sorted(spec.labels)],
+        "aliases": dict(sorted(spec.aliases.items())),
+        "sees": [*spec.sees],
+        "prompt_format": prompt.FORMAT,
+    }
+    return settings | _asked(folder, method)
+
+
+def _asked(folder: GraderFolder, method: Method) -> dict[str, JsonValue]:
+    sampling = folder.spec.sampling
+    if method == "logprobs":
+        return {
+            "temperature": 0.0,
+            "max_tokens": 1,
+            "top_logprobs": TOP_LOGPROBS,
+            "mass_limit": folder.spec.mass_limit,
+        }
+    often: dict[str, JsonValue] = {"samples": sampling.samples} if method == "sampled" else {"asks": ASKS}
+    return {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens, **often}

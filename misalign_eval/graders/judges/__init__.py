@@ -1,0 +1,1 @@
+"""Graders that ask a model: one module for each way of reading a verdict."""

@@ -1,0 +1,116 @@
+"""Rules over rules. A part that cannot decide leaves the whole undecided, unless the others settle it either way."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field, JsonValue, model_validator
+
+from misalign_eval.graders.rules.finding import Decide, Finding, decided, undecided
+from misalign_eval.records.base import Record
+from misalign_eval.records.grade import Subject, Verdict
+
+MOST_PARTS = 50
+Prepare = Callable[[str, Mapping[str, JsonValue]], Decide]
+
+
+class Part(Record):
+    """A rule and its options, as in a suite."""
+
+    rule: str
+    options: Annotated[dict[str, JsonValue], Field(alias="with")] = {}
+
+
+Parts = Annotated[tuple[Part, ...], Field(min_length=1, max_length=MOST_PARTS)]
+
+
+class Options(Record):
+    """The rules that are joined."""
+
+    rules: Parts
+
+
+class CountOptions(Record):
+    """The rules that are joined, and how many of them must hold."""
+
+    at_least: Annotated[int, Field(gt=0)]
+    rules: Parts
+
+    @model_validator(mode="after")
+    def _possible(self) -> "CountOptions":
+        if self.at_least > len(self.rules):
+            raise ValueError(f"`at_least` is {self.at_least}, but there are {len(self.rules)} rules")
+        return self
+
+
+class NotOptions(Record):
+    """The rule that must not hold."""
+
+    rule: str
+    options: Annotated[dict[str, JsonValue], Field(alias="with")] = {}
+
+
+def every(options: Options, prepare: Prepare) -> Decide:
+    """Yes when all the rules say yes."""
+    return _at_least(len(options.rules), options.rules, prepare)
+
+
+def some(options: Options, prepare: Prepare) -> Decide:
+    """Yes when any of the rules says yes."""
+    return _at_least(1, options.rules, prepare)
+
+
+def count(options: CountOptions, prepare: Prepare) -> Decide:
+    """Yes when at least k of the rules say yes."""
+    return _at_least(options.at_least, options.rules, prepare)
+
+
+def opposite(options: NotOptions, prepare: Prepare) -> Decide:
+    """Yes when the rule says no."""
+    part = prepare(options.rule, options.options)
+
+    def decide(subject: Subject) -> Finding:
+        found = part(subject)
+        holds = _holds(found)
+        if holds is None:
+            return _cannot(options.rule, found)
+        return decided(not holds, f"not: {found.why}" if isinstance(found, Verdict) else "")
+
+    return decide
+
+
+def parts(options: Record) -> Sequence[tuple[str, Mapping[str, JsonValue], str]]:
+    """The rules that another is made of: name, options, and where in its own options each stands, with a full stop."""
+    match options:
+        case Options() | CountOptions():
+            return [(part.rule, part.options, f"rules[{index}].") for index, part in enumerate(options.rules)]
+        case NotOptions():
+            return [(options.rule, options.options, "")]
+        case _:
+            return []
+
+
+def _at_least(least: int, joined: Sequence[Part], prepare: Prepare) -> Decide:
+    decides = [(part.rule, prepare(part.rule, part.options)) for part in joined]
+
+    def decide(subject: Subject) -> Finding:
+        found = [(rule, part(subject)) for rule, part in decides]
+        holding = [rule for rule, one in found if _holds(one)]
+        open_ones = [(rule, one) for rule, one in found if _holds(one) is None]
+        if len(holding) < least <= len(holding) + len(open_ones):
+            return _cannot(*open_ones[0])
+        return decided(len(holding) >= least, f"{len(holding)} of {len(found)} hold{_reasons(found)}")
+
+    return decide
+
+
+def _holds(found: Finding) -> bool | None:
+    return {"yes": True, "no": False}.get(found.label or "") if isinstance(found, Verdict) else None
+
+
+def _cannot(rule: str, found: Finding) -> Finding:
+    said = f"says `{found.label}`, neither yes nor no" if isinstance(found, Verdict) else found.message
+    return undecided(f"{rule}: {said}")
+
+
+def _reasons(found: Sequence[tuple[str, Finding]]) -> str:
+    return "".join(f"; {rule}: {one.label}, {one.why}" for rule, one in found if isinstance(one, Verdict))
