@@ -1,0 +1,28 @@
+"""Whose numbers these are: printed with every table."""
+
+from collections.abc import Sequence
+
+from misalign_eval.analysis.definitions import digest
+from misalign_eval.records.analysis import Provenance
+from misalign_eval.records.definition import Definition
+from misalign_eval.records.grade import GraderIdentity
+from misalign_eval.records.run import RunManifest
+
+
+def provenance(manifest: RunManifest, definition: Definition, graders: Sequence[GraderIdentity]) -> Provenance:
+    """Name the run, the target, the suite, the definition and the graders whose grades were read."""
+    judges = sorted({who.judge for who in graders if who.judge})
+    return Provenance(
+        run=manifest.name,
+        target=manifest.target.name,
+        host=manifest.target.host,
+        suite=manifest.suite,
+        suite_version=manifest.suite_version,
+        suite_digest=manifest.suite_digest,
+        definition=definition.name,
+        definition_digest=digest(definition),
+        judge=", ".join(judges) or None,
+        graders={who.grader: who.identity for who in sorted(graders, key=lambda who: who.grader)},
+        created=manifest.created,
+        labels=manifest.labels,
+    )

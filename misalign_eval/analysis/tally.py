@@ -1,0 +1,173 @@
+"""Counts a run one row at a time. Memory grows with the prompts of the plan, not with the replies or their text."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from math import fsum
+
+from misalign_eval.analysis.outcomes import Grade, Grades, outcome
+from misalign_eval.records.definition import Definition, Outcome
+from misalign_eval.records.grade import Graded, Ungraded
+from misalign_eval.records.plan import PlannedPrompt, ReplyKey
+from misalign_eval.records.reply import Failure, Reply
+
+CellKey = tuple[str, int, str]  # probe, prompt, variant
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Running sums of the scores of a cell, for `measure: mean`."""
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean score; ask only where `count` is not zero."""
+        return self.total / self.count
+
+    @property
+    def variance(self) -> float:
+        """Unbiased variance; 0 for a single score."""
+        return max(self.squares - self.total * self.mean, 0.0) / max(self.count - 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What became of the planned replies of one prompt in one form."""
+
+    prompt: PlannedPrompt
+    outcomes: Mapping[Outcome, int]  # sums to prompt.samples
+    replies: int  # rows that hold a reply
+    not_collected: int  # planned replies without a row; counted as failed
+    obeyed: int  # replies in the form that the variant asked for (`expects`)
+    most_alike: int  # replies of the most frequent text
+    scores: Scores
+
+    def count(self, outcomes: Iterable[Outcome]) -> int:
+        """Replies with any of these outcomes."""
+        return sum(self.outcomes.get(name, 0) for name in set(outcomes))
+
+
+@dataclass(slots=True)
+class _Counter:
+    prompt: PlannedPrompt
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    seen: int = 0  # bit i is set when sample i has a row
+    replies: int = 0
+    obeyed: int = 0
+    texts: dict[bytes, int] = field(default_factory=dict)
+    score_list: list[float] = field(default_factory=list)
+
+    def cell(self) -> Cell:
+        absent = self.prompt.samples - self.seen.bit_count()
+        counts = dict(self.outcomes)
+        if absent:
+            counts["failed"] = counts.get("failed", 0) + absent
+        scores = self.score_list
+        return Cell(
+            prompt=self.prompt,
+            outcomes=counts,
+            replies=self.replies,
+            not_collected=absent,
+            obeyed=self.obeyed,
+            most_alike=max(self.texts.values(), default=0),
+            # Exact sums: plain ones would depend on the order of the rows.
+            scores=Scores(len(scores), fsum(scores), fsum(score * score for score in scores)),
+        )
+
+
+class Tally:
+    """Turns rows and grades into counts for each cell of the plan.
+
+    Rows that were not planned are left out and counted in `unplanned`.
+    """
+
+    def __init__(self, plan: Iterable[PlannedPrompt], definition: Definition) -> None:
+        self.definition = definition
+        self.unplanned = 0
+        self._counters = {(one.probe, one.prompt, one.variant): _Counter(one) for one in plan}
+
+    def add(self, row: Reply | Failure, grades: Grades) -> Outcome | None:
+        """Count one row, and say as what; None when it was not planned.
+
+        Raises ValueError for a second row with the same key.
+        """
+        counter = self._counters.get((row.probe, row.prompt, row.variant))
+        if counter is None or not 0 <= row.sample < counter.prompt.samples:
+            self.unplanned += 1
+            return None
+        if counter.seen >> row.sample & 1:
+            raise ValueError(f"{row.key} was counted already")
+        counter.seen |= 1 << row.sample
+        found = outcome(row, grades, self.definition)
+        counter.outcomes[found] = counter.outcomes.get(found, 0) + 1
+        if isinstance(row, Reply):
+            self._look(counter, row, grades, found)
+        return found
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell, in the order of the plan."""
+        return tuple(counter.cell() for counter in self._counters.values())
+
+    def _look(self, counter: _Counter, reply: Reply, grades: Grades, found: Outcome) -> None:
+        counter.replies += 1
+        counter.obeyed += counter.prompt.expects is not None and _obeys(reply.text, counter.prompt.expects)
+        text = blake2b(reply.text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        counter.texts[text] = counter.texts.get(text, 0) + 1
+        if self.definition.score_of and found in self.definition.denominator:
+            grade = grades.get(self.definition.score_of)
+            if grade is not None and not isinstance(grade, Ungraded) and grade.score is not None:
+                counter.score_list.append(grade.score)
+
+
+class GradeTable:
+    """The grades of several graders by reply, in the few bytes that decide outcomes."""
+
+    def __init__(self) -> None:
+        self._graders: dict[str, dict[CellKey, dict[int, Grade]]] = {}
+
+    @property
+    def graders(self) -> tuple[str, ...]:
+        """The graders whose grades are here."""
+        return tuple(self._graders)
+
+    def add(self, grader: str, grades: Iterable[Graded | Ungraded]) -> None:
+        """Keep what `grader` found. A reply without a verdict stays without an entry."""
+        cells = self._graders.setdefault(grader, {})
+        for grade in grades:
+            if isinstance(grade, Graded):
+                samples = cells.setdefault((grade.probe, grade.prompt, grade.variant), {})
+                samples[grade.sample] = Grade(grade.score, grade.label)
+
+    def of(self, key: ReplyKey) -> dict[str, Grade]:
+        """The grades of one reply by grader."""
+        cell = (key.probe, key.prompt, key.variant)
+        found = ((grader, cells[cell].get(key.sample)) for grader, cells in self._graders.items() if cell in cells)
+        return {grader: grade for grader, grade in found if grade is not None}
+
+
+def tally(
+    plan: Iterable[PlannedPrompt], rows: Iterable[Reply | Failure], grades: GradeTable, definition: Definition
+) -> Tally:
+    """Count a whole run."""
+    counted = Tally(plan, definition)
+    for row in rows:
+        counted.add(row, grades.of(row.key))
+    return counted
+
+
+def _obeys(text: str, expects: str) -> bool:
+    body = text.strip()
+    if expects == "code":
+        return "```" in body or "def " in body or "import " in body
+    body = body.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
+    if not body.startswith(("{", "[")):
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

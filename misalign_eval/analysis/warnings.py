@@ -1,0 +1,124 @@
+"""What the reader of the numbers must know, in words. The ids are stable."""
+
+from collections.abc import Iterator, Sequence
+
+from misalign_eval.analysis.estimates import by_probe, counted, graded
+from misalign_eval.analysis.selection import Headline
+from misalign_eval.analysis.tally import Cell, Tally
+from misalign_eval.records.analysis import Provenance, Warned
+from misalign_eval.records.definition import Definition
+from misalign_eval.stats.cautions import FEWEST_EVENTS, CautionId, run_cautions
+from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
+
+ALIKE_SHARE = 0.5
+UNKNOWN_SHARE = 0.01
+NUMBERS_SAY: dict[CautionId, str] = {
+    "W1": f"fewer than {FEWEST_EVENTS} misaligned replies: rate and ratio are unstable",
+    "W2": "one graded reply a prompt: differences between probes cannot sharpen the interval",
+    "W4": "few probes hold the misaligned replies (under 10 in effect, or a tenth holds most): no word about others",
+    "W10": "some prompts have more than twice the graded replies of others",
+}
+
+
+def of_run(tally: Tally, cells: Sequence[Cell], head: Headline, provenance: Provenance) -> Iterator[Warned]:
+    """Everything worth saying about one run."""
+    yield from _of_rows(tally, cells)
+    yield from _of_choice(head, tally.definition, provenance)
+    yield from of_cells(head.cells, tally.definition)
+    yield from _of_forms(cells)
+
+
+def of_cells(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
+    """What the counts of the headline call for."""
+    yield from _of_gaps(cells, definition)
+    yield from _of_size(cells, definition)
+    yield from _of_texts(cells)
+
+
+def _of_rows(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
+    absent = sum(cell.not_collected for cell in cells)
+    failed = sum(cell.outcomes.get("failed", 0) for cell in cells) - absent
+    planned = sum(cell.prompt.samples for cell in cells)
+    if absent:
+        text = f"{absent} of {planned} planned replies are not collected yet; they are counted as failed"
+        yield Warned(id="not-collected", text=f"{text}. `run --resume` asks for them")
+    if failed:
+        text = f"{failed} of {planned} planned replies ended in a failure (no reply); they are in no rate"
+        yield Warned(id="failures", text=text)
+    if tally.unplanned:
+        text = f"{tally.unplanned} rows belong to no planned reply (the plan was made smaller) and are not counted"
+        yield Warned(id="unplanned", text=text)
+
+
+def _of_choice(head: Headline, definition: Definition, provenance: Provenance) -> Iterator[Warned]:
+    if not head.cells:
+        yield Warned(id="empty", text="the plan holds no prompts: there is nothing to average")
+    elif head.splits[0] != "broad" and len(head.splits) == 1:
+        yield Warned(id="no-broad", text=f"not a broad rate: it is the mean over {head.words}")
+    if head.cells and head.variant is None:
+        yield Warned(id="no-plain", text="no probe was asked in its plain form: the rate mixes every form")
+    for grader in definition.graders:
+        if grader not in provenance.graders:
+            text = f"definition {definition.name} reads grader `{grader}`, which has no grades in this run"
+            yield Warned(id="no-grades", text=f"{text}. `regrade` adds them")
+
+
+def _of_gaps(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
+    probes = by_probe(cells)
+    left_out = [name for name, members in probes.items() if not any(graded(cell, definition) for cell in members)]
+    if left_out:
+        text = f"{len(left_out)} of {len(probes)} probes have no reply that counts and are left out of the mean"
+        yield Warned(id="probes-left-out", text=f"{text}: {_listed(left_out)}")
+    partly = [
+        name
+        for name, members in probes.items()
+        if name not in left_out and not all(graded(cell, definition) for cell in members)
+    ]
+    if partly:
+        text = f"{len(partly)} probes have a prompt without a reply that counts; their other prompts stand for them"
+        yield Warned(id="prompts-left-out", text=f"{text}: {_listed(partly)}")
+
+
+def _of_size(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
+    planned = sum(cell.prompt.samples for cell in cells)
+    unknown = sum(cell.count(("ungraded", "failed")) for cell in cells)
+    if unknown > UNKNOWN_SHARE * planned:
+        yield Warned(id="W7", text=f"{unknown} of {planned} planned replies are unknown (ungraded or failed)")
+    cut = sum(cell.count(("truncated",)) for cell in cells)
+    if cut > UNKNOWN_SHARE * planned:
+        text = f"{cut} of {planned} planned replies were cut off at their token limit and count as truncated, not graded"
+        yield Warned(id="truncated", text=f"{text}: raise --max-tokens, or use a definition with `truncated: graded`")
+    counts = counted(cells, definition)
+    if counts is None:
+        return
+    if definition.measure == "rate":
+        yield from (Warned(id=name, text=NUMBERS_SAY[name]) for name in run_cautions(counts))
+    if not can_generalise(counts.probe_count):
+        yield Warned(id="few-probes", text=f"fewer than {FEWEST_PROBES} probes: too few to generalise from")
+
+
+def _of_texts(cells: Sequence[Cell]) -> Iterator[Warned]:
+    alike = [cell for cell in cells if cell.replies > 2 and cell.most_alike >= ALIKE_SHARE * cell.replies]
+    if alike:
+        names = _listed(list(dict.fromkeys(cell.prompt.probe for cell in alike)))
+        text = f"at least half of the replies are word for word the same for {_count(len(alike), 'prompt', 'prompts')}"
+        yield Warned(id="W6", text=f"{text} (temperature 0, a cache, or a stock reply?): {names}")
+
+
+def _of_forms(cells: Sequence[Cell]) -> Iterator[Warned]:
+    forms = {(cell.prompt.variant, cell.prompt.expects) for cell in cells if cell.prompt.expects is not None}
+    for variant, expects in sorted(forms):
+        asked = [cell for cell in cells if cell.prompt.variant == variant and cell.prompt.expects == expects]
+        if sum(cell.replies for cell in asked) and not any(cell.obeyed for cell in asked):
+            replies = sum(cell.replies for cell in asked)
+            text = f"variant {variant} asked for {expects}, and none of {replies} replies is {expects}"
+            yield Warned(id="form-not-obeyed", text=f"{text}: did the instruction reach the model?")
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

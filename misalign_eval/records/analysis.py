@@ -1,0 +1,227 @@
+"""What is read off the rows: the records behind `report`, `compare` and their JSON.
+
+Rates and differences are fractions in [0, 1] or [-1, 1]; with `measure: mean` they are scores from 0 to 100 (or
+differences of such). `low` and `high` are the 95 % SUITE interval. None is "not known", never zero.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainSerializer
+
+from misalign_eval.records.base import Record
+from misalign_eval.records.definition import Outcome
+from misalign_eval.records.grade import Graded, Ungraded
+from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.reply import Failure, Reply
+
+Measure = Literal["rate", "mean"]
+Counts = dict[Outcome, int]
+# JSON has no infinity: a ratio without an upper limit says null there, and `at least` in words.
+MaybeInfinite = Annotated[
+    float, Field(allow_inf_nan=True), PlainSerializer(lambda x: x if abs(x) < float("inf") else None, when_used="json")
+]
+
+
+class Warned(Record):
+    """Something that the reader of a number must know. `id` is stable, `text` is for people."""
+
+    id: str
+    text: str
+
+
+class Bounds(Record):
+    """Both ends of an interval; None where it cannot be computed."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+class Intervals(Record):
+    """The two estimands: these probes (suite), and probes like these (general)."""
+
+    suite: Bounds
+    general: Bounds
+
+
+class Rated(Record):
+    """A rate with its interval and every count behind it. Counts are of replies."""
+
+    rate: float | None  # macro: the mean over probes; None where nothing was graded
+    low: float | None
+    high: float | None
+    misaligned: int  # the definition's numerator
+    graded: int  # the definition's denominator
+    replies: int  # rows that hold a reply
+    planned: int
+    outcomes: Counts  # of every planned reply; sums to `planned`
+
+    @property
+    def missing(self) -> int:
+        """Replies that could not be graded, and planned replies that are not there."""
+        return self.outcomes.get("ungraded", 0) + self.outcomes.get("failed", 0)
+
+
+class ProbeLine(Rated):
+    """One probe, all of its paraphrases together."""
+
+    id: str
+    category: str
+    split: str
+
+
+class CategoryLine(Rated):
+    """The probes of one category."""
+
+    category: str
+
+
+class SplitLine(Rated):
+    """The probes of one split in their plain form."""
+
+    split: str
+
+
+class VariantLine(Rated):
+    """The probes of the headline in one form; the plain form is one of them."""
+
+    variant: str
+
+
+class Provenance(Record):
+    """What was measured and with what: printed with every table."""
+
+    run: str
+    target: str
+    host: str = ""
+    suite: str
+    suite_version: str
+    suite_digest: str
+    definition: str
+    definition_digest: str
+    judge: str | None  # judge models, or the graders' names where no model judged
+    graders: dict[str, str] = {}  # grader → identity whose grades were read
+    created: str = ""
+    labels: dict[str, str] = {}
+
+
+class RunSummary(Rated, Provenance):
+    """The content of summary.json, and of `report --format json`."""
+
+    measure: Measure
+    averaged: str  # which probes the headline is the mean of, in words
+    not_collected: int  # planned replies without a row yet; counted in `failed`
+    intervals: Intervals
+    probes: tuple[ProbeLine, ...]
+    categories: tuple[CategoryLine, ...]
+    splits: tuple[SplitLine, ...]
+    variants: tuple[VariantLine, ...]
+    warnings: tuple[Warned, ...]
+
+
+class Difference(Record):
+    """After less before."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None  # exact stratified permutation: no probe changed
+
+
+class Ratio(Record):
+    """After over before. `high` is infinite (null in JSON) where no upper limit exists."""
+
+    estimate: MaybeInfinite | None
+    low: float | None
+    high: MaybeInfinite | None
+
+
+class Generalises(Record):
+    """The difference for probes like these. `holds`: its interval leaves out zero."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    holds: bool | None
+
+
+class ChangeLine(Record):
+    """A rate before and after, and their difference. Intervals of each stand in the runs' own lines."""
+
+    before: float | None
+    after: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+
+
+class ProbeChange(ChangeLine):
+    """One probe. Adjusted by Benjamini-Hochberg over all probes: a screening."""
+
+    id: str
+    category: str
+
+
+class CategoryChange(ChangeLine):
+    """One category. Adjusted by Holm over all categories."""
+
+    category: str
+
+
+class Comparison(Record):
+    """`compare --format json`. Both runs are reported over the prompts that they share."""
+
+    definition: str
+    before: RunSummary
+    after: RunSummary
+    difference: Difference
+    ratio: Ratio
+    generalises: Generalises
+    probes: tuple[ProbeChange, ...]
+    categories: tuple[CategoryChange, ...]
+    warnings: tuple[Warned, ...]
+
+
+class Comparisons(Record):
+    """`compare --format json` for more than two runs: each later one against the first."""
+
+    comparisons: tuple[Comparison, ...]
+
+
+class Example(Record):
+    """A reply with what was asked, its outcome, and its grades. Text is hostile."""
+
+    prompt: PlannedPrompt
+    row: Reply | Failure
+    outcome: Outcome
+    grades: dict[str, Graded | Ungraded] = {}
+
+
+class Examples(Record):
+    """`show --format json`: the replies asked for, in the order of the plan, and how many fitted in all."""
+
+    run: str
+    definition: str
+    matching: int
+    examples: tuple[Example, ...]
+
+
+class WorstReply(Record):
+    """One of the replies that the definition finds worst; `text` is the beginning of it, and hostile."""
+
+    probe: str
+    prompt: int
+    variant: str
+    sample: int
+    grader: str
+    score: float | None
+    label: str | None
+    text: str
+
+
+class Report(Record):
+    """A run as it is shown to a reader."""
+
+    summary: RunSummary
+    worst: tuple[WorstReply, ...] = ()

@@ -1,0 +1,131 @@
+"""What a comparison says, before it is a terminal page or Markdown: sentences and rows of words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from misalign_eval.records.analysis import CategoryChange, Comparison, Measure, ProbeChange, Rated
+from misalign_eval.reports import numbers
+from misalign_eval.reports.tables import MOST_PROBES, Table, suite
+
+By = Literal["category", "probe"]
+BREAKDOWNS: tuple[By, ...] = get_args(By)
+
+
+def sentence(found: Comparison) -> str:
+    """The change, whole: before, after, difference with interval and test."""
+    measure = found.after.measure
+    return f"Change: {numbers.difference(found.difference, measure)}, the mean over {found.after.averaged}."
+
+
+def facts(found: Comparison) -> tuple[tuple[str, str], ...]:
+    """Both rates, the ratio, and whether the change generalises."""
+    measure = found.after.measure
+    rows = [
+        ("before", numbers.rated(found.before, measure)),
+        ("after", numbers.rated(found.after, measure)),
+        ("difference", numbers.difference(found.difference, measure)),
+    ]
+    if measure == "rate":
+        rows.append(("ratio", numbers.ratio(found.ratio)))
+        rows.append(("generalises", numbers.generalises(found.generalises, measure)))
+    return tuple(rows)
+
+
+def provenance(found: Comparison) -> tuple[tuple[str, str], ...]:
+    """Whose numbers these are; one line where both runs agree."""
+    before, after = found.before, found.after
+    rows = [
+        ("before", f"{before.run}: {before.target}"),
+        ("after", f"{after.run}: {after.target}"),
+        ("definition", found.definition),
+        ("suite", _both(suite(before), suite(after))),
+        ("judge", _both(before.judge or "none: rules only", after.judge or "none: rules only")),
+    ]
+    return tuple(rows)
+
+
+def caption(found: Comparison) -> str:
+    """Printed with every table: a number without them means nothing."""
+    judge = _both(found.before.judge or "none", found.after.judge or "none")
+    return f"definition {found.definition}; judge {judge}; suite {_both(suite(found.before), suite(found.after))}"
+
+
+def breakdowns(found: Comparison, by: Sequence[By] = ()) -> tuple[Table, ...]:
+    """The categories, then the probes with the largest changes first."""
+    tables = {"category": _categories, "probe": _probes}
+    return tuple(tables[name](found, whole=bool(by)) for name in (by or BREAKDOWNS))
+
+
+def outcome_table(found: Comparison) -> Table:
+    """Every outcome before and after: fine-tuning also changes refusal and coherence."""
+    before, after = found.before, found.after
+    rows = [
+        (name.replace("_", " "), str(before.outcomes.get(name, 0)), str(after.outcomes.get(name, 0)))
+        for name in after.outcomes
+        if before.outcomes.get(name, 0) or after.outcomes.get(name, 0)
+    ]
+    rows.append(("planned", str(before.planned), str(after.planned)))
+    return Table("Outcomes of the replies compared", ("outcome", "before", "after"), tuple(rows))
+
+
+def overview(found: Sequence[Comparison]) -> Table:
+    """One line for each run that was compared with the first."""
+    measure = found[0].after.measure
+    rows = [(found[0].before.run, numbers.rated(found[0].before, measure), "")]
+    rows += [
+        (one.after.run, numbers.rated(one.after, measure), numbers.difference(one.difference, measure)) for one in found
+    ]
+    return Table("Runs", ("run", _head("rate", measure), "change from the first"), tuple(rows))
+
+
+def _categories(found: Comparison, *, whole: bool) -> Table:
+    del whole  # categories are few
+    return _table(found, found.categories, {line.category: line for line in found.before.categories}, "category", 0)
+
+
+def _probes(found: Comparison, *, whole: bool) -> Table:
+    lines = sorted(found.probes, key=lambda line: -abs(line.difference or 0.0))
+    shown = lines if whole else lines[:MOST_PROBES]
+    before = {line.id: line for line in found.before.probes}
+    return _table(found, shown, before, "probe", len(lines) - len(shown))
+
+
+def _table(
+    found: Comparison,
+    lines: Sequence[ProbeChange] | Sequence[CategoryChange],
+    before: Mapping[str, Rated],
+    by: By,
+    left: int,
+) -> Table:
+    after: dict[str, Rated] = (
+        {line.category: line for line in found.after.categories}
+        if by == "category"
+        else {line.id: line for line in found.after.probes}
+    )
+    measure = found.after.measure
+    rows = [
+        (name, _cell(before[name], measure), _cell(after[name], measure), _change(line, measure))
+        for line in lines
+        for name in (line.id if isinstance(line, ProbeChange) else line.category,)
+    ]
+    note = f"{left} more with smaller changes: `--by probe` shows them all" if left else ""
+    adjusted = "p adjusted by Benjamini-Hochberg: a screening" if by == "probe" else "p adjusted by Holm"
+    heads = (by, _head("before", measure), _head("after", measure), "points [95 %]")
+    return Table(f"By {by} ({adjusted})", heads, tuple(rows), note)
+
+
+def _cell(line: Rated, measure: Measure) -> str:
+    counts = numbers.fraction(line) if measure == "rate" else f"{line.graded} replies"
+    return f"{numbers.short(line, measure)}\n{counts}, {line.missing} missing"
+
+
+def _change(line: ProbeChange | CategoryChange, measure: Measure) -> str:
+    return f"{numbers.change(line.difference, line.low, line.high, measure)}\n{numbers.p_value(line.p_adjusted)}"
+
+
+def _head(name: str, measure: Measure) -> str:
+    return f"{name} % [95 %]" if measure == "rate" else f"{name} [95 %]"
+
+
+def _both(before: str, after: str) -> str:
+    return before if before == after else f"{before} before, {after} after"

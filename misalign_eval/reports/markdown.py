@@ -1,0 +1,84 @@
+"""Reports as Markdown. Every name and reply is escaped: none can open a link, an image, HTML or a new table cell."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from misalign_eval.records.analysis import Comparison, Report, RunSummary, Warned, WorstReply
+from misalign_eval.reports import changes, tables
+from misalign_eval.reports.escape import markdown, one_line
+from misalign_eval.reports.tables import By, Table
+
+EXCERPT = 400
+
+
+def run_report(report: Report, by: Sequence[By] = ()) -> str:
+    """One run: headline, breakdowns, outcomes, worst replies, warnings."""
+    summary = report.summary
+    parts = [
+        f"# Misalignment of {markdown(summary.target)}",
+        f"**{own(tables.sentence(summary))}** {own(tables.second_sentence(summary))}",
+        _listed(tables.provenance(summary)),
+    ]
+    parts += [grid(table, tables.caption(summary)) for table in tables.breakdowns(summary, by)]
+    parts.append(_outcomes(summary))
+    if report.worst:
+        parts.append("\n".join(_worst(report.worst)))
+    if summary.warnings:
+        parts.append("\n".join(warned(summary.warnings)))
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison(found: Sequence[Comparison], by: Sequence[changes.By] = ()) -> str:
+    """Two runs in full; of more, each against the first, with an overview before."""
+    parts: list[str] = []
+    if len(found) > 1:
+        parts.append(grid(changes.overview(found), changes.caption(found[0])))
+    for one in found:
+        parts.append(f"# Change from {markdown(one.before.run)} to {markdown(one.after.run)}")
+        parts += [f"**{own(changes.sentence(one))}** Intervals are 95 %, for exactly these probes."]
+        parts.append(_listed(changes.provenance(one)))
+        parts.append("\n".join(f"- {name}: {own(what)}" for name, what in changes.facts(one)))
+        tables_ = (*changes.breakdowns(one, by), changes.outcome_table(one))
+        parts += [grid(table, changes.caption(one)) for table in tables_]
+        if one.warnings:
+            parts.append("\n".join(warned(one.warnings)))
+    return "\n\n".join(parts) + "\n"
+
+
+def grid(table: Table, caption: str) -> str:
+    """A table of words with what it was measured with below."""
+    lines = [f"## {table.title}", "", _row(table.columns), _row(["---", *["---:"] * (len(table.columns) - 1)])]
+    lines += [_row([markdown(row[0]), *map(own, row[1:])]) for row in table.rows]
+    lines += ["", own(table.note), ""] if table.note else [""]
+    return "\n".join([*lines, f"*{markdown(caption)}*"])
+
+
+def _listed(rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"- {name}: {markdown(what)}" for name, what in rows)
+
+
+def warned(warnings: Iterable[Warned]) -> Iterator[str]:
+    """Every warning in words, its id behind."""
+    yield "## Warnings\n"
+    for warning in warnings:
+        yield f"- {markdown(warning.text)} ({markdown(warning.id)})"
+
+
+def own(text: str) -> str:
+    """Our own numbers: only `<` and line breaks need care."""
+    return text.replace("<", "&lt;").replace("\n", "<br>")
+
+
+def _outcomes(summary: RunSummary) -> str:
+    rows = tuple((name, str(count)) for name, count in tables.outcome_rows(summary))
+    title = f"Outcomes of the {summary.planned} planned replies behind the headline"
+    return grid(Table(title, ("outcome", "replies"), rows), tables.caption(summary))
+
+
+def _worst(worst: Iterable[WorstReply]) -> Iterator[str]:
+    yield "## Worst replies\n"
+    for reply in worst:
+        yield f"- {markdown(tables.worst_title(reply))}: {markdown(one_line(reply.text, EXCERPT))}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,148 @@
+"""The one way to write a number: never a rate without its interval, its counts and what is missing."""
+
+from misalign_eval.records.analysis import Bounds, Difference, Generalises, Measure, Rated, Ratio
+
+
+def percent(fraction: float) -> str:
+    """A fraction in percent, without the sign: one decimal, two below one percent; 0 and 100 only when exact.
+
+    >>> [percent(x) for x in (0.0, 0.00001, 0.0007, 0.06, 0.9999, 1.0)]
+    ['0', '<0.01', '0.07', '6.0', '>99.9', '100']
+    """
+    value = 100 * fraction
+    if value in {0, 100}:
+        return f"{value:.0f}"
+    if 0 < value < 0.005:
+        return "<0.01"
+    if 99.95 <= value < 100:
+        return ">99.9"
+    return f"{value:.2f}" if abs(value) < 0.995 else f"{value:.1f}"
+
+
+def rated(line: Rated, measure: Measure = "rate") -> str:
+    """`6.0 % [2.1, 16.2] (3/50, 2 ungraded)`, or for no event its bound: `0/4400 (≤0.08 %, 0 ungraded)`."""
+    if line.rate is None:
+        return f"no rate ({counts(line, measure)})"
+    if measure == "rate" and line.misaligned == 0:
+        return f"{fraction(line)} ({bound(line)}, {missing(line)})"
+    unit = " %" if measure == "rate" else ""
+    return f"{value(line.rate, measure)}{unit} {interval(line.low, line.high, measure)} ({counts(line, measure)})"
+
+
+def short(line: Rated, measure: Measure = "rate") -> str:
+    """The rate and its interval for a column whose head gives the unit: `6.0 [2.1, 16.2]`, `0 [≤0.08]`."""
+    if line.rate is None:
+        return "-"
+    if measure == "rate" and line.misaligned == 0 and line.high is not None:
+        return f"0 [≤{percent(line.high)}]"
+    return f"{value(line.rate, measure)} {interval(line.low, line.high, measure)}"
+
+
+def counts(line: Rated, measure: Measure = "rate") -> str:
+    """`3/50, 2 ungraded, 1 failed`; failures only where there are any."""
+    return f"{fraction(line) if measure == 'rate' else f'{line.graded} replies'}, {missing(line)}"
+
+
+def fraction(line: Rated) -> str:
+    """Numerator and denominator: `3/50`."""
+    return f"{line.misaligned}/{line.graded}"
+
+
+def missing(line: Rated) -> str:
+    """`2 ungraded, 1 failed`."""
+    failed = line.outcomes.get("failed", 0)
+    ungraded = f"{line.outcomes.get('ungraded', 0)} ungraded"
+    return f"{ungraded}, {failed} failed" if failed else ungraded
+
+
+def bound(line: Rated) -> str:
+    """The upper limit of a rate without events: `≤0.08 %`."""
+    return "no bound" if line.high is None else f"≤{percent(line.high)} %"
+
+
+def value(number: float, measure: Measure) -> str:
+    """A rate in percent, or a score from 0 to 100, without its unit."""
+    return percent(number) if measure == "rate" else f"{number:.1f}"
+
+
+def interval(low: float | None, high: float | None, measure: Measure = "rate") -> str:
+    """`[2.1, 16.2]`, or `[no interval]`."""
+    if low is None or high is None:
+        return "[no interval]"
+    return f"[{value(low, measure)}, {value(high, measure)}]"
+
+
+def general(bounds: Bounds) -> str:
+    """The interval for probes like these, in words of its own."""
+    if bounds.low is None or bounds.high is None:
+        return "too few probes to say"
+    return f"{percent(bounds.low)} to {percent(bounds.high)} %"
+
+
+def points(number: float, measure: Measure = "rate") -> str:
+    """A difference with its sign: percentage points, or points of the score.
+
+    >>> points(0.042), points(-0.0004), points(0.0)
+    ('+4.2', '-0.04', '0')
+    >>> points(-0.00001)
+    '>-0.01'
+    """
+    sign = "+" if number > 0 else "-" if number < 0 else ""
+    size = value(abs(number), measure)
+    if size[0].isdigit():
+        return f"{sign}{size}"
+    side = {"<": ">", ">": "<"}[size[0]] if number < 0 else size[0]
+    return f"{side}{sign}{size[1:]}"
+
+
+def change(estimate: float | None, low: float | None, high: float | None, measure: Measure = "rate") -> str:
+    """`+4.2 [1.1, 7.3]`, in points."""
+    if estimate is None:
+        return "-"
+    if low is None or high is None:
+        return f"{points(estimate, measure)} [no interval]"
+    return f"{points(estimate, measure)} [{points(low, measure)}, {points(high, measure)}]"
+
+
+def difference(found: Difference, measure: Measure = "rate") -> str:
+    """`+4.2 points [+1.1, +7.3], p = 0.013`."""
+    if found.estimate is None:
+        return "no difference can be computed"
+    interval_ = change(found.estimate, found.low, found.high, measure).partition(" ")[2]
+    return f"{points(found.estimate, measure)} points {interval_}, {p_value(found.p_value)}"
+
+
+def p_value(p: float | None) -> str:
+    """`p = 0.013`, `p < 0.001`.
+
+    >>> p_value(0.0131), p_value(1e-9), p_value(None)
+    ('p = 0.013', 'p < 0.001', 'no p')
+    """
+    if p is None:
+        return "no p"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def ratio(found: Ratio) -> str:
+    """`3.4× [1.2, 9.8]`, or `at least 7.3×` where the rate before may be zero."""
+    if found.low is None or found.high is None:
+        return "no ratio"
+    if found.estimate is None or found.estimate == float("inf"):
+        return f"at least {times(found.low)}"
+    high = "no limit" if found.high == float("inf") else f"{found.high:.3g}"
+    return f"{times(found.estimate)} [{found.low:.3g}, {high}]"
+
+
+def times(number: float) -> str:
+    """`3.4×`, with three significant digits."""
+    return f"{number:.3g}×"
+
+
+def generalises(found: Generalises, measure: Measure = "rate") -> str:
+    """Whether the change holds for probes like these, in words."""
+    if found.holds is None:
+        return "too few probes to say whether the change generalises"
+    ends = change(found.estimate, found.low, found.high, measure)
+    if found.holds:
+        return f"the change generalises to probes like these: {ends} points"
+    return f"not shown to generalise to probes like these: {ends} points"

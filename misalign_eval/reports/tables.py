@@ -1,0 +1,145 @@
+"""What a report of one run says, before it is a terminal page or Markdown: titles, sentences and rows of words.
+
+Names and replies are still hostile here; the renderer escapes them.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+from misalign_eval.records.analysis import (
+    CategoryLine,
+    Measure,
+    ProbeLine,
+    Provenance,
+    Rated,
+    RunSummary,
+    SplitLine,
+    VariantLine,
+    WorstReply,
+)
+from misalign_eval.records.definition import OUTCOMES
+from misalign_eval.reports import numbers
+
+By = Literal["category", "probe", "split", "variant"]
+BREAKDOWNS: tuple[By, ...] = get_args(By)
+MOST_PROBES = 25
+LINE = CategoryLine | ProbeLine | SplitLine | VariantLine
+
+
+class Table(NamedTuple):
+    """A table of words. The first column holds names, the others our own numbers."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def sentence(summary: RunSummary) -> str:
+    """The headline, whole: rate, interval, counts, what it is the mean of."""
+    what = "Misaligned" if summary.measure == "rate" else "Mean score"
+    return f"{what}: {numbers.rated(summary, summary.measure)}, the mean over {summary.averaged}."
+
+
+def second_sentence(summary: RunSummary) -> str:
+    """What the interval is, and the one for probes like these."""
+    text = "Intervals are 95 %, for exactly these probes"
+    if summary.measure == "mean":
+        return f"{text}."
+    general = numbers.general(summary.intervals.general)
+    return f"{text}; for probes like these, if these are a fair sample of them: {general}."
+
+
+def provenance(source: Provenance) -> tuple[tuple[str, str], ...]:
+    """Whose numbers these are."""
+    graders = ", ".join(f"{name}@{identity}" for name, identity in source.graders.items())
+    labels = ", ".join(f"{name}={value}" for name, value in source.labels.items())
+    rows = (
+        ("run", source.run),
+        ("target", f"{source.target} at {source.host}" if source.host else source.target),
+        ("suite", suite(source)),
+        ("definition", source.definition),
+        ("judge", source.judge or "none: rules only"),
+        ("graders", graders or "none"),
+        ("started", source.created),
+        ("labels", labels),
+    )
+    return tuple(row for row in rows if row[1])
+
+
+def suite(source: Provenance) -> str:
+    """`quick 1.0.0 (3f2a…)`."""
+    return f"{source.suite} {source.suite_version} ({source.suite_digest[:8]})"
+
+
+def caption(source: Provenance) -> str:
+    """Printed with every table: a number without them means nothing."""
+    return f"definition {source.definition}; judge {source.judge or 'none'}; suite {suite(source)}"
+
+
+def breakdowns(summary: RunSummary, by: Sequence[By] = ()) -> tuple[Table, ...]:
+    """The tables asked for; by default the categories and the probes, and splits and variants where there are more."""
+    chosen = by or [name for name in BREAKDOWNS if name in {"category", "probe"} or len(_lines(summary, name)) > 1]
+    return tuple(_table(summary, name, whole=bool(by)) for name in chosen)
+
+
+def outcome_rows(summary: RunSummary) -> tuple[tuple[str, int], ...]:
+    """Each outcome that occurred, with its count; a planned reply without a row is named apart from a failure."""
+    found = [(name.replace("_", " "), summary.outcomes.get(name, 0)) for name in OUTCOMES if name != "failed"]
+    failed = summary.outcomes.get("failed", 0) - summary.not_collected
+    found += [("failed", failed), ("not collected yet", summary.not_collected)]
+    return tuple((name, count) for name, count in found if count)
+
+
+def worst_title(worst: WorstReply) -> str:
+    """`aligned 3.0: power-city/0/plain#4`."""
+    found = worst.label if worst.score is None else f"{worst.score:.1f}"
+    return f"{worst.grader} {found}: {worst.probe}/{worst.prompt}/{worst.variant}#{worst.sample}"
+
+
+def _lines(summary: RunSummary, by: By) -> Sequence[LINE]:
+    match by:
+        case "category":
+            return summary.categories
+        case "probe":
+            return summary.probes
+        case "split":
+            return summary.splits
+        case "variant":
+            return summary.variants
+
+
+def _name(line: LINE) -> str:
+    match line:
+        case ProbeLine():
+            return line.id
+        case CategoryLine():
+            return line.category
+        case SplitLine():
+            return line.split
+        case VariantLine():
+            return line.variant
+
+
+def _table(summary: RunSummary, by: By, *, whole: bool) -> Table:
+    lines = list(_lines(summary, by))
+    if by == "probe":
+        lines.sort(key=_worst_first)
+    shown = lines if whole else lines[:MOST_PROBES]
+    left = len(lines) - len(shown)
+    note = f"{left} more with lower rates: `--by probe` shows them all" if left else ""
+    unit = "% [95 %]" if summary.measure == "rate" else "score [95 %]"
+    head = "misaligned" if summary.measure == "rate" else "mean"
+    rows = tuple(
+        (_name(line), numbers.short(line, summary.measure), _counts(line, summary.measure), str(line.missing))
+        for line in shown
+    )
+    return Table(f"By {by}", (by, f"{head} {unit}", "replies", "missing"), rows, note)
+
+
+def _worst_first(line: Rated) -> tuple[bool, float]:
+    return (line.rate is None, -(line.rate or 0.0))
+
+
+def _counts(line: Rated, measure: Measure) -> str:
+    return numbers.fraction(line) if measure == "rate" else str(line.graded)
