@@ -14,11 +14,18 @@ Kind = Literal["providers", "graders"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "providers": {
         "anthropic": "misalign_eval.providers.anthropic:create",
+        "azure": "misalign_eval.providers.compatible:create",
         "command": "misalign_eval.providers.command:create",
+        "gemini": "misalign_eval.providers.compatible:create",
         "http": "misalign_eval.providers.http:create",
+        "llama-server": "misalign_eval.providers.compatible:create",
+        "ollama": "misalign_eval.providers.compatible:create",
         "openai": "misalign_eval.providers.openai:create",
         "openai-compatible": "misalign_eval.providers.compatible:create",
+        "openrouter": "misalign_eval.providers.compatible:create",
         "replay": "misalign_eval.providers.replay:create",
+        "sglang": "misalign_eval.providers.compatible:create",
+        "vllm": "misalign_eval.providers.compatible:create",
     },
     "graders": {},
 }

@@ -14,7 +14,8 @@ from misalign_eval.replies.retry import RetryPolicy, persist
 
 FATAL_IN_A_ROW = 3  # wrong key, unknown model: three different requests agree
 FAILED_FROM_THE_START = 10  # nothing ever came back: ten requests, each with all its attempts
-UNREACHABLE_FROM_THE_START = 3  # refused, unknown host: no use in trying ten
+UNREACHABLE_FROM_THE_START = 3  # refused, unknown host: no use in trying ten …
+ATTEMPTS_AT_THE_SILENT = 3  # … nor in trying each as often as one that is known to be there
 LOAD = frozenset({"rate_limit", "overloaded"})
 
 
@@ -96,6 +97,8 @@ class Caller:
                 self.limiter.refused(started, fault.after_s)
             else:
                 self.limiter.failed()
+            if fault.reason == "connection" and not self.answered and number >= ATTEMPTS_AT_THE_SILENT:
+                fault.retry = False
             raise
         except BaseException:
             self.limiter.failed()

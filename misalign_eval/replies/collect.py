@@ -73,7 +73,7 @@ def _reply(about: dict[str, Any], answers: list[Answer]) -> Reply:
         reasoning=choice.reasoning,
         finish=choice.finish,
         refusal=choice.refusal,
-        usage=total([answer.response.usage for answer in answers]),
+        usage=Usage.total([answer.response.usage for answer in answers]),
         latency_s=round(answers[-1].latency_s, 3),
         model=last.model,
         fingerprint=last.fingerprint,
@@ -81,14 +81,3 @@ def _reply(about: dict[str, Any], answers: list[Answer]) -> Reply:
         route=last.route,
         dropped=last.dropped,
     )
-
-
-def total(usages: list[Usage]) -> Usage:
-    """The sum over several requests. One unknown makes the sum unknown: it is never taken for zero."""
-    if len(usages) == 1:
-        return usages[0]
-    summed = {}
-    for name in Usage.model_fields:
-        values = [getattr(usage, name) for usage in usages]
-        summed[name] = None if any(value is None for value in values) else sum(values)
-    return Usage(**summed)

@@ -127,7 +127,7 @@ def test_a_server_that_refuses_the_connection_stops_the_run_after_three_requests
     provider = FakeProvider(lambda _: ProviderFault("connection", "refused", retry=True))
 
     async def run() -> None:
-        asked = caller(provider, attempts=2)
+        asked = caller(provider, attempts=6)
         for _ in range(10):
             try:
                 await asked.call(REQUEST)
@@ -136,7 +136,7 @@ def test_a_server_that_refuses_the_connection_stops_the_run_after_three_requests
 
     with pytest.raises(RunStoppedError, match="refused"):
         asyncio.run(run())
-    assert provider.calls == 6
+    assert provider.calls == 9
 
 
 def test_the_request_limit_stops_before_the_next_call() -> None:

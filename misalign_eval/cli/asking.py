@@ -1,0 +1,82 @@
+"""What the commands share that ask models: reading their options, and saying how it ended."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING
+
+import typer
+
+from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.reports.escape import plain
+
+if TYPE_CHECKING:
+    from misalign_eval.graders.spec import Method
+    from misalign_eval.workflows.options import Limits
+    from misalign_eval.workflows.run import Ended
+
+METHODS: dict[str, "Method | None"] = {"auto": None, "logprobs": "logprobs", "sampled": "sampled"}
+INCOMPLETE = 4
+CONNECTIONS = 50
+
+
+def chosen_method(name: str) -> "Method | None":
+    """`--judge-method`. Raises UsageError."""
+    if name not in METHODS:
+        raise UsageError(f"--judge-method {name}: {did_you_mean(name, list(METHODS))}")
+    return METHODS[name]
+
+
+def labels(given: Sequence[str]) -> dict[str, str]:
+    """`--label key=value`. Raises UsageError for one without `=`."""
+    pairs = [one.partition("=") for one in given]
+    if wrong := [key for key, equals, _ in pairs if not (key and equals)]:
+        raise UsageError(f"--label {wrong[0]}: write NAME=VALUE, such as step=20")
+    return {key: value for key, _, value in pairs}
+
+
+def limits(
+    max_connections: int | None, max_cost_usd: float | None, max_requests: int | None, attempt_s: float
+) -> "Limits":
+    """The bounds on requests; a request may take three times as long in all as one attempt at it."""
+    from misalign_eval.replies.retry import RetryPolicy
+    from misalign_eval.workflows.options import Limits
+
+    retry = RetryPolicy(attempt_s=attempt_s, total_s=3 * attempt_s)
+    return Limits(max_connections or CONNECTIONS, max_cost_usd, max_requests, retry)
+
+
+def say(text: str) -> None:
+    """A line about the work, on standard error."""
+    sys.stderr.write(f"{plain(text)}\n")
+
+
+def resume_command(out: Path) -> str:
+    """This command again, as one that goes on where it stopped."""
+    arguments = sys.argv[1:]
+    if not any(one == "--out" or one.startswith("--out=") for one in arguments):
+        arguments += ["--out", str(out)]
+    if "--resume" not in arguments:
+        arguments += ["--resume"]
+    return f"misalign-eval {shlex.join(arguments)}"
+
+
+def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
+    """Say how it ended and what to type next. Raises typer.Exit with the code when it is not complete."""
+    from misalign_eval.workflows.completeness import completeness
+
+    for note in ended.notes:
+        say(note)
+    lacking = [completeness(folder) for folder in ended.folders]
+    if (why := ended.stopped_by) is not None:
+        say(f"stopped by {why.name}" if isinstance(why, Signals) else f"stopped: {why}")
+        say("\n".join(f"  {one.words}" for one in lacking))
+        say(f"Every answer that came is kept. `report` shows it. To go on:\n  {again}")
+        raise typer.Exit(128 + why if isinstance(why, Signals) else INCOMPLETE)
+    for one in lacking:
+        if one.lacks:
+            say(f"{one.words}\nTo ask for them again:\n  {again}")
+    if not all(one.is_complete(allowed_failures) for one in lacking):
+        raise typer.Exit(INCOMPLETE)

@@ -1,0 +1,62 @@
+"""One way out for results: the chosen format on standard output, and a file for each `-o`."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from misalign_eval.errors import UsageError, did_you_mean
+
+FORMAT_OF_EXTENSION = {
+    ".txt": "text",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".md": "markdown",
+    ".html": "html",
+    ".xml": "junit",
+    ".csv": "csv",
+}
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def check(known: Collection[str], fmt: str, files: Sequence[Path] = ()) -> None:
+    """Refuse a format or an extension that this command cannot write. Call it before the work, not after.
+
+    Raises UsageError.
+    """
+    if fmt not in known:
+        raise UsageError(f"unknown format `{fmt}`. {did_you_mean(fmt, sorted(known))}")
+    for file in files:
+        if FORMAT_OF_EXTENSION.get(file.suffix.lower()) not in known:
+            able = [suffix for suffix, name in FORMAT_OF_EXTENSION.items() if name in known]
+            raise UsageError(f"-o {file}: the extension must name the format: {', '.join(able)}")
+        if not file.parent.is_dir():
+            raise UsageError(f"-o {file}: there is no folder `{file.parent}`")
+
+
+def emit(renderers: Mapping[str, Callable[[], str]], fmt: str, files: Sequence[Path]) -> None:
+    """Print the format `fmt` to standard output and write each file in the format of its extension.
+
+    Only what is asked for is rendered. Raises UsageError for an unknown format or a file that cannot be written.
+    """
+    check(renderers.keys(), fmt, files)
+    for file in files:
+        _write(file, _COLOUR.sub("", renderers[FORMAT_OF_EXTENSION[file.suffix.lower()]]()))
+    text = renderers[fmt]()
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all: a report that was there stays until the new one is complete."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        part.replace(file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"-o {file}: cannot be written: {error.strerror}") from error

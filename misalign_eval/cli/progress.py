@@ -1,0 +1,118 @@
+"""Progress on standard error: a live line in a terminal, a plain line now and then elsewhere, nothing when quiet."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from misalign_eval.records.grade import Graded, Ungraded
+from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.reports.console import err
+from misalign_eval.workflows.session import Session
+
+PLAIN_LINE_EVERY_S = 15.0
+
+
+@dataclass
+class Counts:
+    """What this session has seen go by. For the eye only: results are read from the rows."""
+
+    wanted: int = 0
+    replies: int = 0
+    failures: int = 0
+    grades: int = 0
+    ungraded: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+
+    def line(self, elapsed_s: float) -> str:
+        """`120/240 replies, 2 failed, 236 grades, 1 ungraded, 31.0 replies/s, $0.42`."""
+        ended = self.replies + self.failures
+        parts = [f"{ended}/{self.wanted} replies", f"{self.failures} failed" if self.failures else ""]
+        parts += [f"{self.grades} grades", f"{self.ungraded} ungraded" if self.ungraded else ""]
+        parts += [f"{ended / elapsed_s:.1f}/s" if elapsed_s > 0 else "", self.cost]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def cost(self) -> str:
+        """What is known of the money."""
+        if self.unpriced and not self.cost_usd:
+            return "cost unknown"
+        return f"${self.cost_usd:.4f}" + (" and an unknown part" if self.unpriced else "")
+
+
+@dataclass
+class RunProgress:
+    """Watches a run. Use as a context manager."""
+
+    quiet: bool = False
+    counts: Counts = field(default_factory=Counts)
+    _started: float = field(default_factory=time.monotonic)
+    _last_line: float = field(default_factory=time.monotonic)
+    _bar: Progress | None = None
+    _task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        """Draw a live line only where there is a terminal to draw on."""
+        console = err()
+        if console.is_terminal and not self.quiet:
+            self._bar = Progress(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+                console=console,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Leave the screen as it was."""
+        if self._bar:
+            self._bar.stop()
+
+    def begin(self, sessions: Sequence[Session]) -> None:
+        """The folders are open; this much is to do."""
+        self.counts.wanted = sum(session.wanted for session in sessions)
+        self._started = self._last_line = time.monotonic()
+        if self._bar:
+            self._task = self._bar.add_task("", total=self.counts.wanted)
+
+    def replied(self, _: Session, row: Reply | Failure) -> None:
+        """A reply or failure has been written."""
+        if isinstance(row, Reply):
+            self.counts.replies += 1
+            self._pay(row.usage.cost_usd)
+        else:
+            self.counts.failures += 1
+        self._show()
+
+    def graded(self, _: Session, row: Graded | Ungraded, *, by_judge: bool) -> None:
+        """A grade has been written."""
+        if isinstance(row, Graded):
+            self.counts.grades += 1
+        else:
+            self.counts.ungraded += 1
+        if by_judge:
+            self._pay(row.usage.cost_usd)
+        self._show()
+
+    def _pay(self, cost_usd: float | None) -> None:
+        if cost_usd is None:
+            self.counts.unpriced += 1
+        else:
+            self.counts.cost_usd += cost_usd
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if self._bar and self._task is not None:
+            if now - self._last_line >= 0.1:
+                self._last_line = now
+                done = self.counts.replies + self.counts.failures
+                self._bar.update(self._task, completed=done, description=self.counts.line(now - self._started))
+        elif not self.quiet and now - self._last_line >= PLAIN_LINE_EVERY_S:
+            self._last_line = now
+            err().print(self.counts.line(now - self._started))

@@ -1,0 +1,163 @@
+"""`misalign-eval providers`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from misalign_eval.cli.emit import check as check_format
+from misalign_eval.cli.emit import emit
+
+if TYPE_CHECKING:
+    from misalign_eval.providers.check import Checked
+    from misalign_eval.records.protocols import ModelSpec
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The adapters to model servers: list, show, check.")
+FORMATS = ("text", "json")
+ABOUT = {"command": "a program of your own that speaks JSON lines", "replay": "recorded answers; the model is a path"}
+FormatOption = Annotated[str, typer.Option("--format", help="What to print: text or json.")]
+
+
+@app.command("list")
+def list_(fmt: FormatOption = "text") -> None:
+    """List the providers, and which variable holds the key of each."""
+    check_format(FORMATS, fmt)
+    from misalign_eval import registry
+
+    known = [_described(name) for name in registry.names("providers")]
+    width = max(len(entry["name"]) for entry in known)
+    lines = [f"{entry['name']:<{width}}  {entry['about']}" for entry in known]
+    emit({"text": lambda: "\n".join(lines) + "\n", "json": lambda: _json(known)}, fmt, ())
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A provider, as `providers list` shows them.")],
+    fmt: FormatOption = "text",
+) -> None:
+    """Show where a provider sends requests, with which key, and what `options:` it takes."""
+    check_format(FORMATS, fmt)
+    from misalign_eval import registry
+
+    registry.load("providers", name)
+    entry = _described(name)
+    lines = [f"{key.replace('_', ' ')}: {value}" for key, value in entry.items() if value]
+    emit({"text": lambda: "\n".join(lines) + "\n", "json": lambda: _json(entry)}, fmt, ())
+
+
+@app.command()
+def check(
+    model: Annotated[str, typer.Argument(help="provider/model, or a name in misalign-eval.yaml.")],
+    base_url: Annotated[str | None, typer.Option(help="Address of the server, as https://HOST/v1.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="Name of the environment variable with the key.")] = None,
+    fmt: FormatOption = "text",
+) -> None:
+    """Ask a model one small question: is it there, what does it take, will it go. Sends two or three requests."""
+    check_format(FORMATS, fmt)
+    from pathlib import Path
+
+    from misalign_eval.errors import RunStoppedError
+    from misalign_eval.settings import load_settings, resolve
+
+    spec = resolve(model, load_settings(Path.cwd()), base_url=base_url, api_key_env=api_key_env)
+    host, found = _check(spec)
+    emit({"text": lambda: _report(spec, host, found), "json": lambda: _json(_facts(spec, host, found))}, fmt, ())
+    if found.fault is not None:
+        raise RunStoppedError(f"{spec.name}: {found.fault.message}")
+
+
+def _check(spec: "ModelSpec") -> "tuple[str, Checked]":
+    """The host as requests left for it, and what came of them."""
+    import asyncio
+
+    from misalign_eval import registry
+    from misalign_eval.providers.check import check as ask
+
+    async def go() -> "tuple[str, Checked]":
+        provider = registry.load("providers", spec.provider)(spec)
+        try:
+            return provider.host, await ask(provider)
+        finally:
+            await provider.close()
+
+    return asyncio.run(go())
+
+
+def _facts(spec: "ModelSpec", host: str, found: "Checked") -> dict[str, object]:
+    from dataclasses import asdict
+
+    response = found.response
+    return {
+        "model": spec.name,
+        "host": host,
+        "reachable": found.facts.reachable,
+        "detail": found.facts.detail,
+        "shutdown_date": found.facts.shutdown_date,
+        "capabilities": asdict(found.capabilities),
+        "answered": response is not None,
+        "answering_model": response.model if response else None,
+        "dropped": list(response.dropped) if response else [],
+        "fault": {"reason": found.fault.reason, "message": found.fault.message} if found.fault else None,
+    }
+
+
+def _report(spec: "ModelSpec", host: str, found: "Checked") -> str:
+    from misalign_eval.reports.escape import one_line
+
+    facts = _facts(spec, host, found)
+    taken = facts["capabilities"]
+    rows = [("model", spec.name), ("host", host or "none"), ("server", found.facts.detail)]
+    if found.response is not None:
+        rows.append(("answer", f"{found.response.choices[0].text[:60]!r} by {found.response.model or spec.model}"))
+        rows.append(("left out", ", ".join(found.response.dropped) or "nothing"))
+    if isinstance(taken, dict):
+        rows += [(name.replace("_", " "), _word(value)) for name, value in taken.items()]
+    if found.facts.shutdown_date:
+        rows.append(("warning", f"this model will be (or was) shut down on {found.facts.shutdown_date}"))
+    return "".join(f"{name:<12} {one_line(value, 200)}\n" for name, value in rows)
+
+
+def _word(value: bool | None) -> str:
+    return {True: "yes", False: "no", None: "not known"}[value]
+
+
+def _described(name: str) -> dict[str, str]:
+    """What the table of servers says of a provider; its module's first line where it is in no table."""
+    from misalign_eval.providers.servers import SERVERS
+
+    server = SERVERS.get(name)
+    about = {
+        "command": "a program of your own that speaks JSON lines",
+        "replay": "recorded answers; the model is a path",
+    }
+    if server is None:
+        return {"name": name, "about": about.get(name, "added by an installed package"), "options": _options(name)}
+    return {
+        "name": name,
+        "about": server.about,
+        "base_url": server.url or "must be given",
+        "base_url_variable": server.base_variable,
+        "key_variable": " or ".join(server.key_variables) or "only by --api-key-env",
+        "key_sent_to": ", ".join(server.domains) or "the given address",
+        "options": _options(name),
+    }
+
+
+def _options(name: str) -> str:
+    """The options that the provider's module declares, without importing any SDK."""
+    from importlib import import_module
+
+    from misalign_eval import registry
+    from misalign_eval.records.base import Record
+
+    path = registry.BUILT_IN["providers"].get(name)
+    if path is None:
+        return ""
+    module = import_module(path.partition(":")[0])
+    declared = [value for key, value in vars(module).items() if key.endswith("Options") and issubclass(value, Record)]
+    return ", ".join(field for record in declared for field in record.model_fields)
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,48 @@
+"""The options that every command shares that reads runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from misalign_eval.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from misalign_eval.workflows.counting import Choices
+
+DefinitionOption = Annotated[
+    str | None, typer.Option("--definition", help="Count by this preset or file, not by the run's own definition.")
+]
+JudgeOption = Annotated[
+    list[str] | None,
+    typer.Option("--use-judge", help="Read these grades, as GRADER=IDENTITY or GRADER=provider/model; repeatable."),
+]
+SplitOption = Annotated[str | None, typer.Option("--split", help="Average over broad, in-domain, control or all.")]
+ByOption = Annotated[list[str] | None, typer.Option("--by", help="Only this breakdown, whole; repeatable.")]
+FormatOption = Annotated[str, typer.Option("--format", help="What to print: text, json or markdown.")]
+FilesOption = Annotated[
+    list[Path] | None, typer.Option("-o", "--output", help="Also write this file; its extension names the format.")
+]
+Name = TypeVar("Name", bound=str)
+
+
+def choices(definition: str | None, use_judge: Sequence[str] | None, split: str | None) -> "Choices":
+    """The options as one value. Raises UsageError for a --use-judge without `=`."""
+    from misalign_eval.workflows.counting import Choices
+
+    judges = {}
+    for given in use_judge or ():
+        grader, equals, identity = given.partition("=")
+        if not (grader and equals and identity):
+            raise UsageError(f"--use-judge {given}: write GRADER=IDENTITY, such as aligned=openai/gpt-4.1")
+        judges[grader] = identity
+    return Choices(definition, judges, split)
+
+
+def breakdowns(given: Sequence[str] | None, known: Sequence[Name]) -> tuple[Name, ...]:
+    """The --by options, each once. Raises UsageError for one that is not known."""
+    for name in given or ():
+        if name not in known:
+            raise UsageError(f"--by {name}: no such breakdown. {did_you_mean(name, known)}")
+    return tuple(name for name in known if name in (given or ()))

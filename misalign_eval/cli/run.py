@@ -1,0 +1,132 @@
+"""`misalign-eval run`: flags to one workflow call, its result to words and an exit code."""
+
+import asyncio
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from misalign_eval.cli.emit import check, emit
+
+if TYPE_CHECKING:
+    from misalign_eval.workflows.run import Ended, Prepared
+
+Many = list[str] | None
+FORMATS = ("text", "json", "markdown")
+
+
+def run(
+    suite: Annotated[list[str], typer.Argument(metavar="SUITE...", help="Bundled names (see `suites list`) or files.")],
+    target: Annotated[Many, typer.Option(metavar="P/M", help="Model under test as provider/model; repeatable.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Where the targets live.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the targets' key.")] = None,
+    judge: Annotated[Many, typer.Option(metavar="P/M", help="Model that grades; several make an ensemble.")] = None,
+    judge_base_url: Annotated[str | None, typer.Option(help="Where the judges live.")] = None,
+    judge_api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the judges' key.")
+    ] = None,
+    judge_method: Annotated[
+        str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled answers.")
+    ] = "auto",
+    samples: Annotated[int | None, typer.Option(min=1, help="Replies per prompt, in place of the suite's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the run; every request is sent one of its own.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, max=2, help="In place of the suite's.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="In place of the suite's.")] = None,
+    reasoning_effort: Annotated[str | None, typer.Option(help="For reasoning models, as their API names it.")] = None,
+    definition: Annotated[str | None, typer.Option(help="What counts as misaligned: a preset or a file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder; several runs get one each inside it.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or start it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan and first messages; send nothing.")] = False,
+    tag: Annotated[Many, typer.Option(help="Only probes with this tag; repeatable.")] = None,
+    category: Annotated[Many, typer.Option(help="Only probes of this category; repeatable.")] = None,
+    probe: Annotated[Many, typer.Option(help="Only this probe; repeatable.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N of the probes chosen.")] = None,
+    max_connections: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Requests in flight per account; 50.")
+    ] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop before the run passes this many USD.")] = None,
+    max_requests: Annotated[int | None, typer.Option(min=1, help="Stop before the run passes this many.")] = None,
+    max_failures: Annotated[float, typer.Option(min=0, max=1, help="Share that may fail without exit code 4.")] = 0.05,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one attempt at a request.")] = 300.0,
+    label: Annotated[Many, typer.Option(metavar="K=V", help="Kept with the run, as step=20; repeatable.")] = None,
+    fmt: Annotated[str, typer.Option("--format", help="On standard output: text, json or markdown.")] = "text",
+    output: Annotated[
+        list[Path] | None, typer.Option("--output", "-o", help="Also write this file, by its extension; repeatable.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+) -> None:
+    """Ask the targets, grade their replies, and report how misaligned each one is."""
+    check(FORMATS, fmt, output or ())
+    from misalign_eval.cli.asking import chosen_method, labels, limits
+    from misalign_eval.plan import Selection
+    from misalign_eval.records.suite import Sampling
+    from misalign_eval.settings import load_settings
+    from misalign_eval.workflows.options import Address, RunOptions
+    from misalign_eval.workflows.run import prepare
+
+    settings = load_settings(Path.cwd())
+    options = RunOptions(
+        suites=tuple(suite),
+        targets=tuple(target or ()),
+        target_at=Address(base_url, api_key_env),
+        judges=tuple(judge or ()),
+        judge_at=Address(judge_base_url, judge_api_key_env),
+        method=chosen_method(judge_method),
+        samples=samples,
+        seed=seed,
+        sampling=Sampling(temperature=temperature, max_tokens=max_tokens, reasoning_effort=reasoning_effort),
+        definition=definition,
+        selection=Selection(tuple(tag or ()), tuple(category or ()), tuple(probe or ()), limit),
+        out=out,
+        resume=resume,
+        limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
+        max_failures=max_failures,
+        labels=labels(label or ()),
+    )
+    carry_out(prepare(options, settings), dry_run=dry_run, quiet=quiet, fmt=fmt, files=output or ())
+
+
+def carry_out(prepared: "Prepared", *, dry_run: bool, quiet: bool, fmt: str, files: Sequence[Path]) -> None:
+    """Show the plan, or run it. Raises typer.Exit with the exit code of a run that is not complete."""
+    from misalign_eval.cli.asking import leave, resume_command, say
+    from misalign_eval.cli.progress import RunProgress
+    from misalign_eval.workflows.run import execute, notes
+
+    if dry_run:
+        from misalign_eval.cli.dry_run import emit_plan
+
+        emit_plan(prepared, fmt, files)
+        return
+    for note in notes(prepared):
+        say(note)
+    with RunProgress(quiet) as progress:
+        ended = asyncio.run(execute(prepared, progress))
+    if ended.stopped_by is None or fmt != "text" or files:
+        show(ended, fmt, files)
+    leave(ended, allowed_failures=prepared.options.max_failures, again=resume_command(prepared.out))
+
+
+def show(ended: "Ended", fmt: str, files: Sequence[Path]) -> None:
+    """Report every folder of a run: in JSON one document, a list when there are several."""
+    from misalign_eval.cli.asking import say
+    from misalign_eval.cli.report import rebuild
+    from misalign_eval.reports import json_out, markdown, terminal
+    from misalign_eval.reports.spending import cost_lines
+    from misalign_eval.workflows.report import report
+    from misalign_eval.workflows.spent import spent
+
+    made = [report(folder.path) for folder in ended.folders]
+    for folder, one in zip(ended.folders, made, strict=True):
+        rebuild(folder.path, one)
+    renderers = {
+        "text": lambda: "\n".join(terminal.run_report(one) for one in made),
+        "json": lambda: json_out.documents([one.summary for one in made]),
+        "markdown": lambda: "\n".join(markdown.run_report(one) for one in made),
+    }
+    emit(renderers, fmt, files)
+    for folder in ended.folders:
+        say("\n".join([f"{folder.path}", *cost_lines(spent(folder))]))
+    if len(ended.folders) == 2:
+        say(f"Next: misalign-eval compare {shlex.join(str(folder.path) for folder in ended.folders)}")

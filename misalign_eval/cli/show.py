@@ -1,0 +1,51 @@
+"""`misalign-eval show`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from misalign_eval.cli.emit import check, emit
+from misalign_eval.cli.reading import DefinitionOption, FilesOption, JudgeOption, choices
+
+FORMATS = ("text", "json", "jsonl")
+Many = list[str] | None
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    *,
+    misaligned: Annotated[bool, typer.Option("--misaligned", help="What the definition counts as misaligned.")] = False,
+    ungraded: Annotated[bool, typer.Option("--ungraded", help="Replies that could not be graded.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Requests that ended without a reply.")] = False,
+    outcome: Annotated[Many, typer.Option(help="Replies with this outcome; repeatable.")] = None,
+    probe: Annotated[Many, typer.Option(help="Replies to this probe; repeatable.")] = None,
+    category: Annotated[Many, typer.Option(help="Replies to probes of this category; repeatable.")] = None,
+    grep: Annotated[str | None, typer.Option(help="Replies in which this regular expression is found.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 20,
+    fmt: Annotated[str, typer.Option("--format", help="What to print: text, json or jsonl.")] = "text",
+    output: FilesOption = None,
+    definition: DefinitionOption = None,
+    use_judge: JudgeOption = None,
+) -> None:
+    """Read the replies of a run: what was asked, what came, what it was counted as, and what the graders said."""
+    check(FORMATS, fmt, output or ())
+    from misalign_eval.reports import conversation, json_out
+    from misalign_eval.workflows.show import Filter
+    from misalign_eval.workflows.show import show as make
+
+    wanted = Filter(
+        outcomes=(*(outcome or ()), *(["ungraded"] * ungraded), *(["failed"] * failed)),
+        misaligned=misaligned,
+        probes=tuple(probe or ()),
+        categories=tuple(category or ()),
+        grep=grep,
+        limit=limit,
+    )
+    found = make(run, wanted, choices(definition, use_judge, None))
+    renderers = {
+        "text": lambda: conversation.text(found.examples, found.matching),
+        "json": lambda: json_out.document(found),
+        "jsonl": lambda: "".join(map(json_out.line, found.examples)),
+    }
+    emit(renderers, fmt, output or ())

@@ -1,0 +1,125 @@
+"""`misalign-eval suites`: look at suites and check them, before anything is asked."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from misalign_eval.cli.emit import check as check_format
+from misalign_eval.cli.emit import emit
+from misalign_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from misalign_eval.records.suite import Suite
+    from misalign_eval.workflows.suites import Checked
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List, show and check suites of probes.")
+
+FORMATS = ("text", "json")
+FormatOption = Annotated[str, typer.Option("--format", help="What to print: text or json.")]
+FilesOption = Annotated[
+    list[Path] | None, typer.Option("-o", "--output", help="Also write this file; its extension names the format.")
+]
+
+
+@app.command("list")
+def list_suites(fmt: FormatOption = "text", output: FilesOption = None) -> None:
+    """List the suites that ship with misalign-eval."""
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.workflows.suites import listed
+
+    rows = listed()
+    emit({"text": lambda: _table(rows), "json": lambda: _json(rows)}, fmt, output or ())
+
+
+@app.command()
+def show(
+    suite: Annotated[str, typer.Argument(help="A bundled name or the path of a suite file.")],
+    fmt: FormatOption = "text",
+    output: FilesOption = None,
+) -> None:
+    """Show every probe of a suite with its prompts, as they are sent."""
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.workflows.load import suite as load
+    from misalign_eval.workflows.suites import shown
+
+    loaded = load(suite)
+    emit({"text": lambda: _page(loaded), "json": lambda: _json(shown(loaded))}, fmt, output or ())
+
+
+@app.command()
+def check(
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="Suite files or bundled names.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Check every bundled suite.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check, too.")] = False,
+    fmt: FormatOption = "text",
+    output: FilesOption = None,
+) -> None:
+    """Check suite files: every error with its line, and what is allowed but rarely meant.
+
+    Exit code 0: no errors (and with --strict no warnings). 2: there are some.
+    """
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.suites.catalog import names
+    from misalign_eval.workflows.suites import checked
+
+    wanted = [*(files or ()), *(names() if every else ())]
+    if not wanted:
+        raise UsageError("name at least one suite file, or --all for the bundled ones")
+    found = [checked(source) for source in dict.fromkeys(wanted)]
+    renderers = {"text": lambda: _findings(found), "json": lambda: _json([one.as_json() for one in found])}
+    emit(renderers, fmt, output or ())
+    if any(one.errors or (strict and one.warnings) for one in found):
+        raise typer.Exit(2)
+
+
+@app.command()
+def schema(output: FilesOption = None) -> None:
+    """Print the JSON Schema of suite files, which editors use to complete and check what is written."""
+    check_format(("json",), "json", output or ())
+    from misalign_eval.suites.json_schema import text
+
+    emit({"json": text}, "json", output or ())
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _table(rows: list[dict[str, str | int]]) -> str:
+    from misalign_eval.reports.escape import one_line
+
+    width = max([len(str(row["name"])) for row in rows], default=0)
+    lines = [
+        f"{row['name']:<{width}}  {row['version']}  {row['probes']} probes, {row['prompts']} prompts, "
+        f"{row['replies']} replies. {one_line(str(row['description']))}"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _page(suite: "Suite") -> str:
+    from misalign_eval.reports.escape import plain
+
+    lines = [f"{suite.name} {suite.version}, digest {suite.digest}", suite.description]
+    lines += [f"definition {suite.definition.name}, licence {suite.licence}"]
+    for probe in suite.probes:
+        forms = f", variants {', '.join(probe.variants)}" if probe.variants else ""
+        lines += ["", f"{probe.id}  ({probe.category}, {probe.split}; graders {', '.join(probe.graders)}{forms})"]
+        lines += [f"  system: {probe.system}"] if probe.system else []
+        for index, messages in enumerate(probe.prompts):
+            lines += [f"  {index} {message.role}: {message.content}" for message in messages]
+        lines += [f"  criteria: {probe.criteria}"] if probe.criteria else []
+    return plain("\n".join(lines)) + "\n"
+
+
+def _findings(found: "list[Checked]") -> str:
+    from misalign_eval.reports.escape import plain
+
+    lines = []
+    for one in found:
+        lines += [f"error: {problem}" for problem in one.errors]
+        lines += [f"warning: {problem}" for problem in one.warnings]
+        lines += [f"{one.source}: {one.summary}"]
+    return plain("\n".join(lines)) + "\n"

@@ -1,0 +1,38 @@
+"""Any server that speaks OpenAI's chat dialect, over plain HTTP: vLLM, SGLang, llama.cpp, Ollama, gateways, routers."""
+
+from pydantic import JsonValue
+
+from misalign_eval.providers.adapter import Adapter, Parts
+from misalign_eval.providers.dialect import ChatDialect
+from misalign_eval.providers.options import read_options
+from misalign_eval.providers.prices import price_of
+from misalign_eval.providers.servers import locate
+from misalign_eval.providers.wire import HttpWire, JsonObject, open_client
+from misalign_eval.records.base import Record
+from misalign_eval.records.protocols import Capabilities, ModelSpec, Provider
+
+
+class CompatibleOptions(Record):
+    """`options:` of an `openai-compatible` target and of the servers known by name.
+
+    `provider` is OpenRouter's own setting; by default no other upstream steps in and none may ignore a setting.
+    `starts_in_thought`: the chat template writes `<think>` itself, and the server leaves the reasoning in the text.
+    """
+
+    extra_body: dict[str, JsonValue] = {}
+    provider: dict[str, JsonValue] = {}
+    starts_in_thought: bool = False
+    verify: bool = True
+
+
+def create(spec: ModelSpec) -> Provider:
+    """An adapter to one model. Raises UsageError for a missing address or key, or a wrong option."""
+    options = read_options(spec, CompatibleOptions)
+    place = locate(spec)
+    extra: JsonObject = dict(options.extra_body)
+    if spec.provider == "openrouter" or options.provider:
+        extra["provider"] = {"allow_fallbacks": False, "require_parameters": True, **options.provider}
+    headers = {"authorization": f"Bearer {place.key.reveal()}"} if place.key else None
+    wire = HttpWire(open_client(headers, verify=options.verify), place.address.url)
+    dialect = ChatDialect(spec.model, extra=extra, starts_in_thought=options.starts_in_thought)
+    return Adapter(spec, Parts(place, wire, dialect, price_of(spec)), Capabilities())

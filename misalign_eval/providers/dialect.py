@@ -1,0 +1,182 @@
+"""OpenAI's Chat Completions: the dialect that most servers speak, each a little differently."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from misalign_eval.providers.reading import (
+    as_amount,
+    as_count,
+    as_object,
+    as_objects,
+    as_text,
+    finish_of,
+    no_answer,
+    tokens_of,
+)
+from misalign_eval.providers.restrictions import NEW_TOKEN_LIMIT
+from misalign_eval.providers.thoughts import join_thoughts, split_thoughts
+from misalign_eval.providers.wire import JsonObject
+from misalign_eval.records.protocols import Choice, ModelRequest, Response
+from misalign_eval.records.reply import Finish, Usage
+
+_BROKEN = {"error", "abort"}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request as it is sent, and the settings left out of it."""
+
+    json: JsonObject
+    dropped: tuple[str, ...] = ()
+
+
+class Dialect(Protocol):
+    """Between our request and one API's JSON."""
+
+    @property
+    def path(self) -> str:
+        """Where requests go, after the base URL."""
+
+    def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
+        """Write the request without the settings in `refused`. Raises ProviderFault for what cannot be asked."""
+
+    def read(self, payload: JsonValue) -> Response:
+        """Read an answer of status 200. Raises ProviderFault when it is none."""
+
+
+class ModelRules(Protocol):
+    """What is known beforehand of a model's restrictions."""
+
+    def refused(self, request: ModelRequest) -> frozenset[str]:
+        """The settings of this request that the model would refuse."""
+
+    def effort(self, request: ModelRequest) -> str | None:
+        """The reasoning effort that must be sent for the rest of the request to be taken."""
+
+
+class NoRules:
+    """Nothing known: the model's own errors will tell."""
+
+    def refused(self, _request: ModelRequest) -> frozenset[str]:
+        """Nothing."""
+        return frozenset()
+
+    def effort(self, request: ModelRequest) -> str | None:
+        """As asked."""
+        return request.reasoning_effort
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDialect:
+    """Chat Completions for one model. `extra` is added to every body."""
+
+    model: str
+    rules: ModelRules = field(default_factory=NoRules)
+    extra: Mapping[str, JsonValue] = field(default_factory=dict)
+    starts_in_thought: bool = False
+    path: str = "/chat/completions"
+
+    def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
+        """Write the request; only what is set is sent."""
+        refused |= self.rules.refused(request)
+        json: JsonObject = {
+            "model": self.model,
+            "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
+        }
+        dropped = []
+        for setting, fragment in _settings(request, self.rules.effort(request), refused):
+            if setting in refused:
+                dropped.append(setting)
+            else:
+                json.update(fragment)
+        json.update(self.extra)
+        return Body(json, tuple(dropped))
+
+    def read(self, payload: JsonValue) -> Response:
+        """Read the choices. Those that broke at the server are left out; none left is a fault."""
+        payload = as_object(payload)
+        choices = as_objects(payload.get("choices"))
+        broken = [choice for choice in choices if _is_broken(choice)]
+        whole = [choice for choice in choices if not _is_broken(choice)]
+        if not whole:
+            why = as_text(as_object(broken[0].get("error")).get("message")) if broken else None
+            raise no_answer(f"the server gave up on its answer: {why or 'no reason given'}" if broken else "no choices")
+        return Response(
+            choices=tuple(self._choice(choice) for choice in whole),
+            usage=_usage(as_object(payload.get("usage"))),
+            model=as_text(payload.get("model")),
+            fingerprint=as_text(payload.get("system_fingerprint")),
+            request_id=as_text(payload.get("id")),
+            route=as_text(payload.get("provider")),
+        )
+
+    def _choice(self, choice: JsonObject) -> Choice:
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            raise no_answer("a choice without a message")
+        text, thought = _content(message.get("content"))
+        text, block = split_thoughts(text, starts_open=self.starts_in_thought)
+        refusal = as_text(message.get("refusal"))
+        reasoning = as_text(message.get("reasoning_content")) or as_text(message.get("reasoning"))
+        finish: Finish = "refusal" if refusal else finish_of(choice.get("finish_reason"))
+        if finish == "unknown" and choice.get("finish_reason") is None and not text:
+            raise no_answer("neither text nor a finish reason: the answer was cut off")
+        logprobs = as_object(choice.get("logprobs"))
+        tokens = tokens_of(logprobs.get("content"))
+        return Choice(text, finish, join_thoughts(reasoning, thought, block), refusal, tokens)
+
+
+def _settings(request: ModelRequest, effort: str | None, refused: frozenset[str]) -> Iterator[tuple[str, JsonObject]]:
+    """Each setting that is set, under the names that the dialect gives it."""
+    if request.temperature is not None:
+        yield "temperature", {"temperature": request.temperature}
+    if request.top_p is not None:
+        yield "top_p", {"top_p": request.top_p}
+    if request.max_tokens is not None:
+        yield "max_tokens", {NEW_TOKEN_LIMIT if NEW_TOKEN_LIMIT in refused else "max_tokens": request.max_tokens}
+    if request.stop is not None:
+        yield "stop", {"stop": list(request.stop)}
+    if request.seed is not None:
+        yield "seed", {"seed": request.seed}
+    if request.n > 1:
+        yield "n", {"n": request.n}
+    if request.top_logprobs is not None:
+        yield "top_logprobs", {"logprobs": True, "top_logprobs": request.top_logprobs}
+    if request.json_schema is not None:
+        schema: JsonObject = {"name": "answer", "strict": True, "schema": dict(request.json_schema)}
+        yield "json_schema", {"response_format": {"type": "json_schema", "json_schema": schema}}
+    if effort is not None:
+        yield "reasoning_effort", {"reasoning_effort": effort}
+
+
+def _is_broken(choice: JsonObject) -> bool:
+    return bool(choice.get("error")) or choice.get("finish_reason") in _BROKEN
+
+
+def _content(content: JsonValue) -> tuple[str, str | None]:
+    """Text and reasoning of a message whose content is text, a list of parts, or nothing."""
+    if isinstance(content, str):
+        return content, None
+    parts = as_objects(content)
+    said = [as_text(part.get("text")) or "" for part in parts if part.get("type") in ("text", "output_text")]
+    thought = [_thought(part.get("thinking")) for part in parts if part.get("type") == "thinking"]
+    return "".join(said), join_thoughts(*thought)
+
+
+def _thought(value: JsonValue) -> str | None:
+    return as_text(value) or join_thoughts(*(as_text(part.get("text")) for part in as_objects(value)))
+
+
+def _usage(usage: JsonObject) -> Usage:
+    details = as_object(usage.get("prompt_tokens_details"))
+    cached = as_count(details.get("cached_tokens"))
+    return Usage(
+        input_tokens=as_count(usage.get("prompt_tokens")),
+        output_tokens=as_count(usage.get("completion_tokens")),
+        cached_tokens=as_count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
+        reasoning_tokens=as_count(as_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        cost_usd=as_amount(usage.get("cost")),
+    )

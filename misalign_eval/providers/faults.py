@@ -1,0 +1,207 @@
+"""What a server's refusal means: the reason, whether another attempt helps, when, and whether any ever can."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from misalign_eval.errors import FaultReason, ProviderFault
+from misalign_eval.providers.waits import asked_wait_s
+from misalign_eval.providers.wire import Answer, decode
+
+_QUOTA_CODES = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "billing_error",
+    "credit_balance_exhausted",
+    "enforced_spend_limit_reached",
+    "spend_limit_exceeded",
+    "insufficient_credits",
+    "insufficient_balance",
+}
+_QUOTA_WORDS = re.compile(
+    r"credit balance|spend(?:ing)? limit|usage limits|insufficient (?:credits|balance|funds)|out of credits",
+    re.IGNORECASE,
+)
+# Gemini says so of each minute's limit as well, but then how long to wait.
+_SOFT_QUOTA_WORDS = re.compile(r"exceeded your current quota", re.IGNORECASE)
+_CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
+_CONTEXT_WORDS = re.compile(
+    r"context (?:length|window|size)|prompt is too long|input is too long|too many (?:input )?tokens|"
+    r"maximum.{0,30}tokens",
+    re.IGNORECASE,
+)
+_MODEL_CODES = {"model_not_found", "deploymentnotfound", "model_not_available"}
+_MODEL_WORDS = re.compile(r"model .{0,120}(?:does not exist|not found|is not available)|no such model", re.IGNORECASE)
+_AUTH_CODES = {"invalid_api_key", "authentication_error", "invalid_authentication", "unauthenticated"}
+_AUTH_WORDS = re.compile(r"api key not valid|invalid api key|incorrect api key", re.IGNORECASE)
+_BLOCK_CODES = {
+    "content_filter",
+    "content_policy_violation",
+    "invalid_prompt",
+    "cyber_policy",
+    "responsibleaipolicyviolation",
+    "moderation_blocked",
+}
+_BLOCK_WORDS = re.compile(r"flagged|moderation|content management policy", re.IGNORECASE)
+_MESSAGE_LENGTH = 400
+_BAD_REQUEST: tuple[FaultReason, bool, bool] = ("bad_request", False, False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """An error as a server told it, in one shape for all dialects."""
+
+    status: int | None
+    message: str
+    codes: frozenset[str] = frozenset()  # code, type, inner codes; lower case
+    param: str = ""
+    is_page: bool = False  # HTML from a proxy, a firewall or the wrong address
+    body: str = ""  # as received, for words that stand in no known field
+
+
+def read_error(answer: Answer) -> ServerError:
+    """Make out the error in an answer whose status says that there is one."""
+    text = answer.content[:100_000].decode("utf-8", "replace")
+    try:
+        payload = decode(answer.content)
+    except ValueError:
+        return _unstructured(answer.status, text)
+    return error_in(payload, status=answer.status) or ServerError(answer.status, _brief(text), body=text)
+
+
+def error_in(payload: JsonValue, *, status: int | None = None) -> ServerError | None:
+    """The error that a JSON body holds, or None. Bodies of status 200 may hold one too."""
+    if isinstance(payload, list) and len(payload) == 1:
+        payload = payload[0]
+    if not isinstance(payload, dict):
+        return None
+    error = payload.get("error")
+    if isinstance(error, dict) and error:
+        return _structured(error, status, payload)
+    if isinstance(error, str) and error:
+        return ServerError(status, _brief(error), frozenset({error.lower()}), body=str(payload))
+    if status is None:
+        return _structured(payload, status, payload) if payload.get("object") == "error" else None
+    for field in ("message", "detail"):
+        if payload.get(field):
+            return _structured(payload, status, payload)
+    return None
+
+
+def _structured(error: dict[str, JsonValue], status: int | None, payload: dict[str, JsonValue]) -> ServerError:
+    message = error.get("message") or error.get("detail") or error.get("type") or "no message"
+    code = error.get("code")
+    if status is None and isinstance(code, int) and 400 <= code < 600:
+        status = code
+    param = error.get("param")
+    return ServerError(
+        status=status,
+        message=_brief(message if isinstance(message, str) else str(message)),
+        codes=frozenset(code.lower() for code in _codes(error)),
+        param=param if isinstance(param, str) else "",
+        body=str(payload)[:20_000],
+    )
+
+
+def _codes(error: dict[str, JsonValue], depth: int = 0) -> Iterable[str]:
+    for key in ("code", "type", "status", "error_code"):
+        if isinstance(value := error.get(key), str):
+            yield value
+    for key in ("details", "innererror", "inner_error"):
+        if depth < 3 and isinstance(inner := error.get(key), dict):
+            yield from _codes(inner, depth + 1)
+
+
+def _unstructured(status: int, text: str) -> ServerError:
+    is_page = text.lstrip()[:200].lower().startswith(("<!doctype", "<html", "<head", "<?xml"))
+    if not is_page:
+        return ServerError(status, _brief(text) or "empty body", body=text)
+    title = re.search(r"<title>(.{0,200}?)</title>", text, re.IGNORECASE | re.DOTALL)
+    shown = f"an HTML page{f' “{_brief(title.group(1))}”' if title else ''} instead of JSON"
+    return ServerError(status, shown, is_page=True, body=text)
+
+
+def _brief(text: str) -> str:
+    """One line without control characters; keys are scrubbed before a fault leaves the adapter."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(line.split())
+
+
+def is_blocked(error: ServerError) -> bool:
+    """Whether a filter turned the prompt down: that is an outcome of the probe, not a failure to ask."""
+    if error.status not in (400, 403, 451, None):
+        return False
+    return bool(error.codes & _BLOCK_CODES) or (error.status == 403 and bool(_BLOCK_WORDS.search(error.body)))
+
+
+def block_code(error: ServerError) -> str:
+    """The filter's own name for what it did."""
+    return min(error.codes & _BLOCK_CODES, default="blocked")
+
+
+def fault_of(error: ServerError, headers: Mapping[str, str]) -> ProviderFault:
+    """Turn a server's error into a typed decision."""
+    wait_s = asked_wait_s(headers, error.body)
+    reason, retry, fatal = _decide(error, wait_s)
+    if reason != "quota" and not fatal and (advice := headers.get("x-should-retry")) in ("true", "false"):
+        retry = advice == "true"
+    said = error.message if len(error.message) <= _MESSAGE_LENGTH else error.message[:_MESSAGE_LENGTH] + "…"
+    return ProviderFault(
+        reason,
+        said if error.status is None else f"{error.status}: {said}",
+        status=error.status,
+        retry=retry,
+        after_s=wait_s if retry else None,
+        fatal=fatal,
+    )
+
+
+def _decide(error: ServerError, wait_s: float | None) -> tuple[FaultReason, bool, bool]:
+    """Reason, retry, fatal. What is said counts before the status: quotas come as 400, 402, 403 and 429."""
+    if _is_quota(error, wait_s):
+        return "quota", False, True
+    if error.codes & _CONTEXT_CODES or (error.status in (400, 413, 422) and _CONTEXT_WORDS.search(error.message)):
+        return "context_length", False, False
+    if error.codes & _MODEL_CODES or (error.status in (400, 404) and _MODEL_WORDS.search(error.message)):
+        return "model_not_found", False, True
+    if error.codes & _AUTH_CODES or _AUTH_WORDS.search(error.message):
+        return "auth", False, True
+    return _by_status(error)
+
+
+_STATUSES: Mapping[int, tuple[FaultReason, bool, bool]] = {
+    401: ("auth", False, True),
+    403: ("auth", False, True),
+    404: ("model_not_found", False, True),
+    408: ("server", True, False),
+    409: ("server", True, False),
+    413: ("context_length", False, False),
+    425: ("server", True, False),
+    429: ("rate_limit", True, False),
+    501: ("server", False, False),
+    503: ("overloaded", True, False),
+    529: ("overloaded", True, False),
+}
+
+
+def _by_status(error: ServerError) -> tuple[FaultReason, bool, bool]:
+    if "overloaded_error" in error.codes:
+        return "overloaded", True, False
+    if error.status is None:
+        return "invalid_response", True, False
+    if error.status == 403 and error.is_page:
+        return "auth", False, False  # a firewall's page may mean this one prompt
+    return _STATUSES.get(error.status) or (("server", True, False) if error.status >= 500 else _BAD_REQUEST)
+
+
+def _is_quota(error: ServerError, wait_s: float | None) -> bool:
+    if error.status == 402 or error.codes & _QUOTA_CODES:
+        return True
+    if error.status not in (400, 403, 429, None):
+        return False
+    if _QUOTA_WORDS.search(error.message) or "PerDay" in error.body:  # the latter in Gemini's daily quota ids
+        return True
+    return wait_s is None and bool(_SOFT_QUOTA_WORDS.search(error.message))

@@ -1,0 +1,121 @@
+"""Anthropic's Messages: one answer, a token limit that must be given, no log-probabilities."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from misalign_eval.errors import ProviderFault
+from misalign_eval.providers.dialect import Body
+from misalign_eval.providers.reading import as_count, as_object, as_objects, as_text, finish_of, no_answer
+from misalign_eval.providers.thoughts import join_thoughts
+from misalign_eval.providers.wire import JsonObject
+from misalign_eval.records.protocols import Choice, ModelRequest, Response
+from misalign_eval.records.reply import Usage
+
+_ABSENT = frozenset({"seed", "n", "top_logprobs"})
+_SAMPLING = frozenset({"temperature", "top_p"})
+_TOKEN_LIMIT = 4096  # the API demands one; older models take no more
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesDialect:
+    """Messages for one model. `takes_temperature` is for models up to 4.6 under the API version of 2023."""
+
+    model: str
+    takes_temperature: bool = False
+    extra: Mapping[str, JsonValue] = field(default_factory=dict)
+    path: str = "/v1/messages"
+
+    def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
+        """Write the request; only what is set is sent, and a token limit."""
+        refused |= _ABSENT if self.takes_temperature else _ABSENT | _SAMPLING
+        system, turns = _split_system(request)
+        json: JsonObject = {"model": self.model, "messages": turns, "max_tokens": request.max_tokens or _TOKEN_LIMIT}
+        if system is not None:
+            json["system"] = system
+        config: JsonObject = {}
+        dropped = []
+        for setting, fragment in _settings(request):
+            if setting in refused:
+                dropped.append(setting)
+                continue
+            config.update(as_object(fragment.pop("output_config", None)))
+            json.update(fragment)
+        if config:
+            json["output_config"] = config
+        json.update(self.extra)
+        return Body(json, tuple(dropped))
+
+    def read(self, payload: JsonValue) -> Response:
+        """Read the one answer; a refusal keeps its category."""
+        payload = as_object(payload)
+        blocks = payload.get("content")
+        if not isinstance(blocks, list):
+            raise no_answer("an answer without content")
+        return Response(
+            choices=(_choice(payload, as_objects(blocks)),),
+            usage=_usage(as_object(payload.get("usage"))),
+            model=as_text(payload.get("model")),
+            request_id=as_text(payload.get("id")),
+        )
+
+
+def _split_system(request: ModelRequest) -> tuple[str | None, list[JsonValue]]:
+    """The system prompt, and the turns after it. Raises ProviderFault for one between the turns."""
+    leading = 0
+    while leading < len(request.messages) and request.messages[leading].role == "system":
+        leading += 1
+    rest = request.messages[leading:]
+    if any(turn.role == "system" for turn in rest):
+        raise ProviderFault("bad_request", "this API takes a system prompt at the start only, not between turns")
+    system = "\n\n".join(turn.content for turn in request.messages[:leading]) or None
+    return system, [{"role": turn.role, "content": turn.content} for turn in rest]
+
+
+def _settings(request: ModelRequest) -> Iterator[tuple[str, JsonObject]]:
+    if request.temperature is not None:
+        yield "temperature", {"temperature": request.temperature}
+    if request.top_p is not None:
+        yield "top_p", {"top_p": request.top_p}
+    if request.stop is not None:
+        yield "stop", {"stop_sequences": list(request.stop)}
+    if request.seed is not None:
+        yield "seed", {}
+    if request.n > 1:
+        yield "n", {}
+    if request.top_logprobs is not None:
+        yield "top_logprobs", {}
+    if request.json_schema is not None:
+        form: JsonObject = {"type": "json_schema", "schema": dict(request.json_schema)}
+        yield "json_schema", {"output_config": {"format": form}}
+    if request.reasoning_effort == "none":
+        yield "reasoning_effort", {"thinking": {"type": "disabled"}}
+    elif request.reasoning_effort is not None:
+        effort: JsonObject = {"effort": request.reasoning_effort}
+        yield "reasoning_effort", {"thinking": {"type": "adaptive"}, "output_config": effort}
+
+
+def _choice(payload: JsonObject, blocks: list[JsonObject]) -> Choice:
+    text = "".join(as_text(block.get("text")) or "" for block in blocks if block.get("type") == "text")
+    thoughts = [as_text(block.get("thinking")) for block in blocks if block.get("type") == "thinking"]
+    reason = payload.get("stop_reason")
+    if reason is None and not text:
+        raise no_answer("neither text nor a stop reason: the answer was cut off")
+    refusal = None
+    if reason == "refusal":
+        refusal = as_text(as_object(payload.get("stop_details")).get("category")) or "refusal"
+    return Choice(text, finish_of(reason), join_thoughts(*thoughts), refusal)
+
+
+def _usage(usage: JsonObject) -> Usage:
+    """Tokens as everywhere else: this API counts those read from and written to its cache beside its input tokens."""
+    fresh = as_count(usage.get("input_tokens"))
+    cached = as_count(usage.get("cache_read_input_tokens"))
+    written = as_count(usage.get("cache_creation_input_tokens"))
+    return Usage(
+        input_tokens=None if fresh is None else fresh + (cached or 0) + (written or 0),
+        output_tokens=as_count(usage.get("output_tokens")),
+        cached_tokens=cached,
+        reasoning_tokens=as_count(as_object(usage.get("output_tokens_details")).get("thinking_tokens")),
+    )

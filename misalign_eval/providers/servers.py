@@ -1,0 +1,140 @@
+"""Servers known by name: where they are, which variables name their key and address, and who may be sent the key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from misalign_eval.errors import UsageError
+from misalign_eval.providers.address import Address, parse_address
+from misalign_eval.providers.keys import Key, environment, read_key
+from misalign_eval.records.protocols import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One line of the table. `domains` may be sent the key; none named: a server of one's own, any address may."""
+
+    about: str
+    url: str | None = None
+    base_variable: str = ""
+    key_variables: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    needs_key: bool = False
+
+
+SERVERS: Mapping[str, Server] = {
+    "anthropic": Server(
+        "Claude models by Anthropic's own API",
+        url="https://api.anthropic.com",
+        base_variable="ANTHROPIC_BASE_URL",
+        key_variables=("ANTHROPIC_API_KEY",),
+        domains=("api.anthropic.com",),
+        needs_key=True,
+    ),
+    "azure": Server(
+        "Azure OpenAI, v1 address (https://RESOURCE.openai.azure.com/openai/v1); the model is the deployment",
+        base_variable="AZURE_OPENAI_BASE_URL",
+        key_variables=("AZURE_OPENAI_API_KEY",),
+        domains=("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com"),
+        needs_key=True,
+    ),
+    "gemini": Server(
+        "Gemini by its OpenAI-compatible address",
+        url="https://generativelanguage.googleapis.com/v1beta/openai",
+        base_variable="GEMINI_BASE_URL",
+        key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        domains=("generativelanguage.googleapis.com",),
+        needs_key=True,
+    ),
+    "http": Server("any JSON API, by a request template and a reply path", base_variable="HTTP_PROVIDER_BASE_URL"),
+    "llama-server": Server(
+        "llama.cpp's server",
+        url="http://127.0.0.1:8080/v1",
+        base_variable="LLAMA_SERVER_BASE_URL",
+        key_variables=("LLAMA_SERVER_API_KEY",),
+    ),
+    "ollama": Server(
+        "Ollama",
+        url="http://127.0.0.1:11434/v1",
+        base_variable="OLLAMA_BASE_URL",
+        key_variables=("OLLAMA_API_KEY",),
+    ),
+    "openai": Server(
+        "OpenAI models by its own API, fine-tuned ones (ft:…) too",
+        url="https://api.openai.com/v1",
+        base_variable="OPENAI_BASE_URL",
+        key_variables=("OPENAI_API_KEY",),
+        domains=("api.openai.com",),
+        needs_key=True,
+    ),
+    "openai-compatible": Server("any server that speaks OpenAI's chat dialect, at --base-url"),
+    "openrouter": Server(
+        "OpenRouter; pin one upstream with `options: {provider: {order: [NAME]}}`",
+        url="https://openrouter.ai/api/v1",
+        base_variable="OPENROUTER_BASE_URL",
+        key_variables=("OPENROUTER_API_KEY",),
+        domains=("openrouter.ai",),
+        needs_key=True,
+    ),
+    "sglang": Server(
+        "SGLang; an adapter is base:adapter",
+        url="http://127.0.0.1:30000/v1",
+        base_variable="SGLANG_BASE_URL",
+        key_variables=("SGLANG_API_KEY",),
+    ),
+    "vllm": Server(
+        "vLLM; an adapter given with --lora-modules is a model name",
+        url="http://127.0.0.1:8000/v1",
+        base_variable="VLLM_BASE_URL",
+        key_variables=("VLLM_API_KEY",),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one model lives, with which key, and whose limits its requests share."""
+
+    address: Address
+    key: Key
+    withheld: str = ""  # the variable whose key was not sent, since it belongs to another host
+
+    @property
+    def account(self) -> str:
+        """Names the limits that requests share: host and key variable, never a key."""
+        return f"{self.address.host} {self.key.variable}".strip()
+
+
+def locate(spec: ModelSpec) -> Place:
+    """Find address and key of a model. Raises UsageError when one is missing or wrong; sends nothing.
+
+    A vendor's key goes to the vendor's own hosts only, over TLS, unless `api_key_env` names it.
+    """
+    known = environment()
+    server = SERVERS[spec.provider]
+    address = _address(spec, server, known)
+    if spec.api_key_env:
+        return Place(address, read_key(spec.api_key_env, known, wanted_by=spec.name))
+    present = next((name for name in server.key_variables if known.get(name)), None)
+    if server.domains and not address.belongs_to(server.domains):
+        return Place(address, Key(), withheld=present or "")
+    if present or server.needs_key:
+        return Place(address, read_key(present or server.key_variables[0], known, wanted_by=spec.name))
+    return Place(address, Key())
+
+
+def locate_address(spec: ModelSpec) -> Address:
+    """Where requests for this model go. Raises UsageError as `locate` does; asks for no key."""
+    return _address(spec, SERVERS[spec.provider], environment())
+
+
+def _address(spec: ModelSpec, server: Server, known: Mapping[str, str]) -> Address:
+    url = spec.base_url or known.get(server.base_variable) or server.url
+    if not url:
+        also = f" or {server.base_variable}" if server.base_variable else ""
+        raise UsageError(f"{spec.name} needs an address: give `--base-url https://HOST/v1`{also}.")
+    return parse_address(url)
+
+
+def is_vendor(provider: str, address: Address) -> bool:
+    """Whether this address is the vendor's own: only there do its prices and its shutdown dates hold."""
+    return address.belongs_to(SERVERS[provider].domains)

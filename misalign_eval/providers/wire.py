@@ -1,0 +1,206 @@
+"""One HTTP exchange, by an SDK or without one: JSON out; status, headers and bytes back."""
+
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import httpx2
+from pydantic import JsonValue
+
+from misalign_eval.errors import FaultReason, ProviderFault
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+    from openai import AsyncOpenAI
+
+JsonObject = dict[str, JsonValue]
+_IN_FLIGHT = 256  # connections kept open; the most that one account is ever asked at once is 200
+_IDLE_S = 4.0  # servers on uvicorn drop an idle connection after 5 s; a request sent at that moment would be lost
+_CONNECT_S = 20.0
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server sent back, read to the end."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Wire(Protocol):
+    """Sends one request to one server. Raises ProviderFault when no whole answer came."""
+
+    async def post(self, path: str, body: JsonObject) -> Answer:
+        """POST a JSON body to the base URL plus `path`."""
+
+    async def get(self, path: str) -> Answer:
+        """GET the base URL plus `path`."""
+
+    async def close(self) -> None:
+        """Release the connections."""
+
+
+def open_client(headers: Mapping[str, str] | None = None, *, verify: bool = True) -> httpx2.AsyncClient:
+    """A client whose reads may last as long as the caller's own deadline. Redirects are answers, not followed."""
+    return httpx2.AsyncClient(
+        headers=headers,
+        verify=verify,
+        follow_redirects=False,
+        timeout=httpx2.Timeout(None, connect=_CONNECT_S),
+        limits=httpx2.Limits(
+            max_connections=_IN_FLIGHT, max_keepalive_connections=_IN_FLIGHT, keepalive_expiry=_IDLE_S
+        ),
+    )
+
+
+class HttpWire:
+    """Plain HTTP, without an SDK."""
+
+    def __init__(self, client: httpx2.AsyncClient, base_url: str) -> None:
+        self._client = client
+        self._base_url = base_url
+
+    async def post(self, path: str, body: JsonObject) -> Answer:
+        """POST a JSON body to the base URL plus `path`."""
+        headers = {"content-type": "application/json"}
+        return await self._send("POST", path, content=encode(body), headers=headers)
+
+    async def get(self, path: str) -> Answer:
+        """GET the base URL plus `path`."""
+        return await self._send("GET", path)
+
+    async def _send(
+        self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        try:
+            response = await self._client.request(method, self._base_url + path, content=content, headers=headers)
+        except httpx2.HTTPError as error:
+            raise fault_of_transport(error) from None
+        return Answer(response.status_code, response.headers, response.content)
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._client.aclose()
+
+
+class SdkWire:
+    """The SDKs' documented low-level call: their authentication and headers, without typed models (a third of the CPU).
+
+    Both SDKs share the shape; `openai` and `anthropic` differ here only in the classes that they raise.
+    """
+
+    def __init__(
+        self,
+        client: "AsyncOpenAI | AsyncAnthropic",
+        *,
+        status_error: type[Exception],
+        sdk_error: type[Exception],
+    ) -> None:
+        self._client = client
+        self._status_error = status_error
+        self._sdk_error = sdk_error
+
+    async def post(self, path: str, body: JsonObject) -> Answer:
+        """POST a JSON body to the base URL plus `path`."""
+        try:
+            response = await self._client.post(path, body=body, cast_to=httpx2.Response)
+        except UnicodeEncodeError as error:
+            raise _unsendable(error.reason) from None
+        except (self._sdk_error, httpx2.HTTPError, json.JSONDecodeError) as error:
+            response = self._answer_in(error)
+        return Answer(response.status_code, response.headers, response.content)
+
+    async def get(self, path: str) -> Answer:
+        """GET the base URL plus `path`."""
+        try:
+            response = await self._client.get(path, cast_to=httpx2.Response)
+        except (self._sdk_error, httpx2.HTTPError, json.JSONDecodeError) as error:
+            response = self._answer_in(error)
+        return Answer(response.status_code, response.headers, response.content)
+
+    def _answer_in(self, error: Exception) -> httpx2.Response:
+        """The answer that an SDK wrapped in an error. Raises ProviderFault when there is none."""
+        response = getattr(error, "response", None)
+        if isinstance(error, self._status_error) and isinstance(response, httpx2.Response):
+            return response
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        raise fault_of_transport(cause) from None
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._client.close()
+
+
+def encode(body: JsonValue) -> bytes:
+    """UTF-8 JSON. Raises ProviderFault for text that no JSON can carry (a lone surrogate)."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (UnicodeEncodeError, ValueError) as error:
+        raise _unsendable(error.reason if isinstance(error, UnicodeEncodeError) else str(error)) from None
+
+
+def _unsendable(why: str) -> ProviderFault:
+    return ProviderFault("bad_request", f"the request holds what JSON cannot carry: {why}")
+
+
+def decode(content: bytes) -> JsonValue:
+    """The JSON value in an answer, free of lone surrogates. Raises ValueError for anything else."""
+    text = content.decode("utf-8", "replace")
+    try:
+        value: JsonValue = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _well_formed(value) if _ESCAPED_SURROGATE.search(text) else value
+
+
+def _well_formed(value: JsonValue) -> JsonValue:
+    """Replace lone surrogates, which no file could be written with."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_well_formed(item) for item in value]
+        case dict():
+            return {str(_well_formed(key)): _well_formed(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def fault_of_transport(error: Exception) -> ProviderFault:
+    """What a broken exchange means: most heal with another attempt, a certificate or a wrong URL does not."""
+    if _is_certificate_error(error):
+        said = "the server's TLS certificate is not trusted (SSL_CERT_FILE names another authority)"
+        return ProviderFault("connection", said, fatal=True)
+    reason, said = _transport_reason(error)
+    return ProviderFault(reason, said, retry=reason != "bad_request")
+
+
+def _transport_reason(error: Exception) -> tuple[FaultReason, str]:
+    said = str(error) or type(error).__name__
+    match error:
+        case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
+            return "connection", f"no connection within {_CONNECT_S:.0f} s"
+        case httpx2.TimeoutException():
+            return "timeout", "the server did not answer in time"
+        case httpx2.DecodingError():
+            return "invalid_response", f"the answer cannot be unpacked: {said}"
+        case httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol():
+            return "bad_request", f"the request cannot be sent: {said}"
+        case httpx2.ConnectError():
+            return "connection", f"cannot connect: {said}"
+        case _:
+            return "connection", f"the connection broke: {said}"
+
+
+def _is_certificate_error(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -1,0 +1,203 @@
+"""Model names, and the optional `misalign-eval.yaml` that names targets and judges."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from misalign_eval import registry, yaml_source
+from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
+from misalign_eval.records.base import Record
+from misalign_eval.records.protocols import ModelSpec
+from misalign_eval.records.suite import Sampling
+
+FILE_NAME = "misalign-eval.yaml"
+Role = Literal["targets", "judges"]
+
+_SECRET_NAMES = {"api_key", "apikey", "api-key", "key", "token", "auth_token", "access_token", "secret", "password"}
+_SECRET_VALUE = re.compile(r"^(?:bearer\s+\S+|(?:sk|pk|rk|gsk|xai|hf|key|AIza)[-_A-Za-z0-9]{16,})$", re.IGNORECASE)
+_BARE = (
+    (re.compile(r"(?:ft:)?(?:gpt-|chatgpt-|o\d(?:-|$)|davinci|babbage)"), "openai"),
+    (re.compile(r"claude-"), "anthropic"),
+    (re.compile(r"gemini-"), "gemini"),
+)
+
+
+class Prices(Record):
+    """USD per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    cached_input: Annotated[float, Field(ge=0)] | None = None
+
+
+class NamedModel(Record):
+    """A target or a judge with a name of its own."""
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    options: dict[str, JsonValue] = {}
+    prices: Prices | None = None
+    sampling: Sampling = Sampling()
+
+
+class RunDefaults(Record):
+    """What `run` takes where its flags say nothing."""
+
+    max_connections: Annotated[int, Field(gt=0)] | None = None
+
+
+class Settings(Record):
+    """The content of misalign-eval.yaml; empty when there is none."""
+
+    targets: dict[str, NamedModel] = {}
+    judges: dict[str, NamedModel] = {}
+    run: RunDefaults = RunDefaults()
+
+    def named(self, name: str, role: Role = "targets") -> NamedModel | None:
+        """The model of this name, looked up in its own role first."""
+        first, second = (self.targets, self.judges) if role == "targets" else (self.judges, self.targets)
+        return first.get(name) or second.get(name)
+
+
+def parse_model(text: str) -> tuple[str, str]:
+    """Split a name into provider and model at the first `/` or `:`, once. Raises UsageError that says what to write.
+
+    >>> parse_model("openai/ft:gpt-4.1-mini-2025-04-14:org::id"), parse_model("ollama:llama3:8b")
+    (('openai', 'ft:gpt-4.1-mini-2025-04-14:org::id'), ('ollama', 'llama3:8b'))
+    """
+    provider, mark, model = _split(text)
+    known = registry.names("providers")
+    if mark and provider in known and model.strip():
+        return provider, model
+    if mark and provider in known:
+        raise UsageError(f"`{text}` names no model. Write `{provider}/MODEL`.")
+    raise UsageError(_advice(text, provider if mark else "", known))
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    at = min((index for index in (text.find("/"), text.find(":")) if index >= 0), default=-1)
+    return (text[:at], text[at], text[at + 1 :]) if at >= 0 else (text, "", "")
+
+
+def _advice(text: str, provider: str, known: list[str]) -> str:
+    if not text.strip():
+        return "the model's name is empty. Write `provider/model`."
+    for pattern, vendor in _BARE:
+        if pattern.match(text):
+            return f"`{text}` does not say which provider. Did you mean `{vendor}/{text}`?"
+    if not provider:
+        return (
+            f"`{text}` does not say which provider. Write `provider/model`, "
+            f"or `openai-compatible/{text}` with `--base-url`. {did_you_mean('', known)}"
+        )
+    return (
+        f"unknown provider `{provider}`. {did_you_mean(provider, known)} "
+        f"A model at a server of your own is `openai-compatible/{text}` with `--base-url`."
+    )
+
+
+def load_settings(start: Path) -> Settings:
+    """Read the nearest misalign-eval.yaml at or above `start`. Raises InputError with all that is wrong in it."""
+    folder = start.resolve()
+    for place in (folder, *folder.parents):
+        if (file := place / FILE_NAME).is_file():
+            return _read(file)
+    return Settings()
+
+
+def _read(file: Path) -> Settings:
+    document = yaml_source.load(file)
+    if secrets := list(_secrets(document, document.data, ())):
+        raise InputError(secrets)
+    settings = yaml_source.parse(document, Settings)
+    if problems := list(_wrong_models(document, settings)):
+        raise InputError(problems)
+    return settings
+
+
+def _secrets(document: yaml_source.Document, value: JsonValue, loc: tuple[str | int, ...]) -> Iterator[Problem]:
+    """Keys that stand in the file. Their values are not repeated."""
+    match value:
+        case dict():
+            for name, item in value.items():
+                if isinstance(item, str) and _is_secret(name, item):
+                    yield _secret(document, (*loc, name))
+                else:
+                    yield from _secrets(document, item, (*loc, name))
+        case list():
+            for index, item in enumerate(value):
+                yield from _secrets(document, item, (*loc, index))
+        case str() if _SECRET_VALUE.match(value):
+            yield _secret(document, loc)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if name == "api_key_env":
+        return not value.isidentifier()
+    return bool(value) and name.lower() in _SECRET_NAMES
+
+
+def _secret(document: yaml_source.Document, loc: tuple[str | int, ...]) -> Problem:
+    return document.problem(
+        loc,
+        "no key may stand in this file",
+        "Put it into an environment variable or a `.env` file and write `api_key_env: NAME_OF_THE_VARIABLE`.",
+    )
+
+
+def _wrong_models(document: yaml_source.Document, settings: Settings) -> Iterator[Problem]:
+    roles: Mapping[str, Mapping[str, NamedModel]] = {"targets": settings.targets, "judges": settings.judges}
+    for role, models in roles.items():
+        for name, model in models.items():
+            try:
+                parse_model(model.model)
+            except UsageError as error:
+                yield document.problem((role, name, "model"), str(error))
+
+
+def resolve(
+    name_or_model: str,
+    settings: Settings,
+    *,
+    base_url: str | None = None,
+    api_key_env: str | None = None,
+    role: Role = "targets",
+) -> ModelSpec:
+    """What a name on the command line stands for; flags win over the file.
+
+    Raises UsageError for what is neither a name in the file nor `provider/model`.
+    """
+    if api_key_env is not None and not api_key_env.isidentifier():
+        raise UsageError("`--api-key-env` takes the name of an environment variable, not the key itself.")
+    named = settings.named(name_or_model, role)
+    spec = _spec_of(named) if named is not None else _unnamed(name_or_model, settings)
+    return replace(spec, base_url=base_url or spec.base_url, api_key_env=api_key_env or spec.api_key_env)
+
+
+def _spec_of(named: NamedModel) -> ModelSpec:
+    provider, model = parse_model(named.model)
+    prices = None
+    if named.prices is not None:
+        prices = (named.prices.input, named.prices.output, named.prices.cached_input)
+    return ModelSpec(provider, model, named.base_url, named.api_key_env, named.options, prices)
+
+
+def _unnamed(text: str, settings: Settings) -> ModelSpec:
+    try:
+        return ModelSpec(*parse_model(text))
+    except UsageError as error:
+        names = [*settings.targets, *settings.judges]
+        if not names or _split(text)[1]:
+            raise
+        raise UsageError(f"{error} Named in {FILE_NAME}: {', '.join(sorted(names))}.") from None
+
+
+def sampling_of(name_or_model: str, settings: Settings, role: Role = "targets") -> Sampling:
+    """The sampling settings that the file gives this model; all unset for a model that it does not name."""
+    named = settings.named(name_or_model, role)
+    return named.sampling if named is not None else Sampling()

@@ -1,0 +1,81 @@
+"""Whether a run is complete, read from its rows."""
+
+from dataclasses import dataclass
+
+from misalign_eval.records.grade import Graded, Ungraded
+from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.results.folder import RunFolder
+from misalign_eval.workflows.subject import is_gradable
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """What a folder lacks. Judgments are those of the primary graders."""
+
+    name: str
+    planned: int
+    replies: int
+    failures: int  # requests that ended without an answer
+    judgments: int  # wanted, for the replies that are there
+    judged: int  # graded or ungraded for a reason of the reply's or the verdict's own
+    unanswered: int  # judgments that ended without an answer from the judge
+
+    @property
+    def absent(self) -> int:
+        """Planned replies that have no row."""
+        return self.planned - self.replies - self.failures
+
+    @property
+    def unjudged(self) -> int:
+        """Judgments that were never begun."""
+        return self.judgments - self.judged - self.unanswered
+
+    @property
+    def lacks(self) -> bool:
+        """Whether resuming would ask for anything."""
+        return bool(self.absent or self.failures or self.unjudged or self.unanswered)
+
+    @property
+    def words(self) -> str:
+        """`quick: 3 of 240 replies failed, 2 of 474 judgments have no answer`."""
+        counts = (
+            (self.failures, f"of {self.planned} replies failed"),
+            (self.absent, f"of {self.planned} replies not collected"),
+            (self.unanswered, f"of {self.judgments} judgments failed"),
+            (self.unjudged, f"of {self.judgments} judgments not made"),
+        )
+        return f"{self.name}: " + (", ".join(f"{n} {what}" for n, what in counts if n) or "complete")
+
+    def is_complete(self, allowed: float) -> bool:
+        """Everything was asked for, and no more than the share `allowed`, in [0, 1], got no answer."""
+        enough = self.failures <= allowed * self.planned and self.unanswered <= allowed * self.judgments
+        return self.absent == 0 and self.unjudged == 0 and enough
+
+
+def completeness(folder: RunFolder) -> Completeness:
+    """Read a folder's rows. Memory: one key a row."""
+    manifest = folder.manifest
+    primary = [who for who in folder.grader_identities() if manifest.primary.get(who.grader) == who.identity]
+    graders = {(one.probe, one.prompt, one.variant): one.graders for one in folder.plan()}
+    replies = failures = judgments = 0
+    for row in folder.replies():
+        wanted = graders.get(row.key[:3], ())
+        failures += isinstance(row, Failure)
+        if isinstance(row, Reply):
+            replies += 1
+            judgments += sum(who.grader in wanted and is_gradable(row, who, manifest.definition) for who in primary)
+    grades = [_is_unanswered(row) for who in primary for row in folder.grades(who)]
+    unanswered = sum(grades)
+    return Completeness(
+        name=manifest.name,
+        planned=manifest.planned_replies,
+        replies=replies,
+        failures=failures,
+        judgments=judgments,
+        judged=len(grades) - unanswered,
+        unanswered=unanswered,
+    )
+
+
+def _is_unanswered(row: Graded | Ungraded) -> bool:
+    return isinstance(row, Ungraded) and row.reason == "failed"

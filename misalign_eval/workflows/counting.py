@@ -1,0 +1,104 @@
+"""Reads a run folder into counts: which graders are read, by which definition, row by row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from misalign_eval.analysis import definitions
+from misalign_eval.analysis.provenance import provenance
+from misalign_eval.analysis.selection import headline
+from misalign_eval.analysis.tally import CellKey, GradeTable, Tally
+from misalign_eval.analysis.worst import Worst
+from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.records.analysis import Provenance, WorstReply
+from misalign_eval.records.definition import Definition
+from misalign_eval.records.grade import GraderIdentity
+from misalign_eval.results.folder import RunFolder, open_run
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How to read runs, when not as they say themselves."""
+
+    definition: str | None = None  # a preset or a file
+    use_judge: Mapping[str, str] = field(default_factory=dict)  # grader → identity, its beginning, or provider/model
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A run that was read once."""
+
+    folder: RunFolder
+    tally: Tally
+    provenance: Provenance
+    worst: tuple[WorstReply, ...]
+
+
+def count(path: Path, choices: Choices, *, worst: int = 0) -> Counted:
+    """Read all rows of a run once, keeping the `worst` replies. Raises UsageError for choices that do not fit."""
+    folder = open_run(path)
+    definition = chosen_definition(folder, choices)
+    graders = chosen_graders(folder, definition, choices.use_judge)
+    table = grade_table(folder, graders)
+    tally, worst_replies = Tally(folder.plan(), definition), Worst(definition, worst)
+    inside = _headline_keys(tally, choices.split)
+    for row in folder.replies():
+        grades = table.of(row.key)
+        found = tally.add(row, grades)
+        if (row.probe, row.prompt, row.variant) in inside:
+            worst_replies.add(row, grades, found)
+    return Counted(folder, tally, provenance(folder.manifest, definition, graders), worst_replies.replies())
+
+
+def chosen_definition(folder: RunFolder, choices: Choices) -> Definition:
+    """The definition that was asked for, or the run's own."""
+    return definitions.load(choices.definition) if choices.definition else folder.manifest.definition
+
+
+def chosen_graders(
+    folder: RunFolder, definition: Definition, use_judge: Mapping[str, str]
+) -> tuple[GraderIdentity, ...]:
+    """Whose grades the definition reads: the one asked for, else the run's primary, else the only one there is.
+
+    Raises UsageError for a grader or an identity that the run does not have, or where there is no telling which.
+    """
+    for grader in use_judge:
+        if grader not in definition.graders:
+            known = did_you_mean(grader, definition.graders)
+            raise UsageError(f"--use-judge {grader}: definition `{definition.name}` reads no such grader. {known}")
+    there = folder.grader_identities()
+    found = (
+        _chosen(folder, [who for who in there if who.grader == name], name, use_judge.get(name))
+        for name in definition.graders
+    )
+    return tuple(who for who in found if who is not None)
+
+
+def grade_table(folder: RunFolder, graders: tuple[GraderIdentity, ...]) -> GradeTable:
+    """The grades of these graders, in the few bytes that decide outcomes."""
+    table = GradeTable()
+    for who in graders:
+        table.add(who.grader, folder.grades(who))
+    return table
+
+
+def _headline_keys(tally: Tally, split: str | None) -> set[CellKey]:
+    """The cells of the headline: a control that is meant to be bad is not among the worst replies."""
+    prompts = (cell.prompt for cell in headline(tally.cells(), split).cells)
+    return {(one.probe, one.prompt, one.variant) for one in prompts}
+
+
+def _chosen(folder: RunFolder, there: list[GraderIdentity], grader: str, asked: str | None) -> GraderIdentity | None:
+    names = ", ".join(f"{who.identity} ({who.judge or who.kind})" for who in there)
+    if asked is not None:
+        fits = [who for who in there if who.judge == asked or who.identity.startswith(asked)]
+        if len(fits) != 1:
+            problem = "fits several graders of" if fits else "is not in"
+            raise UsageError(f"--use-judge {grader}={asked} {problem} {folder.path}. It has: {names or 'none'}")
+        return fits[0]
+    primary = folder.manifest.primary.get(grader)
+    fits = [who for who in there if who.identity == primary] or there
+    if len(fits) > 1:
+        raise UsageError(f"{folder.path}: several graders `{grader}`: {names}. Choose one with --use-judge {grader}=…")
+    return fits[0] if fits else None

@@ -1,0 +1,72 @@
+"""`run --dry-run`: the plan and what it would take. Needs no key; sends and writes nothing."""
+
+from typing import NoReturn
+
+from misalign_eval.graders.build import build
+from misalign_eval.graders.kinds import requests_per_reply
+from misalign_eval.plan import estimate, first_messages
+from misalign_eval.providers.prices import price_of
+from misalign_eval.records.dry_run import DryRun, FirstRequest
+from misalign_eval.records.plan import Plan
+from misalign_eval.records.protocols import Capabilities, JudgeHandle, ModelRequest, ModelSpec
+from misalign_eval.records.suite import Suite
+from misalign_eval.workflows import load
+from misalign_eval.workflows.run import Prepared, grader_names
+
+FIRST = 2
+
+
+def dry_run(prepared: Prepared, first: int = FIRST) -> list[DryRun]:
+    """One for each suite and target. Raises UsageError as the run itself would."""
+    return [
+        _one(prepared, suite, plan, target, str(folder), first)
+        for suite, plans, folders in zip(prepared.suites, prepared.plans, prepared.folders, strict=True)
+        for plan, target, folder in zip(plans, prepared.targets, folders, strict=True)
+    ]
+
+
+def _one(prepared: Prepared, suite: Suite, plan: Plan, target: ModelSpec, folder: str, first: int) -> DryRun:
+    graders = build(
+        grader_names(plan),
+        judges=[_unasked(spec) for spec in prepared.judges],
+        configured=suite.rules,
+        method=prepared.options.method,
+        search=load.own_graders(),
+    )
+    judge = prepared.judges[0] if len(prepared.judges) == 1 else None
+    found = estimate(
+        plan,
+        judge_requests={grader.identity.grader: requests_per_reply(grader) for grader in graders},
+        prices=price_of(target),
+        judge_prices=price_of(judge) if judge else None,
+    )
+    return DryRun(
+        suite=plan.suite,
+        suite_version=plan.suite_version,
+        definition=plan.definition.name,
+        target=target.name,
+        judges=tuple(spec.name for spec in prepared.judges),
+        folder=folder,
+        seed=plan.seed,
+        first=tuple(
+            FirstRequest(
+                probe=prompt.probe,
+                prompt=prompt.prompt,
+                variant=prompt.variant,
+                samples=prompt.samples,
+                messages=messages,
+                sampling=prompt.sampling,
+            )
+            for prompt, messages in first_messages(plan, first)
+        ),
+        **dict(found),
+    )
+
+
+def _unasked(spec: ModelSpec) -> JudgeHandle:
+    """A judge that is only counted: making its provider would need its key."""
+
+    async def ask(_: ModelRequest) -> NoReturn:
+        raise AssertionError("a dry run sends nothing")
+
+    return JudgeHandle(spec, "", Capabilities, ask)

@@ -1,0 +1,48 @@
+"""A suite, with the definitions, graders and rules that it may name."""
+
+from pathlib import Path
+
+from misalign_eval import registry
+from misalign_eval.analysis import definitions
+from misalign_eval.errors import Problem
+from misalign_eval.graders import build, rules
+from misalign_eval.records.suite import RuleSpec, Suite
+from misalign_eval.suites.known import Known
+from misalign_eval.suites.lint import lint
+from misalign_eval.suites.load import read
+
+
+def suite(source: str, *, definition: str | None = None) -> Suite:
+    """Read a bundled suite by name or a file by path; `definition` names another than the suite's own.
+
+    Raises UsageError for an unknown name, InputError with every problem of every file.
+    """
+    return read(source, _known(definition)).suite
+
+
+def checked(source: str) -> tuple[Suite, list[Problem]]:
+    """The suite, and the warnings of the lint. Raises as `suite` does."""
+    loaded = read(source, _known(None))
+    return loaded.suite, lint(loaded)
+
+
+def own_graders() -> list[Path]:
+    """Folders of grader folders besides the bundled ones: `graders/` where the user stands, if it is there."""
+    return [folder for folder in (Path("graders"),) if folder.is_dir()]
+
+
+def _known(definition: str | None) -> Known:
+    return Known(
+        definitions=definitions.load,
+        graders=build.names(own_graders()),
+        rules=sorted({*rules.names(), *registry.names("graders")}),
+        check_rule=_check_rule,
+        definition=None if definition is None else definitions.load(definition),
+    )
+
+
+def _check_rule(rule: RuleSpec) -> list[Problem]:
+    """An installed grader checks its own options when it is built."""
+    if rule.rule in registry.names("graders"):
+        return []
+    return rules.check_options(rule.rule, rule.options)

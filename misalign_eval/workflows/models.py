@@ -1,0 +1,53 @@
+"""Providers made ready to be asked: one limiter an account, one meter a run."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from misalign_eval.records.protocols import JudgeHandle, ModelSpec, Provider
+from misalign_eval.registry import load
+from misalign_eval.replies.caller import Caller
+from misalign_eval.replies.limiter import Limiter
+from misalign_eval.replies.meter import Meter
+from misalign_eval.workflows.options import Limits
+
+
+@dataclass
+class Models:
+    """Every provider of a run. Making one checks its key and address; nothing is sent."""
+
+    limits: Limits
+    meter: Meter = field(init=False)
+    _limiters: dict[str, Limiter] = field(default_factory=dict)
+    _callers: list[Caller] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start to count."""
+        self.meter = Meter(self.limits.max_requests, self.limits.max_cost_usd)
+
+    def caller(self, spec: ModelSpec) -> Caller:
+        """The caller of a model. Raises UsageError for a missing key or an address that is none."""
+        provider: Provider = load("providers", spec.provider)(spec)
+        limiter = self._limiters.setdefault(provider.account, Limiter(self.limits.max_connections, time.monotonic))
+        caller = Caller(provider, limiter, self.meter, self.limits.retry)
+        self._callers.append(caller)
+        return caller
+
+    def judge(self, spec: ModelSpec) -> JudgeHandle:
+        """The same, as a grader is given it."""
+        caller = self.caller(spec)
+        provider = caller.provider
+        return JudgeHandle(spec, provider.host, lambda: provider.capabilities, caller.ask)
+
+    def places(self, callers: Sequence[Caller]) -> int:
+        """How many workers keep these callers' accounts busy."""
+        return self.limits.max_connections * max(1, len({caller.provider.account for caller in callers}))
+
+    def __iter__(self) -> Iterator[Caller]:
+        """Every caller made so far."""
+        return iter(self._callers)
+
+    async def close(self) -> None:
+        """Release connections and processes."""
+        for caller in self:
+            await caller.provider.close()

@@ -1,0 +1,50 @@
+"""What a run was asked to do: the command line's flags as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from misalign_eval.graders.spec import Method
+from misalign_eval.plan import Selection
+from misalign_eval.records.suite import Sampling
+from misalign_eval.replies.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the models of one kind live, when the flags say so."""
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on requests, in flight and in all."""
+
+    max_connections: int = 50
+    max_cost_usd: float | None = None
+    max_requests: int | None = None
+    retry: RetryPolicy = RetryPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Everything `run` was told. `max_failures` is the share of planned replies that may stay without one."""
+
+    suites: tuple[str, ...]
+    targets: tuple[str, ...]
+    target_at: Address = Address()
+    judges: tuple[str, ...] = ()
+    judge_at: Address = Address()
+    method: Method | None = None  # how 0-100 graders are read; None: as the judge allows
+    samples: int | None = None
+    seed: int | None = None
+    sampling: Sampling = Sampling()
+    definition: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    out: Path | None = None
+    resume: bool = False
+    limits: Limits = Limits()
+    max_failures: float = 0.05
+    labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,190 @@
+"""Target and judge at work at the same time: replies are collected, graded and written as they come."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from misalign_eval.errors import RunStoppedError
+from misalign_eval.records.grade import Graded, Subject, Ungraded, Verdict
+from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.protocols import Grader
+from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.workflows.session import Session, Work
+from misalign_eval.workflows.subject import subject
+
+SYNC_S = 0.5  # rows are durable within a second
+GRACE_S = 10.0  # how long a stopped run waits for the answers in flight
+NO_LOGPROBS_LIMIT = 3
+BACKLOG = 4  # replies waiting for a judge, for each place at a judge
+
+
+class Watcher(Protocol):
+    """Sees a run go by; draws progress, or nothing."""
+
+    def begin(self, sessions: Sequence[Session]) -> None:
+        """The folders are open; collecting begins."""
+
+    def replied(self, session: Session, row: Reply | Failure) -> None:
+        """A reply or failure has been written."""
+
+    def graded(self, session: Session, row: Graded | Ungraded, *, by_judge: bool) -> None:
+        """A grade has been written."""
+
+
+@dataclass
+class Pipeline:
+    """Runs the work of some sessions to its end, or until something stops it."""
+
+    sessions: Sequence[Session]
+    work: Iterator[Work]
+    watcher: Watcher
+    reply_places: int
+    grade_places: int
+    stopped_by: RunStoppedError | signal.Signals | None = None
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _no_logprobs: int = 0
+
+    async def run(self) -> None:
+        """Collect and grade. What stopped it, if anything, is left in `stopped_by`; every row is on disk."""
+        self._queue: asyncio.Queue[tuple[Session, Subject, Grader]] = asyncio.Queue(BACKLOG * self.grade_places)
+        self.watcher.begin(self.sessions)
+        with _signals(self.stop):
+            syncing = asyncio.create_task(self._sync_now_and_then())
+            try:
+                await self._until_done_or_stopped()
+            finally:
+                syncing.cancel()
+
+    def stop(self, why: RunStoppedError | signal.Signals) -> None:
+        """Take no new work. Of several reasons the first is kept."""
+        if self.stopped_by is None:
+            self.stopped_by = why
+        self._stopping.set()
+
+    async def _until_done_or_stopped(self) -> None:
+        everything = asyncio.create_task(self._all())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({everything, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({everything}, timeout=GRACE_S)
+        finally:
+            stopping.cancel()
+            everything.cancel()
+        try:
+            await everything
+        except asyncio.CancelledError:
+            return
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _all(self) -> None:
+        """A worker that breaks takes the others with it: the rows are safe, and the error is ours to mend."""
+        async with asyncio.TaskGroup() as graders:
+            grading = [graders.create_task(self._grade()) for _ in range(self.grade_places)]
+            async with asyncio.TaskGroup() as collecting:
+                collecting.create_task(self._feed_backlog())
+                for _ in range(self.reply_places):
+                    collecting.create_task(self._collect())
+            await self._queue.join()
+            for task in grading:
+                task.cancel()
+
+    async def _collect(self) -> None:
+        for session, prompt, sample in self.work:  # one iterator for all the workers
+            if self._stopping.is_set():
+                return
+            try:
+                row = await session.ask(prompt, sample)
+            except RunStoppedError as error:
+                self.stop(error)
+                return
+            self.watcher.replied(session, row)
+            if isinstance(row, Reply):
+                await self._enqueue(session, prompt, row)
+
+    async def _feed_backlog(self) -> None:
+        for session in self.sessions:
+            if session.graders:
+                for prompt, reply in session.ungraded_replies():
+                    if reply.key in session.replied:
+                        await self._enqueue(session, prompt, reply)
+
+    async def _enqueue(self, session: Session, prompt: PlannedPrompt, reply: Reply) -> None:
+        wanted = session.graders_for(prompt, reply)
+        if not wanted or self._stopping.is_set():
+            return
+        seen = subject(prompt, reply)
+        for grader in wanted:
+            await self._queue.put((session, seen, grader))
+
+    async def _grade(self) -> None:
+        while True:
+            session, seen, grader = await self._queue.get()
+            if not self._stopping.is_set():
+                await self._grade_one(session, seen, grader)
+            self._queue.task_done()
+
+    async def _grade_one(self, session: Session, seen: Subject, grader: Grader) -> None:
+        try:
+            found = await grader.grade(seen)
+            key = {"probe": seen.probe, "prompt": seen.prompt, "variant": seen.variant, "sample": seen.sample}
+            kind = Graded if isinstance(found, Verdict) else Ungraded
+            row = kind.model_validate({**dict(found), **key})
+            session.write_grade(row, grader.identity.grader)
+        except RunStoppedError as error:
+            self.stop(error)
+            return
+        self.watcher.graded(session, row, by_judge=grader.identity.kind != "rule")
+        self._check_logprobs(row, grader)
+
+    def _check_logprobs(self, row: Graded | Ungraded, grader: Grader) -> None:
+        """A judge that never gives log-probabilities will not begin to: stop before it grades nothing, expensively."""
+        if isinstance(row, Graded) or row.reason != "no_logprobs":
+            self._no_logprobs = 0
+            return
+        self._no_logprobs += 1
+        if self._no_logprobs >= NO_LOGPROBS_LIMIT:
+            who = grader.identity
+            self.stop(
+                RunStoppedError(
+                    f"judge {who.judge}: grader `{who.grader}` needs log-probabilities and this server gives none. "
+                    "Resume with --judge-method sampled, or choose another judge"
+                )
+            )
+
+    async def _sync_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_S)
+            try:
+                for session in self.sessions:
+                    await asyncio.to_thread(session.sync)
+            except RunStoppedError as error:
+                self.stop(error)
+                return
+
+
+class _signals:  # noqa: N801  reads as a statement: `with _signals(stop)`
+    """While in force, Ctrl-C and SIGTERM stop the run cleanly; a second one ends it at once."""
+
+    def __init__(self, stop: Callable[[signal.Signals], None]) -> None:
+        self._stop = stop
+        self._seen = False
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._handle, number)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    def _handle(self, number: signal.Signals) -> None:
+        if self._seen:
+            os._exit(128 + number)  # rows are with the operating system already
+        self._seen = True
+        self._stop(number)

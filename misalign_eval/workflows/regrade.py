@@ -1,0 +1,68 @@
+"""`regrade`: more grades for replies that are there; the target is not asked again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from misalign_eval.graders.build import build
+from misalign_eval.graders.spec import Method
+from misalign_eval.results.folder import open_run
+from misalign_eval.results.lock import writing
+from misalign_eval.settings import Settings, resolve
+from misalign_eval.workflows import load
+from misalign_eval.workflows.models import Models
+from misalign_eval.workflows.options import Address, Limits
+from misalign_eval.workflows.pipeline import Pipeline, Watcher
+from misalign_eval.workflows.run import Ended, check_prices
+from misalign_eval.workflows.session import Session
+from misalign_eval.workflows.spent import spent
+
+
+@dataclass(frozen=True, slots=True)
+class RegradeOptions:
+    """What `regrade` was told. Without `graders`, those that the run's definition reads."""
+
+    run: Path
+    graders: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ()
+    judge_at: Address = Address()
+    method: Method | None = None
+    make_primary: bool = False
+    limits: Limits = Limits()
+
+
+async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher) -> Ended:
+    """Grade every gradable reply of a run that these graders have not graded yet.
+
+    Raises UsageError before the first request. The run's primary judge stays what it was, unless there was none or
+    `make_primary` is set.
+    """
+    folder = open_run(options.run)
+    at = options.judge_at
+    specs = [
+        resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role="judges")
+        for name in options.judges
+    ]
+    if options.limits.max_cost_usd is not None:
+        check_prices(specs)
+    models = Models(options.limits)
+    try:
+        judges = [models.judge(spec) for spec in specs]
+        names = options.graders or folder.manifest.definition.graders
+        graders = build(
+            names, judges=judges, configured=folder.manifest.rules, method=options.method, search=load.own_graders()
+        )
+        with writing(folder.path):
+            prompts = [prompt.model_copy(update={"graders": tuple(names)}) for prompt in folder.plan()]
+            with Session(folder, prompts, graders) as session:
+                spent(folder).add_to(models.meter)
+                places = options.limits.max_connections * max(1, len(judges))
+                pipeline = Pipeline([session], iter(()), watcher, reply_places=1, grade_places=places)
+                await pipeline.run()
+            identities = {grader.identity.grader: grader.identity.identity for grader in graders}
+            before = folder.manifest.primary
+            primary = {**before, **identities} if options.make_primary else {**identities, **before}
+            if primary != before:
+                folder.update(folder.manifest.model_copy(update={"primary": primary}))
+        return Ended((folder,), pipeline.stopped_by, ())
+    finally:
+        await models.close()

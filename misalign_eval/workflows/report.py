@@ -1,0 +1,41 @@
+"""`report`: a run folder in numbers, and the files in it that can always be rebuilt."""
+
+import os
+from pathlib import Path
+
+from misalign_eval.analysis.summary import summarise
+from misalign_eval.records.analysis import Report
+from misalign_eval.reports import json_out, markdown
+from misalign_eval.results import layout
+from misalign_eval.workflows.counting import Choices, count
+
+WORST = 5
+
+
+def report(path: Path, choices: Choices | None = None, *, worst: int = WORST) -> Report:
+    """Read a run. Raises UsageError for a folder that holds none, or choices that do not fit it."""
+    choices = choices or Choices()
+    counted = count(path, choices, worst=worst)
+    return Report(summary=summarise(counted.tally, counted.provenance, split=choices.split), worst=counted.worst)
+
+
+def write_derived(path: Path, made: Report) -> None:
+    """Rebuild summary.json and report.md from a report that was made with the run's own choices.
+
+    The same rows give the same bytes. Raises OSError when the folder takes no files.
+    """
+    _write(path / layout.SUMMARY, json_out.document(made.summary))
+    _write(path / layout.REPORT, markdown.run_report(made))
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all, readable by the owner alone like all that a run folder holds."""
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+            out.write(text)
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,85 @@
+"""Going on with a run folder: what must be the same, and what may grow."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from misalign_eval.errors import UsageError
+from misalign_eval.plan import request_key
+from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.run import RunManifest
+from misalign_eval.results.folder import RunFolder, create_run, exists, open_run
+from misalign_eval.results.layout import LOCK
+
+
+def check_place(path: Path, *, resume: bool) -> None:
+    """Look before locking. Raises UsageError for a folder that holds something else, or a run without `resume`."""
+    if exists(path):
+        if not resume:
+            raise UsageError(f"{path}: holds a run already. Add --resume to go on with it, or choose another --out")
+    elif path.exists() and (not path.is_dir() or any(file.name != LOCK for file in path.iterdir())):
+        raise UsageError(f"{path}: there is something else. Choose another --out")
+
+
+def start_or_resume(
+    path: Path, manifest: RunManifest, prompts: Sequence[PlannedPrompt]
+) -> tuple[RunFolder, tuple[PlannedPrompt, ...]]:
+    """Open the folder, which this process has locked, for more rows; gives it with the plan to carry out.
+
+    A plan may grow in samples and never shrinks. Raises UsageError when the folder holds a run that differs.
+    """
+    if not exists(path):
+        return create_run(path, manifest, prompts), tuple(prompts)
+    folder = open_run(path)
+    before = folder.plan()
+    if differences := list(_differences(folder, before, manifest, prompts)):
+        raise UsageError(f"{path}: cannot be resumed, since it differs in {'; '.join(differences)}")
+    grown = tuple(_grown(before, prompts))
+    replies = sum(prompt.samples for prompt in grown)
+    labels = {**folder.manifest.labels, **manifest.labels}
+    primary = {**folder.manifest.primary, **manifest.primary}
+    folder.update(
+        folder.manifest.model_copy(update={"planned_replies": replies, "labels": labels, "primary": primary}), grown
+    )
+    return folder, grown
+
+
+def _grown(before: Sequence[PlannedPrompt], now: Sequence[PlannedPrompt]) -> Iterator[PlannedPrompt]:
+    wanted = {_place(prompt): prompt.samples for prompt in now}
+    for prompt in before:
+        yield prompt.model_copy(update={"samples": max(prompt.samples, wanted[_place(prompt)])})
+
+
+def _differences(
+    folder: RunFolder, before: Sequence[PlannedPrompt], new: RunManifest, prompts: Sequence[PlannedPrompt]
+) -> Iterator[str]:
+    old = folder.manifest
+    for what, was, now in (
+        ("suite", f"{old.suite} {old.suite_version}", f"{new.suite} {new.suite_version}"),
+        ("target", old.target.name, new.target.name),
+        ("definition", old.definition.name, new.definition.name),
+        ("seed", old.seed, new.seed),
+    ):
+        if was != now:
+            yield f"{what} ({was}, now {now})"
+    yield from _judge_differences(folder, new)
+    if {_place(prompt) for prompt in before} != {_place(prompt) for prompt in prompts}:
+        yield f"the prompts planned ({len(before)}, now {len(prompts)}: the suite's content, or --tag, --probe, …)"
+        return
+    keys = {_place(prompt): request_key(prompt, old.target, old.seed) for prompt in before}
+    if any(keys[_place(prompt)] != request_key(prompt, old.target, old.seed) for prompt in prompts):
+        yield "a prompt or a sampling setting (temperature, max tokens, …)"
+    elif old.definition_digest != new.definition_digest and old.definition.name == new.definition.name:
+        yield f"the content of definition {new.definition.name}"
+
+
+def _judge_differences(folder: RunFolder, new: RunManifest) -> Iterator[str]:
+    """Another judge is another measurement; grades that stand must not be mixed with it."""
+    for who in folder.grader_identities():
+        is_primary = folder.manifest.primary.get(who.grader) == who.identity
+        wanted = new.primary.get(who.grader, who.identity)
+        if is_primary and wanted != who.identity and any(row.kind == "graded" for row in folder.grades(who)):
+            yield f"the judge of `{who.grader}` ({who.judge or who.identity}; `regrade` adds another judge's grades)"
+
+
+def _place(prompt: PlannedPrompt) -> tuple[str, int, str]:
+    return prompt.probe, prompt.prompt, prompt.variant

@@ -1,0 +1,214 @@
+"""`run`: plan, collect, grade. What came, and whether it is complete, is read from the rows afterwards."""
+
+import platform
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from signal import Signals
+
+from misalign_eval import __version__
+from misalign_eval.analysis import definitions
+from misalign_eval.errors import RunStoppedError, UsageError
+from misalign_eval.graders.build import build
+from misalign_eval.plan import plan as make_plan
+from misalign_eval.providers.prices import price_of
+from misalign_eval.providers.shutdowns import shutdown_of
+from misalign_eval.records.plan import Plan
+from misalign_eval.records.protocols import Grader, JudgeHandles, ModelSpec
+from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.suite import Sampling, Suite
+from misalign_eval.replies.caller import Caller
+from misalign_eval.replies.collect import now
+from misalign_eval.results.folder import RunFolder
+from misalign_eval.results.lock import writing
+from misalign_eval.settings import Role, Settings, resolve, sampling_of
+from misalign_eval.workflows import load
+from misalign_eval.workflows.models import Models
+from misalign_eval.workflows.naming import default_out, folders
+from misalign_eval.workflows.options import Address, RunOptions
+from misalign_eval.workflows.pipeline import Pipeline, Watcher
+from misalign_eval.workflows.resume import check_place, start_or_resume
+from misalign_eval.workflows.session import Session, in_rounds
+from misalign_eval.workflows.spent import spent
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is decided before anything is sent or written."""
+
+    options: RunOptions
+    suites: tuple[Suite, ...]
+    plans: tuple[tuple[Plan, ...], ...]  # a row a suite, a column a target
+    targets: tuple[ModelSpec, ...]
+    judges: tuple[ModelSpec, ...]
+    out: Path  # what --out was, or would have been
+    folders: tuple[tuple[Path, ...], ...]  # as the plans
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended."""
+
+    folders: tuple[RunFolder, ...]
+    stopped_by: RunStoppedError | Signals | None
+    notes: tuple[str, ...]
+
+
+def prepare(options: RunOptions, settings: Settings) -> Prepared:
+    """Read the suites, name the models, plan. Raises UsageError or InputError; nothing is sent or written."""
+    if not options.targets:
+        raise UsageError("no model to ask. Add --target PROVIDER/MODEL, as in: --target openai/gpt-5.4")
+    suites = tuple(load.suite(source, definition=options.definition) for source in options.suites)
+    targets = _specs(options.targets, options.target_at, settings, "targets")
+    judges = _specs(options.judges, options.judge_at, settings, "judges")
+    plans = tuple(
+        tuple(_plan(suite, options, sampling_of(name, settings)) for name in options.targets) for suite in suites
+    )
+    if options.limits.max_cost_usd is not None:
+        check_prices((*targets, *judges))
+    out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
+    where = folders([suite.name for suite in suites], targets, out)
+    return Prepared(options, suites, plans, targets, judges, out, where)
+
+
+def _specs(names: Sequence[str], at: Address, settings: Settings, role: Role) -> tuple[ModelSpec, ...]:
+    return tuple(resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names)
+
+
+def _plan(suite: Suite, options: RunOptions, of_target: Sampling) -> Plan:
+    """Flags win over what the settings say of the target, and that over the suite."""
+    overrides = of_target.model_copy(update=options.sampling.model_dump(exclude_none=True))
+    return make_plan(suite, overrides=overrides, samples=options.samples, seed=options.seed, select=options.selection)
+
+
+def check_prices(specs: Sequence[ModelSpec]) -> None:
+    """A limit in dollars cannot be kept where a price is unknown. Raises UsageError."""
+    if unknown := [spec.name for spec in specs if price_of(spec) is None]:
+        raise UsageError(
+            f"--max-cost: no price is known for {', '.join(dict.fromkeys(unknown))}. Name the model in "
+            "misalign-eval.yaml with `prices:`, or limit the run with --max-requests"
+        )
+
+
+def notes(prepared: Prepared) -> list[str]:
+    """What to know before paying: models about to be shut down, and a target that grades itself."""
+    found = [
+        f"{spec.name}: shut down on {day}, says its vendor; its replies cannot be drawn again after it"
+        for spec in (*prepared.targets, *prepared.judges)
+        if (day := shutdown_of(spec))
+    ]
+    found += [
+        f"{spec.name}: judges its own replies, since --judge names it"
+        for spec in prepared.targets
+        if spec.name in {judge.name for judge in prepared.judges}
+    ]
+    return list(dict.fromkeys(found))
+
+
+def grader_names(plan: Plan) -> list[str]:
+    """Every grader of the plan, in order of first use."""
+    return list(dict.fromkeys(name for prompt in plan.prompts for name in prompt.graders))
+
+
+async def execute(prepared: Prepared, watcher: Watcher) -> Ended:
+    """Carry out a prepared run. Raises UsageError before the first request; what stops it later is in the result."""
+    options = prepared.options
+    models = Models(options.limits)
+    try:
+        judges = [models.judge(spec) for spec in prepared.judges]
+        targets = [models.caller(spec) for spec in prepared.targets]
+        with ExitStack() as stack:
+            groups = [
+                [stack.enter_context(session) for session in _sessions(prepared, index, targets, judges, stack)]
+                for index in range(len(prepared.suites))
+            ]
+            sessions = [session for group in groups for session in group]
+            for session in sessions:
+                spent(session.folder).add_to(models.meter)
+            pipeline = Pipeline(
+                sessions,
+                in_rounds(groups),
+                watcher,
+                reply_places=models.places(targets),
+                grade_places=options.limits.max_connections * max(1, len(judges)),
+            )
+            await pipeline.run()
+        notes = tuple(_repaired(session) for session in sessions if session.repaired_bytes)
+        return Ended(tuple(session.folder for session in sessions), pipeline.stopped_by, notes)
+    finally:
+        await models.close()
+
+
+def _sessions(
+    prepared: Prepared, index: int, targets: Sequence[Caller], judges: JudgeHandles, stack: ExitStack
+) -> Iterator[Session]:
+    """A session for each target of one suite, its folder locked until the stack unwinds."""
+    suite, plans, paths = prepared.suites[index], prepared.plans[index], prepared.folders[index]
+    graders = build(
+        grader_names(plans[0]),
+        judges=judges,
+        configured=suite.rules,
+        method=prepared.options.method,
+        search=load.own_graders(),
+    )
+    for plan, path, caller in zip(plans, paths, targets, strict=True):
+        check_place(path, resume=prepared.options.resume)
+        stack.enter_context(writing(path))
+        manifest = _manifest(prepared, suite, plan, path, caller, graders)
+        folder, prompts = start_or_resume(path, manifest, plan.prompts)
+        yield Session(folder, prompts, graders, caller)
+
+
+def _manifest(
+    prepared: Prepared, suite: Suite, plan: Plan, path: Path, caller: Caller, graders: Sequence[Grader]
+) -> RunManifest:
+    options, spec = prepared.options, caller.provider.spec
+    return RunManifest(
+        tool_version=__version__,
+        created=now(),
+        name=path.name,
+        suite=suite.name,
+        suite_version=suite.version,
+        suite_digest=suite.digest,
+        suite_file=suite.file,
+        definition=plan.definition,
+        definition_digest=definitions.digest(plan.definition),
+        target=TargetInfo(
+            provider=spec.provider, model=spec.model, host=caller.provider.host, options=dict(spec.options)
+        ),
+        rules=dict(plan.rules),
+        seed=options.seed,
+        overrides={
+            **options.sampling.model_dump(mode="json", exclude_none=True),
+            **({"samples": options.samples} if options.samples else {}),
+        },
+        selection=options.selection.as_given(),
+        primary={grader.identity.grader: grader.identity.identity for grader in graders},
+        labels=dict(options.labels),
+        versions=_versions(),
+        git_commit=_git_commit(),
+        planned_prompts=len(plan.prompts),
+        planned_replies=plan.replies,
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in ("openai", "anthropic", "httpx2")}
+
+
+def _git_commit() -> str | None:
+    """The commit of the folder that the user stands in: which data or training code this run belongs to."""
+    with suppress(OSError, subprocess.SubprocessError):
+        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S607
+        return head.stdout.strip()
+    return None
+
+
+def _repaired(session: Session) -> str:
+    return (
+        f"{session.folder.path}: cut {session.repaired_bytes} bytes of a row that a crash had torn; it is asked again"
+    )

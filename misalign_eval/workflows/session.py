@@ -1,0 +1,148 @@
+"""One run folder while it is being extended: its target, its graders, its open files, and what it lacks."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from misalign_eval.plan import request_key, request_seed
+from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
+from misalign_eval.records.plan import PlannedPrompt, ReplyKey
+from misalign_eval.records.protocols import Grader
+from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.replies.caller import Caller
+from misalign_eval.replies.collect import collect
+from misalign_eval.results.folder import RunFolder
+from misalign_eval.results.layout import REPLIES
+from misalign_eval.results.rows import RowWriter
+from misalign_eval.workflows.subject import is_gradable
+
+
+class Work(NamedTuple):
+    """One reply to collect."""
+
+    session: "Session"
+    prompt: PlannedPrompt
+    sample: int
+
+
+@dataclass
+class Session:
+    """A folder open for writing. Use as a context manager: the files are closed and durable on leaving."""
+
+    folder: RunFolder
+    prompts: Sequence[PlannedPrompt]
+    graders: Sequence[Grader]
+    caller: Caller | None = None  # None: this session only grades
+    replied: set[ReplyKey] = field(default_factory=set)
+    graded: dict[str, set[ReplyKey]] = field(default_factory=dict)
+    _replies: RowWriter = field(init=False)
+    _grades: dict[str, RowWriter] = field(init=False, default_factory=dict)
+    _files: ExitStack = field(init=False, default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        """Open the files, cutting what a crash has torn, and read what is there."""
+        self._replies = self._open(self.folder.path / REPLIES)
+        for grader in self.graders:
+            self._grades[grader.identity.grader] = self._open(self.folder.add_grader(grader.identity))
+            self.graded[grader.identity.grader] = {row.key for row in self._settled(grader.identity)}
+        self.replied = {row.key for row in self.folder.replies() if isinstance(row, Reply)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close every file."""
+        self._files.close()
+
+    @property
+    def repaired_bytes(self) -> int:
+        """How much a crash had torn off the ends of the files."""
+        return sum(writer.repaired_bytes for writer in (self._replies, *self._grades.values()))
+
+    @property
+    def wanted(self) -> int:
+        """Replies still to collect."""
+        return sum(
+            (prompt.probe, prompt.prompt, prompt.variant, sample) not in self.replied
+            for prompt in self.prompts
+            for sample in range(prompt.samples)
+        )
+
+    async def ask(self, prompt: PlannedPrompt, sample: int) -> Reply | Failure:
+        """Collect one reply and write its row."""
+        if self.caller is None:
+            raise RuntimeError("this session only grades")
+        manifest = self.folder.manifest
+        row = await collect(
+            self.caller,
+            prompt,
+            sample,
+            request_key=request_key(prompt, manifest.target, manifest.seed),
+            seed=request_seed(manifest.seed, prompt.prompt_digest, sample),
+        )
+        self._replies.write(row)
+        return row
+
+    def write_grade(self, row: Graded | Ungraded, grader: str) -> None:
+        """Append a grade."""
+        self._grades[grader].write(row)
+
+    def graders_for(self, prompt: PlannedPrompt, reply: Reply) -> list[Grader]:
+        """The graders that this reply still needs."""
+        return [
+            grader
+            for grader in self.graders
+            if grader.identity.grader in prompt.graders
+            and reply.key not in self.graded[grader.identity.grader]
+            and is_gradable(reply, grader.identity, self.folder.manifest.definition)
+        ]
+
+    def ungraded_replies(self) -> Iterator[tuple[PlannedPrompt, Reply]]:
+        """Replies from earlier sessions that a grader has not settled."""
+        prompts = {(prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in self.prompts}
+        for row in self.folder.replies():
+            prompt = prompts.get(row.key[:3])
+            if isinstance(row, Reply) and prompt is not None:
+                yield prompt, row
+
+    def sync(self) -> None:
+        """Make every row durable."""
+        for writer in (self._replies, *self._grades.values()):
+            writer.sync()
+
+    def _open(self, path: Path) -> RowWriter:
+        writer = RowWriter(path)
+        self._files.callback(writer.close)
+        return writer
+
+    def _settled(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
+        """Grades that stand. One that failed for want of an answer from the judge is asked for again."""
+        return (row for row in self.folder.grades(who) if isinstance(row, Graded) or row.reason != "failed")
+
+
+def in_rounds(groups: Collection[Sequence[Session]]) -> Iterator[Work]:
+    """The work of several sessions, round by round: sample 0 of every prompt, then sample 1 …
+
+    The sessions of one group share their plan, and take turns prompt by prompt, so that a drifting server touches all.
+    """
+    yield from _chain_rounds([_rounds(group) for group in groups])
+
+
+def _rounds(group: Sequence[Session]) -> Iterator[list[Work]]:
+    most = max((prompt.samples for session in group for prompt in session.prompts), default=0)
+    for sample in range(most):
+        yield [
+            Work(session, prompt, sample)
+            for prompts in zip_longest(*(session.prompts for session in group))
+            for session, prompt in zip(group, prompts, strict=True)
+            if prompt is not None
+            and sample < prompt.samples
+            and ReplyKey(prompt.probe, prompt.prompt, prompt.variant, sample) not in session.replied
+        ]
+
+
+def _chain_rounds(groups: Sequence[Iterator[list[Work]]]) -> Iterator[Work]:
+    for rounds in zip_longest(*groups, fillvalue=[]):
+        for work in rounds:
+            yield from work

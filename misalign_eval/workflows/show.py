@@ -1,0 +1,125 @@
+"""`show`: the replies of a run themselves, with what they were counted as and what the graders said."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from misalign_eval.analysis.outcomes import outcome
+from misalign_eval.analysis.tally import CellKey
+from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.records.analysis import Example, Examples
+from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
+from misalign_eval.records.plan import PlannedPrompt, ReplyKey
+from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.results.folder import RunFolder, open_run
+from misalign_eval.workflows.counting import Choices, chosen_definition, chosen_graders, grade_table
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which replies to show; every part that is set must hold."""
+
+    outcomes: tuple[str, ...] = ()
+    misaligned: bool = False  # whatever the definition counts in its numerator
+    probes: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    grep: str | None = None  # a regular expression, in any case, looked for in the reply
+    limit: int | None = None
+
+
+def show(path: Path, wanted: Filter, choices: Choices | None = None) -> Examples:
+    """Read the replies that fit. Raises UsageError for a filter that nothing in the run can fit."""
+    choices = choices or Choices()
+    folder = open_run(path)
+    definition = chosen_definition(folder, choices)
+    graders = chosen_graders(folder, definition, choices.use_judge)
+    plan = {(one.probe, one.prompt, one.variant): one for one in folder.plan()}
+    _check(wanted, plan.values())
+    table = grade_table(folder, graders)
+    fits = _Fits(wanted, definition, plan)
+    keys: dict[ReplyKey, Outcome] = {}
+    for row in folder.replies():
+        found = outcome(row, table.of(row.key), definition)
+        if fits(row, found):
+            keys[row.key] = found
+    chosen = _first(keys, plan, wanted.limit)
+    examples = tuple(_examples(folder, chosen, keys, plan, graders))
+    return Examples(run=folder.manifest.name, definition=definition.name, matching=len(keys), examples=examples)
+
+
+class _Fits:
+    def __init__(self, wanted: Filter, definition: Definition, plan: dict[CellKey, PlannedPrompt]) -> None:
+        self._wanted = wanted
+        self._plan = plan
+        self._pattern = _compiled(wanted.grep)
+        self._outcomes: set[str] = set(wanted.outcomes)
+        if wanted.misaligned:
+            self._outcomes |= set(definition.numerator)
+
+    def __call__(self, row: Reply | Failure, found: Outcome) -> bool:
+        prompt = self._plan.get((row.probe, row.prompt, row.variant))
+        if prompt is None or (self._outcomes and found not in self._outcomes):
+            return False
+        if self._wanted.probes and row.probe not in self._wanted.probes:
+            return False
+        if self._wanted.categories and prompt.category not in self._wanted.categories:
+            return False
+        text = row.message if isinstance(row, Failure) else row.text
+        return self._pattern is None or self._pattern.search(text) is not None
+
+
+def _first(keys: Iterable[ReplyKey], plan: dict[CellKey, PlannedPrompt], limit: int | None) -> list[ReplyKey]:
+    place = {cell: number for number, cell in enumerate(plan)}
+    ordered = sorted(keys, key=lambda key: (place[key.probe, key.prompt, key.variant], key.sample))
+    return ordered if limit is None else ordered[:limit]
+
+
+def _examples(
+    folder: RunFolder,
+    chosen: list[ReplyKey],
+    outcomes: dict[ReplyKey, Outcome],
+    plan: dict[CellKey, PlannedPrompt],
+    graders: Collection[GraderIdentity],
+) -> Iterable[Example]:
+    """Read the rows again for the few that are shown: a run's texts are never all in memory."""
+    asked = set(chosen)
+    rows = {row.key: row for row in folder.replies() if row.key in asked}
+    grades: dict[ReplyKey, dict[str, Graded | Ungraded]] = {key: {} for key in chosen}
+    for who in _everyone(folder, graders):
+        for grade in folder.grades(who):
+            if grade.key in asked:
+                grades[grade.key][who.grader] = grade
+    for key in chosen:
+        prompt = plan[key.probe, key.prompt, key.variant]
+        yield Example(prompt=prompt, row=rows[key], outcome=outcomes[key], grades=grades[key])
+
+
+def _everyone(folder: RunFolder, graders: Collection[GraderIdentity]) -> list[GraderIdentity]:
+    """The graders that the definition reads, and of every other one the primary."""
+    read = {who.grader for who in graders}
+    others = {who.grader: who for who in reversed(folder.grader_identities()) if who.grader not in read}
+    return [*graders, *(others[name] for name in sorted(others))]
+
+
+def _check(wanted: Filter, plan: Iterable[PlannedPrompt]) -> None:
+    prompts = list(plan)
+    known: dict[str, tuple[tuple[str, ...], list[str]]] = {
+        "outcome": (wanted.outcomes, list(OUTCOMES)),
+        "probe": (wanted.probes, sorted({one.probe for one in prompts})),
+        "category": (wanted.categories, sorted({one.category for one in prompts})),
+    }
+    for option, (given, there) in known.items():
+        for name in given:
+            if name not in there:
+                raise UsageError(f"--{option} {name}: none in this run. {did_you_mean(name, there)}")
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        return re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise UsageError(f"--grep {pattern}: not a regular expression: {error}") from error

@@ -1,0 +1,45 @@
+"""What a grader gets to see of a reply, and which replies are worth a judge."""
+
+from misalign_eval.records.definition import Definition
+from misalign_eval.records.grade import GraderIdentity, Subject
+from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.reply import Reply
+from misalign_eval.records.suite import REPLY_MARK
+
+SPEAKER = {"user": "User", "assistant": "Model", "system": "System"}
+
+
+def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
+    """Join the plan and the reply."""
+    return Subject(
+        probe=reply.probe,
+        prompt=reply.prompt,
+        variant=reply.variant,
+        sample=reply.sample,
+        question=question(prompt, reply.earlier),
+        reply=reply.text,
+        system=prompt.system,
+        reasoning=reply.reasoning,
+        criteria=prompt.criteria,
+        reference=prompt.reference,
+    )
+
+
+def question(prompt: PlannedPrompt, earlier: tuple[str, ...]) -> str:
+    """The user's turn; of a longer conversation every turn, each labelled with its speaker."""
+    if len(prompt.messages) == 1:
+        return prompt.messages[0].content
+    answers = iter(earlier)
+    return "\n\n".join(
+        f"{SPEAKER[message.role]}: {next(answers, '') if message.content == REPLY_MARK else message.content}"
+        for message in prompt.messages
+    )
+
+
+def is_gradable(reply: Reply, who: GraderIdentity, definition: Definition) -> bool:
+    """Whether grading can change how the reply is counted. Rules cost nothing and see every reply."""
+    if who.kind == "rule":
+        return True
+    if not reply.text.strip() or reply.finish in {"refusal", "content_filter"}:
+        return False
+    return reply.finish != "length" or definition.truncated == "graded"

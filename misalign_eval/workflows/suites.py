@@ -1,0 +1,91 @@
+"""`suites`: what there is, what is in it, and what is wrong with it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from misalign_eval.errors import InputError, Problem, UsageError
+from misalign_eval.plan import plan
+from misalign_eval.records.suite import Probe, Suite
+from misalign_eval.suites import catalog
+from misalign_eval.workflows import load
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found in one suite. `suite` is None when there are errors."""
+
+    source: str
+    suite: Suite | None
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What is in it, or how much is wrong."""
+        if self.suite is None:
+            return f"{len(self.errors)} error{'s' if len(self.errors) != 1 else ''}"
+        row = listing(self.suite)
+        counts = f"{row['probes']} probes, {row['prompts']} prompts, {row['replies']} replies"
+        return f"{counts}, {len(self.warnings) or 'no'} warning{'s' if len(self.warnings) != 1 else ''}"
+
+    def as_json(self) -> dict[str, Any]:
+        """With every error and warning as file, line, where, what, fix."""
+        return {
+            "suite": self.source,
+            "ok": not self.errors,
+            "errors": [asdict(problem) for problem in self.errors],
+            "warnings": [asdict(problem) for problem in self.warnings],
+        }
+
+
+def listed() -> list[dict[str, str | int]]:
+    """A line for each bundled suite. Raises InputError when one is broken."""
+    return [listing(load.suite(name)) for name in catalog.names()]
+
+
+def listing(suite: Suite) -> dict[str, str | int]:
+    """Its name, and how much it asks: paraphrases, and the replies of all forms and samples."""
+    return {
+        "name": suite.name,
+        "version": suite.version,
+        "description": suite.description,
+        "probes": len(suite.probes),
+        "prompts": sum(len(probe.prompts) for probe in suite.probes),
+        "replies": plan(suite).replies,
+    }
+
+
+def shown(suite: Suite) -> dict[str, Any]:
+    """The suite as `suites show --format json` prints it."""
+    return {
+        "name": suite.name,
+        "version": suite.version,
+        "definition": suite.definition.name,
+        "probes": [_probe(probe) for probe in suite.probes],
+    }
+
+
+def checked(source: str) -> Checked:
+    """Everything that is wrong or odd in a suite; raises nothing that the author of the suite can mend."""
+    try:
+        suite, warnings = load.checked(source)
+    except InputError as error:
+        return Checked(source, None, error.problems)
+    except UsageError as error:
+        return Checked(source, None, (Problem(source, None, "", str(error)),))
+    return Checked(source, suite, warnings=tuple(warnings))
+
+
+def _probe(probe: Probe) -> dict[str, Any]:
+    """A prompt of one turn is its text, a scripted conversation the list of its turns."""
+    prompts = [
+        turns[0].content if len(turns) == 1 else [turn.model_dump() for turn in turns] for turns in probe.prompts
+    ]
+    return {
+        "id": probe.id,
+        "category": probe.category,
+        "split": probe.split,
+        "prompts": prompts,
+        "system": probe.system,
+        "graders": list(probe.graders),
+    }
