@@ -11,7 +11,7 @@ from misalign_eval.records.reply import Usage
 Prices = tuple[float, float, float | None]
 
 AS_OF = "2026-11-23"
-SOURCE = "vendors' public price lists, standard tier, USD per million tokens: input, output, cached input"
+SOURCE = "LiteLLM 1.109.1's price table, standard tier, USD per million tokens: input, output, cached input"
 _OPENAI: Mapping[str, Prices] = {
     "gpt-4.1": (2.0, 8.0, 0.5),
     "gpt-4.1-mini": (0.4, 1.6, 0.1),
