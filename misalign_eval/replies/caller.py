@@ -10,13 +10,12 @@ from misalign_eval.errors import ProviderFault, RunStoppedError
 from misalign_eval.records.protocols import ModelRequest, Provider, Response
 from misalign_eval.replies.limiter import Limiter
 from misalign_eval.replies.meter import Meter
-from misalign_eval.replies.retry import RetryPolicy, persist
+from misalign_eval.replies.retry import LOAD, RetryPolicy, persist
 
 FATAL_IN_A_ROW = 3  # wrong key, unknown model: three different requests agree
 FAILED_FROM_THE_START = 10  # nothing ever came back: ten requests, each with all its attempts
 UNREACHABLE_FROM_THE_START = 3  # refused, unknown host: no use in trying ten …
 ATTEMPTS_AT_THE_SILENT = 3  # … nor in trying each as often as one that is known to be there
-LOAD = frozenset({"rate_limit", "overloaded"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,19 @@ from typing import TypeVar
 from misalign_eval.errors import ProviderFault
 
 T = TypeVar("T")
+LOAD = frozenset({"rate_limit", "overloaded"})
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Bounds of one request. `attempt_s` is for one attempt, `total_s` for all with the waits between, in seconds."""
+    """Bounds of one request. `attempt_s` is for one attempt, `total_s` for all with the waits between, in seconds.
+
+    A server that says it is busy is asked more often than one that fails: behind a tight quota, many requests wait for
+    the same second, and each refusal tells how long.
+    """
 
     attempts: int = 6
+    attempts_under_load: int = 40
     attempt_s: float = 300.0
     total_s: float = 900.0
     first_wait_s: float = 0.5
@@ -37,7 +43,7 @@ def decide(fault: ProviderFault, *, attempt: int, elapsed_s: float, policy: Retr
     """
     if not fault.retry:
         return RetryDecision(False, f"{fault.reason}: asking again cannot help")
-    if attempt >= policy.attempts:
+    if attempt >= (policy.attempts_under_load if fault.reason in LOAD else policy.attempts):
         return RetryDecision(False, f"{fault.reason}: {attempt} attempts made")
     backoff = min(policy.longest_wait_s, policy.first_wait_s * 2 ** (attempt - 1))
     wait_s = backoff * rng.uniform(0.5, 1.0) if fault.after_s is None else fault.after_s + rng.uniform(0.0, 0.25)

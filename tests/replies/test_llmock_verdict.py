@@ -18,7 +18,6 @@ from misalign_eval.replies.limiter import Limiter
 from misalign_eval.replies.meter import Meter
 from misalign_eval.replies.retry import RetryPolicy
 
-REQUEST = ModelRequest(messages=(Message(role="user", content="Say hello."),), max_tokens=20)
 POLICY = RetryPolicy(attempts=5, attempt_s=10.0, total_s=60.0)
 MODELS = [
     ("openai", "gpt-4o", "/v1"),
@@ -46,12 +45,19 @@ def spec(request: pytest.FixtureRequest, llmock_url: str, monkeypatch: pytest.Mo
     return ModelSpec(provider, model, f"{llmock_url}{path}", "TEST_KEY")
 
 
+def request(number: int) -> ModelRequest:
+    """Each is another one: the server takes equal bodies for retries."""
+    return ModelRequest(messages=(Message(role="user", content=f"Say hello number {number}."),), max_tokens=20)
+
+
 def ask(spec: ModelSpec, times: int = 1) -> list[Answer | BaseException]:
     async def run() -> list[Answer | BaseException]:
         provider: Provider = load("providers", spec.provider)(spec)
         caller = Caller(provider, Limiter(8, time.monotonic), Meter(), POLICY)
         try:
-            return await asyncio.gather(*(caller.call(REQUEST) for _ in range(times)), return_exceptions=True)
+            return await asyncio.gather(
+                *(caller.call(request(number)) for number in range(times)), return_exceptions=True
+            )
         finally:
             await provider.close()
 
@@ -100,6 +106,7 @@ def test_a_wrong_key_stops_the_run_after_three_requests(spec: ModelSpec, llmock_
 def test_requests_beyond_a_quota_wait_as_long_as_the_server_says(
     spec: ModelSpec, quota_url: str, llmock_url: str
 ) -> None:
+    post(f"{quota_url}/_llmock/reset", {})
     here = replace(spec, base_url=str(spec.base_url).replace(llmock_url, quota_url))
     ended = ask(here, times=64)
     assert all(isinstance(one, Answer) for one in ended), ended

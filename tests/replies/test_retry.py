@@ -62,10 +62,17 @@ def test_a_fault_that_time_heals_is_asked_again_with_growing_waits() -> None:
 
 
 def test_the_last_fault_is_raised_when_the_attempts_are_spent() -> None:
-    script, time = Script(*[busy() for _ in range(9)]), Time()
-    with pytest.raises(ProviderFault, match="slow down"):
+    script, time = Script(*[ProviderFault("server", "oops", status=500, retry=True) for _ in range(9)]), Time()
+    with pytest.raises(ProviderFault, match="oops"):
         run(script, time)
     assert script.numbers == [1, 2, 3, 4]
+
+
+def test_a_busy_server_is_asked_more_often_but_not_for_ever() -> None:
+    script, time = Script(*[busy(after_s=0.1) for _ in range(99)]), Time()
+    with pytest.raises(ProviderFault, match="slow down"):
+        run(script, time, RetryPolicy(attempts=4, attempts_under_load=20, total_s=100.0))
+    assert len(script.numbers) == 20
 
 
 def test_a_quota_error_is_not_asked_again() -> None:
