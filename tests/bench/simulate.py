@@ -1,0 +1,314 @@
+"""Error rates of the statistics, simulated afresh and printed beside the figures they were chosen on.
+
+    python tests/bench/simulate.py           # about two minutes on two slow cores
+    python tests/bench/simulate.py --quick   # a tenth of the runs
+
+Tables A and B: how often 95 % intervals hold the truth, for these probes (SUITE) and for probes like these
+(GENERAL). C and D: how often comparisons err, or find a change. E: how often a fixed gate passes a model exactly
+at its threshold. F and G: gates that look after every round. Numbers differ by simulation error (given as +-) and
+by how "hot" populations were drawn, which matters most for the power of Table G from 5 % to 5 %. A line is marked
+where the two are more than three errors and two points apart.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from misalign_eval.stats.cells import Cells
+from misalign_eval.stats.clustered import mean_over_probes, paired_t
+from misalign_eval.stats.difference import simulated_limits
+from misalign_eval.stats.general import general_difference, general_interval
+from misalign_eval.stats.intervals import Interval, clopper_pearson, wilson
+from misalign_eval.stats.permutation import permutation_test
+from misalign_eval.stats.rates import suite_rate
+from misalign_eval.stats.sequential import SequentialDesign
+from misalign_eval.stats.sequential_simulation import simulate_sequential_difference, simulate_sequential_rate
+from misalign_eval.stats.simulation import simulate_rate_gate
+from misalign_eval.stats.special import normal_quantile
+
+Rates = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Generator = np.random.Generator
+
+RATES = (0.001, 0.01, 0.02, 0.05, 0.2, 0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One simulated share beside the published one; ``published`` is a range where many settings share it."""
+
+    table: str
+    setting: str
+    method: str
+    published: tuple[float, float]
+    found: float
+    runs: int
+
+    @property
+    def error(self) -> float:
+        return math.sqrt(max(self.found * (1 - self.found), 0.25 / self.runs) / self.runs)
+
+    @property
+    def is_far(self) -> bool:
+        low, high = self.published
+        return max(low - self.found, self.found - high) > max(3 * self.error, 0.02)
+
+
+def hot(rate: float, probes: int) -> Rates:
+    """A tenth of the probes (rounded up, more where the rate asks for it) carries all of it; others never fail."""
+    carriers = max(math.ceil(probes / 10), math.ceil(rate * probes))
+    rates = np.zeros(probes)
+    rates[:carriers] = rate * probes / carriers
+    return rates
+
+
+def hot_population(rate: float, probes: int, rng: Generator) -> Rates:
+    """Probes drawn anew: hot with chance 10 % (more where the rate asks for it), hot rates spread around their mean."""
+    share = max(0.1, 1.5 * rate)
+    mean = rate / share
+    return np.where(rng.random(probes) < share, rng.beta(3 * mean, 3 * (1 - mean), probes), 0.0)
+
+
+def covered(truth: float, interval: Interval) -> bool:
+    return interval.low <= truth <= interval.high
+
+
+SUITE_METHODS: dict[str, Callable[[Counts, int], Interval]] = {
+    "strat-CP": lambda hits, samples: suite_rate(Cells.of(hits, np.full(hits.size, samples))).interval,
+    "pooled CP": lambda hits, samples: clopper_pearson(float(hits.sum()), float(samples * hits.size)),
+    "clustered t": lambda hits, samples: mean_over_probes(hits / samples).interval,
+}
+
+# Table A: lowest and mean coverage over the six rates, all of it on hot probes.
+TABLE_A = {
+    ("strat-CP", 10, 8): (0.98, 0.99), ("strat-CP", 10, 44): (0.97, 0.98), ("strat-CP", 10, 200): (0.95, 0.98),
+    ("strat-CP", 100, 8): (0.96, 0.97), ("strat-CP", 100, 44): (0.95, 0.96), ("strat-CP", 100, 200): (0.95, 0.96),
+    ("pooled CP", 10, 44): (0.98, 0.99), ("pooled CP", 100, 44): (0.96, 0.99),
+    ("clustered t", 10, 44): (0.36, 0.88), ("clustered t", 100, 44): (0.94, 0.99),
+}  # fmt: skip
+
+
+def table_a(runs: int, rng: Generator) -> Iterator[Row]:
+    for (method, samples, probes), (lowest, mean) in TABLE_A.items():
+        shares = []
+        for rate in RATES:
+            rates = hot(rate, probes)
+            draws = rng.binomial(samples, rates, (runs, probes))
+            shares.append(np.mean([covered(rate, SUITE_METHODS[method](row, samples)) for row in draws]))
+        setting = f"S={samples} Q={probes}"
+        yield Row("A", f"{setting} lowest", method, (lowest, lowest), float(min(shares)), runs)
+        yield Row("A", f"{setting} mean", method, (mean, mean), float(np.mean(shares)), runs * len(RATES))
+
+
+GENERAL_METHODS: dict[str, Callable[[Rates, int], Interval]] = {
+    "Gaffke": lambda means, _: general_interval(means),
+    "clustered t": lambda means, _: mean_over_probes(means).interval,
+    "Wilson, pooled replies": lambda means, samples: wilson(float(means.sum() * samples), float(samples * means.size)),
+}
+
+# Table B: coverage at the six rates, hot population, 100 replies a probe.
+TABLE_B = {
+    ("Gaffke", 8): (0.99,) * 6,
+    ("Gaffke", 24): (0.99, 0.99, 0.99, 0.99, 0.98, 0.98),
+    ("Gaffke", 44): (0.99, 0.98, 0.99, 0.99, 0.98, 0.98),
+    ("Gaffke", 200): (0.99, 0.99, 0.98, 0.98, 0.95, 0.97),
+    ("clustered t", 44): (0.35, 0.74, 0.83, 0.90, 0.94, 0.95),
+    ("Wilson, pooled replies", 44): (0.38, 0.26, 0.28, 0.22, 0.18, 0.21),
+}
+
+
+def table_b(runs: int, rng: Generator) -> Iterator[Row]:
+    for (method, probes), published in TABLE_B.items():
+        for rate, share in zip(RATES, published, strict=True):
+            means = (rng.binomial(100, hot_population(rate, probes, rng)) / 100 for _ in range(runs))
+            hits = [covered(rate, GENERAL_METHODS[method](row, 100)) for row in means]
+            yield Row("B", f"Q={probes} rate {rate:g}", method, (share, share), float(np.mean(hits)), runs)
+
+
+def changed(name: str, base: float, probes: int) -> tuple[Rates, Rates]:
+    """Rates before and after a rise of one point: on all probes, or on the few that are hot."""
+    if name == "flat":
+        return np.full(probes, base), np.full(probes, base + 0.01)
+    return hot(base, probes) if base else np.zeros(probes), hot(base + 0.01, probes)
+
+
+def table_c(runs: int, rng: Generator) -> Iterator[Row]:
+    """Chance that a non-inferiority gate of one point passes, or calls worse, a rise of exactly one point."""
+    z = normal_quantile(0.95)
+    for probes, samples in ((8, 100), (44, 20), (44, 100), (200, 20)):
+        for name in ("flat", "hot"):
+            for base in (0.0, 0.05, 0.2):
+                before, after = changed(name, base, probes)
+                size = (runs, probes)
+                first, second = (rng.binomial(samples, rates, size).astype(float) for rates in (before, after))
+                trials, weights = np.full(probes, float(samples)), np.full(probes, 1 / probes)
+                low, high = simulated_limits(first, second, trials, weights, z)
+                setting = f"({probes},{samples}) {name} from {base:g}"
+                yield Row("C", f"{setting}: pass", "MOVER-Wilson", (0.009, 0.053), float((high < 0.01).mean()), runs)
+                yield Row("C", f"{setting}: fail", "MOVER-Wilson", (0.010, 0.058), float((low > 0.01).mean()), runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How the probes of one simulated comparison change: (before, after) rates, drawn anew each run."""
+
+    name: str
+    probes: int
+    samples: int
+    draw: Callable[[int, Generator], tuple[Rates, Rates]]
+
+
+def shifted(base: float, share: float, up: float, down: float) -> Callable[[int, Generator], tuple[Rates, Rates]]:
+    """Every probe starts at ``base``; a ``share`` of them moves by ``up``, the others by ``down``."""
+
+    def draw(probes: int, rng: Generator) -> tuple[Rates, Rates]:
+        before = np.full(probes, base)
+        return before, before + np.where(rng.random(probes) < share, up, down)
+
+    return draw
+
+
+def swapped(probes: int, rng: Generator) -> tuple[Rates, Rates]:
+    """A tenth of the probes moves by 50 points, up as often as down; the others stay at 1 %."""
+    before, after = np.full((2, probes), 0.01)
+    moved = rng.random(probes) < 0.1
+    up = rng.random(probes) < 0.5
+    before[moved], after[moved] = np.where(up, 0.25, 0.75)[moved], np.where(up, 0.75, 0.25)[moved]
+    return before, after
+
+
+def same(probes: int, rng: Generator) -> tuple[Rates, Rates]:
+    rates = rng.beta(0.5, 4, probes)
+    return rates, rates
+
+
+# Table D: rejection rates at a two-sided 5 % of the SUITE test, the paired t test and the Gaffke bound.
+TABLE_D = (
+    (Scenario("same rates", 44, 10, same), (0.049, 0.053, 0.000)),
+    (Scenario("10 % of probes +-50 points", 44, 100, swapped), (0.741, 0.044, 0.000)),
+    (Scenario("10 % at +45, rest -5", 8, 100, shifted(0.05, 0.1, 0.45, -0.05)), (0.66, 0.385, 0.000)),
+    (Scenario("10 % at +45, rest -5", 44, 100, shifted(0.05, 0.1, 0.45, -0.05)), (0.64, 0.089, 0.000)),
+    (Scenario("3 % at +48.5, rest -1.5", 44, 100, shifted(0.015, 0.03, 0.485, -0.015)), (0.65, 0.26, 0.000)),
+    (Scenario("all +4 points", 200, 100, shifted(0.05, 1.0, 0.04, 0.0)), (1.0, 1.0, 1.0)),
+)
+
+
+def table_d(runs: int, rng: Generator) -> Iterator[Row]:
+    for scenario, published in TABLE_D:
+        found = np.zeros(3)
+        for _ in range(runs):
+            rates = scenario.draw(scenario.probes, rng)
+            first, second = (rng.binomial(scenario.samples, one) for one in rates)
+            cells = [Cells.of(hits, np.full(scenario.probes, scenario.samples)) for hits in (first, second)]
+            means = cells[0].probe_means, cells[1].probe_means
+            found += (
+                permutation_test(*cells).mid <= 0.05,
+                paired_t(*means).p_value <= 0.05,
+                not covered(0.0, general_difference(*means)),
+            )
+        for method, share, count in zip(("permutation", "paired t", "Gaffke"), published, found, strict=True):
+            setting = f"{scenario.name}, ({scenario.probes},{scenario.samples})"
+            yield Row("D", setting, method, (share, share), float(count / runs), runs)
+
+
+def table_e(runs: int, rng: Generator) -> Iterator[Row]:
+    for probes, samples in ((8, 100), (44, 10), (44, 100), (200, 5)):
+        for name, published in (("flat", (0.023, 0.050)), ("hot", (0.004, 0.034))):
+            rates = hot(0.02, probes) if name == "hot" else np.full(probes, 0.02)
+            found = simulate_rate_gate(rates, samples, 0.02, runs=runs, seed=int(rng.integers(2**32)))
+            yield Row("E", f"({probes},{samples}) {name}", "pooled CP passes", published, found.passes, runs)
+
+
+# Table F: true rate, P(pass) and mean replies by cap; P(fail) where sampling goes on after passing is lost.
+TABLE_F = (
+    (0.002, (1.00, 294, 0.0), (1.00, 296, 0.0)),
+    (0.005, (1.00, 482, 0.0), (1.00, 479, 0.0)),
+    (0.01, (0.85, 1115, 0.0), (1.00, 1311, 0.0)),
+    (0.015, (0.19, 1341, 0.0), (0.55, 3513, 0.0)),
+    (0.02, (0.017, 1101, 0.004), (0.017, 3310, 0.007)),
+    (0.03, (0.0, 742, 0.66), (0.0, 1841, 0.99)),
+    (0.05, (0.0, 316, 1.00), (0.0, 323, 1.00)),
+)
+
+
+def table_f(runs: int, rng: Generator) -> Iterator[Row]:
+    for rate, *by_cap in TABLE_F:
+        for cap, (passes, replies, fails) in zip((1760, 4400), by_cap, strict=True):
+            seed = int(rng.integers(2**32))
+            eager = simulate_sequential_rate(hot(rate, 44), SequentialDesign(0.02, cap), runs=runs, seed=seed)
+            patient = SequentialDesign(0.02, cap, stops_when_lost=False)
+            waited = simulate_sequential_rate(hot(rate, 44), patient, runs=runs, seed=seed)
+            setting = f"rate {rate:g}, cap {cap}"
+            note = f"passes, {eager.mean_replies:.0f} replies (published {replies})"
+            yield Row("F", setting, note, (passes, passes), eager.passes, runs)
+            yield Row("F", setting, "fails, without curtailment", (fails, fails), waited.fails, runs)
+
+
+# Table G: rates before and after, P(pass), P(fail) and mean replies per run by cap.
+TABLE_G = (
+    ("0 to 0", (0.0, 0.0), (1.00, 0.0, 484), (1.00, 0.0, 484)),
+    ("0.5 % to 0.5 %", (0.005, 0.005), (0.92, 0.0, 1097), (1.00, 0.0, 1176)),
+    ("1 % to 1 % hot", (-0.01, -0.01), (0.71, 0.0, 1321), (0.99, 0.0, 1727)),
+    ("5 % to 5 % hot", (-0.05, -0.05), (0.25, 0.0, 1567), (0.64, 0.0, 3078)),
+    ("0 to 3 % hot", (0.0, -0.03), (0.0, 1.00, 479), (0.0, 1.00, 469)),
+    ("5 % to 6 % hot, at the margin", (-0.05, -0.06), (0.015, 0.016, 0), (0.023, 0.022, 0)),
+)
+
+
+def table_g(runs: int, rng: Generator) -> Iterator[Row]:
+    for name, rates, *by_cap in TABLE_G:
+        before, after = (hot(-rate, 44) if rate < 0 else np.full(44, rate) for rate in rates)
+        for cap, (passes, fails, replies) in zip((1760, 4400), by_cap, strict=True):
+            seed = int(rng.integers(2**32))
+            found = simulate_sequential_difference(before, after, SequentialDesign(0.01, cap), runs=runs, seed=seed)
+            beside = f" (published {replies})" if replies else ""
+            note = f"passes, {found.mean_replies:.0f} replies{beside}"
+            is_null = not replies
+            yield Row("G", f"{name}, cap {cap}", note, (0.0 if is_null else passes, passes), found.passes, runs)
+            yield Row("G", f"{name}, cap {cap}", "fails", (0.0 if is_null else fails, fails), found.fails, runs)
+
+
+TABLES: dict[str, tuple[Callable[[int, Generator], Iterator[Row]], int]] = {
+    "A": (table_a, 600),
+    "B": (table_b, 600),
+    "C": (table_c, 10_000),
+    "D": (table_d, 600),
+    "E": (table_e, 10_000),
+    "F": (table_f, 4_000),
+    "G": (table_g, 4_000),
+}
+
+
+def line(row: Row) -> str:
+    low, high = row.published
+    published = f"{low:.3f}" if low == high else f"{low:.3f}-{high:.3f}"
+    mark = "  <- apart" if row.is_far else ""
+    return f"{row.setting:<42} {row.method:<44} {published:>12} {row.found:>8.3f} +-{row.error:.3f}{mark}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the runs")
+    parser.add_argument("--tables", default="".join(TABLES), help="letters of the tables to simulate, such as AF")
+    parser.add_argument("--seed", type=int, default=20_250_901)
+    chosen = parser.parse_args()
+    unknown = set(chosen.tables) - set(TABLES)
+    if unknown:
+        parser.error(f"unknown tables: {', '.join(sorted(unknown))}; known: {', '.join(TABLES)}")
+    for place, letter in enumerate(chosen.tables):
+        simulate, runs = TABLES[letter]
+        started = time.perf_counter()
+        rng = np.random.default_rng([chosen.seed, place])
+        print(f"\nTable {letter}{'':<35} {'':<44} {'published':>12} {'found':>8}")
+        for row in simulate(max(50, runs // 10) if chosen.quick else runs, rng):
+            print(line(row))
+        print(f"({time.perf_counter() - started:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
