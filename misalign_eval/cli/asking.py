@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 METHODS: dict[str, "Method | None"] = {"auto": None, "logprobs": "logprobs", "sampled": "sampled"}
 INCOMPLETE = 4
 CONNECTIONS = 50
+SETTINGS_TOLD = 10
 
 
 def chosen_method(name: str) -> "Method | None":
@@ -76,6 +77,8 @@ def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
         say(f"Every answer that came is kept. `report` shows it. To go on:\n  {again}")
         raise typer.Exit(128 + why if isinstance(why, Signals) else INCOMPLETE)
     for one in lacking:
+        for setting, replies in one.dropped[:SETTINGS_TOLD]:
+            say(f"{one.name}: the target did not take {setting} ({replies} of {one.replies} replies)")
         if one.lacks:
             say(f"{one.words}\nTo ask for them again:\n  {again}")
     if not all(one.is_complete(allowed_failures) for one in lacking):

@@ -1,6 +1,5 @@
 """`misalign-eval regrade`."""
 
-import asyncio
 import shlex
 import sys
 from pathlib import Path
@@ -46,6 +45,8 @@ def regrade(
     stopped.
     """
     check(FORMATS, fmt, output or ())
+    import asyncio
+
     from misalign_eval.cli.asking import chosen_method, leave, limits
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.cli.run import show

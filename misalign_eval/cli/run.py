@@ -1,6 +1,5 @@
 """`misalign-eval run`: flags to one workflow call, its result to words and an exit code."""
 
-import asyncio
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,6 +89,8 @@ def run(
 
 def carry_out(prepared: "Prepared", *, dry_run: bool, quiet: bool, fmt: str, files: Sequence[Path]) -> None:
     """Show the plan, or run it. Raises typer.Exit with the exit code of a run that is not complete."""
+    import asyncio
+
     from misalign_eval.cli.asking import leave, resume_command, say
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.workflows.run import execute, notes

@@ -1,5 +1,6 @@
 """Whether a run is complete, read from its rows."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from misalign_eval.records.grade import Graded, Ungraded
@@ -19,6 +20,7 @@ class Completeness:
     judgments: int  # wanted, for the replies that are there
     judged: int  # graded or ungraded for a reason of the reply's or the verdict's own
     unanswered: int  # judgments that ended without an answer from the judge
+    dropped: tuple[tuple[str, int], ...] = ()  # settings that the target did not take, and in how many replies
 
     @property
     def absent(self) -> int:
@@ -58,11 +60,13 @@ def completeness(folder: RunFolder) -> Completeness:
     primary = [who for who in folder.grader_identities() if manifest.primary.get(who.grader) == who.identity]
     graders = {(one.probe, one.prompt, one.variant): one.graders for one in folder.plan()}
     replies = failures = judgments = 0
+    dropped: Counter[str] = Counter()
     for row in folder.replies():
         wanted = graders.get(row.key[:3], ())
         failures += isinstance(row, Failure)
         if isinstance(row, Reply):
             replies += 1
+            dropped.update(row.dropped)
             judgments += sum(who.grader in wanted and is_gradable(row, who, manifest.definition) for who in primary)
     grades = [_is_unanswered(row) for who in primary for row in folder.grades(who)]
     unanswered = sum(grades)
@@ -74,6 +78,7 @@ def completeness(folder: RunFolder) -> Completeness:
         judgments=judgments,
         judged=len(grades) - unanswered,
         unanswered=unanswered,
+        dropped=tuple(dropped.most_common()),
     )
 
 

@@ -33,8 +33,8 @@ def control(llmock_url: str) -> Control:
 
 def post(url: str, body: dict[str, Any]) -> None:
     headers = {"content-type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310  loopback
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
+    with urllib.request.urlopen(request, timeout=10):
         pass
 
 
