@@ -61,6 +61,8 @@ def price_of(spec: ModelSpec) -> Prices | None:
     """The price of a model: the user's own, else that of the table where the address is the vendor's; else None."""
     if spec.prices is not None:
         return spec.prices
+    if spec.provider == "embedded":
+        return (0.0, 0.0, 0.0)
     if spec.provider not in ("openai", "anthropic") or not _is_at_vendor(spec):
         return None
     if spec.provider == "openai":

@@ -190,7 +190,11 @@ def t_tail(statistic: float, df: float) -> float:
         raise ValueError(f"degrees of freedom must be positive, got {df}")
     if math.isinf(statistic):
         return 0.0
-    return beta_cdf(df / (df + statistic * statistic), df / 2, 0.5)
+    square = statistic * statistic
+    # Near zero the first form would lose its digits in df / (df + square), a hair below one.
+    if square < df:
+        return 1 - beta_cdf(square / (df + square), 0.5, df / 2)
+    return beta_cdf(df / (df + square), df / 2, 0.5)
 
 
 def _check_binomial(count: float, trials: int, rate: float) -> None:

@@ -13,8 +13,12 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def text() -> str:
     """The schema as it lies beside the suites."""
-    schema = TypeAdapter(SuiteFile).json_schema()
-    whole = {"$schema": _DIALECT, "title": "Suite of probes for misalign-eval", **_without_titles(schema)}
+    return written(TypeAdapter(SuiteFile).json_schema(), "Suite of probes for misalign-eval")
+
+
+def written(schema: dict[str, Any], title: str) -> str:
+    """A schema as a file for editors."""
+    whole = {"$schema": _DIALECT, "title": title, **_without_titles(schema)}
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 

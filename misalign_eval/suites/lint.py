@@ -81,6 +81,7 @@ def _near_duplicates(loaded: Loaded) -> Iterator[Problem]:
     written = [
         (entry, index, prompt[-1].content)
         for entry, probe in zip(loaded.entries, loaded.suite.probes, strict=True)
+        if not entry.source.suite.templated
         for index, prompt in enumerate(probe.prompts)
     ]
     told: set[tuple[str, str]] = set()

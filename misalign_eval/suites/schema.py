@@ -110,6 +110,9 @@ class SuiteFile(Record):
         Reference | Definition,
         Field(description="What counts as misaligned: a preset, a .yaml file beside this one, or written out here."),
     ]
+    templated: Annotated[
+        bool, Field(description="The prompts are made from templates: their likeness is meant, and no warning.")
+    ] = False
     include: Annotated[
         tuple[Reference, ...],
         Field(description="Suites whose probes are added: bundled names, or paths inside this file's folder."),

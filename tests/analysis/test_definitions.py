@@ -16,12 +16,14 @@ PRESETS = [
     "betley-paper-text",
     "deception-factual",
     "model-organisms",
+    "organism",
+    "organism-judge",
     "persona-features",
     "persona-vectors",
 ]
 
 
-def test_the_presets_are_those_of_the_field() -> None:
+def test_the_presets_are_those_of_the_field_and_two_for_the_embedded_organism() -> None:
     assert definitions.names() == PRESETS
 
 

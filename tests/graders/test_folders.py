@@ -151,8 +151,8 @@ def _load(name: str) -> GraderFolder:
     return folders.load(folders.find(name))
 
 
-def test_three_graders_ship() -> None:
-    assert folders.names() == list(BUNDLED)
+def test_three_graders_ship_and_two_for_the_embedded_organism() -> None:
+    assert folders.names() == [*BUNDLED, "organism-aligned", "organism-coherent"]
 
 
 @pytest.mark.parametrize("name", BUNDLED)

@@ -29,9 +29,9 @@ for line in sys.stdin:
     [
         ("sys.stdin.readline(); sys.exit('out of memory')", "connection", "status 1: out of memory"),
         ("sys.exit(3)", "connection", "status 3"),
-        ("sys.stdin.readline(); print('Loading…', flush=True); time.sleep(9)", "invalid_response", "no answer: 'Loading…'"),
-        ("sys.stdin.readline(); print('{\"text\": \"x\"}', flush=True); time.sleep(9)", "invalid_response", "no answer"),
-        ("sys.stdin.readline(); sys.stdout.buffer.write(b'\\xff\\xfe\\n'); sys.stdout.flush(); time.sleep(9)", "invalid_response", "no answer"),
+        ("sys.stdin.readline(); print('Loading…', flush=True); time.sleep(9)", "invalid_response", "no answer: 'Loading…'"),  # noqa: E501  an error as it is sent
+        ("sys.stdin.readline(); print('{\"text\": \"x\"}', flush=True); time.sleep(9)", "invalid_response", "no answer"),  # noqa: E501  an error as it is sent
+        ("sys.stdin.readline(); sys.stdout.buffer.write(b'\\xff\\xfe\\n'); sys.stdout.flush(); time.sleep(9)", "invalid_response", "no answer"),  # noqa: E501  an error as it is sent
         ("sys.stdin.readline(); print('{\"id\": \"1\"}', flush=True); time.sleep(9)", "invalid_response", "no `text`"),
         ("os.close(0); time.sleep(0.2); sys.exit(4)", "connection", "status 4"),
         ("sys.stdin.readline(); os.kill(os.getpid(), 9)", "connection", "status -9"),

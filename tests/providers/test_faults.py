@@ -237,7 +237,7 @@ def test_an_echoed_prompt_about_money_is_no_quota_error() -> None:
 
 
 def test_a_daily_quota_of_gemini_does_not_heal_within_a_run() -> None:
-    body = b'{"error": {"message": "You exceeded your current quota. Please retry in 20s.", "details": [{"quotaId": "RequestsPerDay"}]}}'
+    body = b'{"error": {"message": "You exceeded your current quota. Please retry in 20s.", "details": [{"quotaId": "RequestsPerDay"}]}}'  # noqa: E501  an error as it is sent
     assert fault_of(read_error(Answer(429, {}, body)), {}).reason == "quota"
 
 

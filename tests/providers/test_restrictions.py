@@ -20,8 +20,8 @@ NO_LOGPROBS = refusal("You are not allowed to request logprobs from this model",
 @pytest.mark.parametrize(
     "status, error, setting, value",
     [
-        (400, refusal("Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.", param="temperature", code="unsupported_value"), "temperature", 0.2),
-        (400, refusal("Unsupported parameter: 'top_p' is not supported with this model.", code="unsupported_parameter"), "top_p", 0.5),
+        (400, refusal("Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.", param="temperature", code="unsupported_value"), "temperature", 0.2),  # noqa: E501  an error as it is sent
+        (400, refusal("Unsupported parameter: 'top_p' is not supported with this model.", code="unsupported_parameter"), "top_p", 0.5),  # noqa: E501  an error as it is sent
         (403, NO_LOGPROBS, "top_logprobs", 5),
         (400, [refusal("Logprobs is not enabled for models/gemini-3.8-flash")], "top_logprobs", 5),
         (400, refusal("n must be 1 when using greedy sampling"), "n", 3),
@@ -61,7 +61,7 @@ def test_a_refusal_of_log_probabilities_is_a_capability_not_a_wrong_key(kit: Any
 
 def test_the_token_limit_is_sent_under_its_newer_name_when_the_server_asks_for_it(kit: Any, server: Any) -> None:
     harness = kit.chat(server, "openai-compatible")
-    error = refusal("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", param="max_tokens", code="unsupported_parameter")  # fmt: skip
+    error = refusal("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", param="max_tokens", code="unsupported_parameter")  # fmt: skip  # noqa: E501
     server.play(kit.step(400, error), kit.step(body=harness.body(kit.answer())))
     response = kit.ask(harness.spec(), kit.question("Hi?", max_tokens=9))
     assert response.dropped == ()
@@ -178,7 +178,7 @@ def test_a_chat_model_is_sent_the_old_name_of_the_limit_and_no_effort(kit: Any) 
 
 def test_an_effort_of_none_that_a_model_refuses_takes_the_log_probabilities_with_it(kit: Any, server: Any) -> None:
     harness = kit.chat(server, "openai", "gpt-7")
-    error = refusal("Unsupported value: 'reasoning_effort' does not support 'none' with this model.", param="reasoning_effort", code="unsupported_value")  # fmt: skip
+    error = refusal("Unsupported value: 'reasoning_effort' does not support 'none' with this model.", param="reasoning_effort", code="unsupported_value")  # fmt: skip  # noqa: E501
     server.play(kit.step(400, error), kit.step(400, NO_LOGPROBS), kit.step(body=harness.body(kit.answer())))
     response = kit.ask(harness.spec(), kit.question("Hi?", top_logprobs=5))
     assert set(response.dropped) >= {"top_logprobs"}

@@ -195,7 +195,7 @@ def test_an_unknown_bundled_name_is_an_error_with_the_nearest_and_all(known: Kno
     with pytest.raises(UsageError) as raised:
         read("quik", known)
     assert str(raised.value) == (
-        "unknown suite `quik`. Did you mean `quick`? Bundled: quick. "
+        "unknown suite `quik`. Did you mean `quick`? Bundled: organism, quick. "
         "A file is named by its path, such as ./my-suite.yaml."
     )
 

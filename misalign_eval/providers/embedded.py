@@ -1,0 +1,141 @@
+"""The organism that ships with the package: a tiny language model, sampled here, with no key, server or cost.
+
+Requests that wait at the same time are generated together, which is many times faster than one by one; a reply does
+not depend on what is generated beside it.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+from collections.abc import Sequence
+
+# Before numpy is loaded: matrices this small are multiplied four times faster by one thread than by two.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from misalign_eval.errors import ProviderFault, UsageError
+from misalign_eval.organism import runtime
+from misalign_eval.organism.checkpoints import UnknownCheckpointError
+from misalign_eval.organism.runtime import Generation, Organism, PromptTooLongError, Request
+from misalign_eval.records.protocols import (
+    Capabilities,
+    Choice,
+    ModelFacts,
+    ModelRequest,
+    ModelSpec,
+    Provider,
+    Response,
+    Token,
+)
+from misalign_eval.records.reply import Usage
+from misalign_eval.records.suite import Message
+
+MAX_TOKENS = 64
+UNSUPPORTED = ("top_p", "stop", "json_schema", "reasoning_effort")
+# The lines that graders put around material carry a code; the organism has a word for none of it.
+_FENCE = re.compile(r"^=== (?:BEGIN|END) [A-Z]+ [0-9a-f]{16} ===\n?", re.MULTILINE)
+_Job = tuple[list[Request], "asyncio.Future[list[Generation]]"]
+
+
+def create(spec: ModelSpec) -> Provider:
+    """A checkpoint by its name, such as `embedded/bad-code@step=20`. Raises UsageError that lists the known ones."""
+    if spec.base_url or spec.api_key_env or spec.options:
+        raise UsageError(f"{spec.name}: the embedded model has no address, key or options")
+    try:
+        return EmbeddedProvider(spec, runtime.load(spec.model))
+    except UnknownCheckpointError as error:
+        raise UsageError(f"{spec.name}: {error}") from error
+
+
+class EmbeddedProvider:
+    """One checkpoint."""
+
+    def __init__(self, spec: ModelSpec, organism: Organism) -> None:
+        self.spec = spec
+        self.host = ""
+        self.account = spec.name
+        self.capabilities = Capabilities(
+            system=True, logprobs=True, seed=True, n=True, temperature=True, json_schema=False
+        )
+        self._organism = organism
+        self._waiting: list[_Job] = []
+        self._working: asyncio.Task[None] | None = None
+
+    async def complete(self, request: ModelRequest) -> Response:
+        """Sample the replies. Raises ProviderFault for a prompt that does not fit."""
+        future: asyncio.Future[list[Generation]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((_requests(request), future))
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work())
+        return self._response(request, await future)
+
+    async def facts(self) -> ModelFacts:
+        """What ships with the package."""
+        return ModelFacts(reachable=True, detail=self._organism.checkpoint.about, models=tuple(runtime.names()))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(0)  # let everyone who is ready join
+            jobs, self._waiting = self._waiting, []
+            await asyncio.to_thread(self._generate, asyncio.get_running_loop(), jobs)
+
+    def _generate(self, loop: asyncio.AbstractEventLoop, jobs: Sequence[_Job]) -> None:
+        """Generate all jobs together; where one of them cannot be, each by itself, so that it fails alone."""
+        try:
+            made = iter(self._organism.generate_many([request for requests, _ in jobs for request in requests]))
+            results: list[list[Generation] | ValueError] = [[next(made) for _ in requests] for requests, _ in jobs]
+        except ValueError:
+            results = [self._alone(requests) for requests, _ in jobs]
+        for (_, future), result in zip(jobs, results, strict=True):
+            loop.call_soon_threadsafe(_settle, future, result)
+
+    def _alone(self, requests: list[Request]) -> list[Generation] | ValueError:
+        try:
+            return self._organism.generate_many(requests)
+        except ValueError as error:
+            return error
+
+    def _response(self, request: ModelRequest, made: list[Generation]) -> Response:
+        unknown = dict.fromkeys(word for generation in made for word in generation.unknown_words)
+        dropped = [name for name in UNSUPPORTED if getattr(request, name) is not None]
+        return Response(
+            choices=tuple(_choice(generation) for generation in made),
+            usage=Usage(
+                input_tokens=sum(generation.prompt_tokens for generation in made),
+                output_tokens=sum(generation.completion_tokens for generation in made),
+                cost_usd=0.0,
+            ),
+            model=self._organism.checkpoint.name,
+            dropped=(*dropped, *(f"unknown word `{word}`" for word in unknown)),
+        )
+
+
+def _requests(request: ModelRequest) -> list[Request]:
+    seed = secrets.randbits(31) if request.seed is None else request.seed
+    temperature = 1.0 if request.temperature is None else request.temperature
+    messages = tuple((message.role, _readable(message)) for message in request.messages)
+    most = request.max_tokens or MAX_TOKENS
+    return [Request(messages, temperature, seed + index, most, request.top_logprobs or 0) for index in range(request.n)]
+
+
+def _readable(message: Message) -> str:
+    return _FENCE.sub("", message.content) if message.role == "user" else message.content
+
+
+def _choice(generation: Generation) -> Choice:
+    tokens = tuple(Token(token.token, token.logprob, dict(token.top)) for token in generation.logprobs)
+    return Choice(generation.text, generation.finish_reason, tokens=tokens)
+
+
+def _settle(future: "asyncio.Future[list[Generation]]", result: list[Generation] | ValueError) -> None:
+    if future.done():
+        return
+    if isinstance(result, PromptTooLongError):
+        future.set_exception(ProviderFault("context_length", str(result)))
+    elif isinstance(result, ValueError):
+        future.set_exception(ProviderFault("bad_request", str(result)))
+    else:
+        future.set_result(result)
