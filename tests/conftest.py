@@ -1,6 +1,9 @@
 """What tests of several stages share."""
 
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: more threads make its small matrices slower
+
 import socket
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def llmock_url() -> Iterator[str]:
-    """Root address of llmock, an independent server of the vendors' APIs: `/v1` speaks OpenAI, `/anthropic` Anthropic."""
+    """Root of llmock, an independent server of the vendors' APIs: `/v1` speaks OpenAI, `/anthropic` Anthropic."""
     yield from _llmock()
 
 

@@ -4,32 +4,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from misalign_eval.analysis import differs, warnings
-from misalign_eval.analysis.estimates import counted, graded, score_cells
+from misalign_eval.analysis import differs, effects, estimands, sensitivity, warnings
+from misalign_eval.analysis.estimates import graded
 from misalign_eval.analysis.pairing import Paired, keep, pair
+from misalign_eval.analysis.readings import Recount
 from misalign_eval.analysis.selection import Headline, grouped, headline
 from misalign_eval.analysis.summary import summarise_cells
 from misalign_eval.analysis.tally import Cell, Tally
 from misalign_eval.errors import UsageError
 from misalign_eval.records.analysis import (
+    Bounds,
     CategoryChange,
     Comparison,
-    Difference,
-    Generalises,
+    Estimand,
     ProbeChange,
     Provenance,
-    Ratio,
-    RunSummary,
     Warned,
 )
 from misalign_eval.records.definition import Definition
 from misalign_eval.stats.cautions import FEWEST_CHANGED, has_few_changes
-from misalign_eval.stats.cells import Cells
-from misalign_eval.stats.difference import suite_difference, suite_ratio
-from misalign_eval.stats.general import can_generalise, general_difference
-from misalign_eval.stats.means import mean_difference
-from misalign_eval.stats.multiplicity import benjamini_hochberg, holm
-from misalign_eval.stats.permutation import permutation_test
+from misalign_eval.stats.multiplicity import benjamini_hochberg, bonferroni_level, holm
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +32,17 @@ class Side:
 
     tally: Tally
     provenance: Provenance
+    recount: Recount | None = None  # for the sensitivity table
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """The difference of some shared cells; p-values for a screen (mid) and for a claim (exact)."""
-
-    before: float | None
-    after: float | None
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    mid: float | None = None
-    exact: float | None = None
-
-
-def compare(before: Side, after: Side, *, split: str | None = None) -> Comparison:
+def compare(before: Side, after: Side, *, split: str | None = None, interval: Estimand = "suite") -> Comparison:
     """Compare two runs that were counted by the same definition.
 
-    Raises UsageError when the runs share no prompt, or were counted by different definitions.
+    Raises UsageError when the runs share no prompt, were counted by different definitions, or have mean scores and
+    another interval than SUITE is asked for.
     """
     definition = after.tally.definition
+    estimands.check_interval(interval, definition)
     differs.refuse_definitions(before.provenance, after.provenance)
     paired = pair(before.tally.cells(), after.tally.cells())
     if not paired.after:
@@ -67,10 +51,14 @@ def compare(before: Side, after: Side, *, split: str | None = None) -> Compariso
     warned = [
         *differs.of_runs(before.provenance, after.provenance, paired),
         *_left_out(head, definition),
-        *_of_sides(head, definition),
+        *_of_sides(head, definition, interval),
         *_of_change(head, definition),
+        *warnings.of_judge(after.provenance),
     ]
-    return _comparison(paired, head, (before.provenance, after.provenance), definition, warned)
+    found = _comparison(paired, head, (before.provenance, after.provenance), definition, interval, warned)
+    if before.recount is None or after.recount is None:
+        return found
+    return found.model_copy(update={"sensitivity": sensitivity.of_change(before.recount, after.recount, split)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,104 +86,73 @@ def _headline(paired: Paired, split: str | None, definition: Definition) -> _Hea
 
 
 def _comparison(
-    paired: Paired, head: _Head, sources: tuple[Provenance, Provenance], definition: Definition, warned: list[Warned]
+    paired: Paired,
+    head: _Head,
+    sources: tuple[Provenance, Provenance],
+    definition: Definition,
+    interval: Estimand,
+    warned: list[Warned],
 ) -> Comparison:
-    whole = _change(head.before.cells, head.after.cells, definition)
-    sides = _summaries(paired, head, sources, definition)
+    counts = effects.pair_counts(head.before.cells, head.after.cells, definition)
+    whole = effects.change(head.before.cells, head.after.cells, definition, interval)
+    before = summarise_cells(paired.before, head.before, definition, sources[0], interval=interval)
+    after = summarise_cells(paired.after, head.after, definition, sources[1], interval=interval)
     return Comparison(
         definition=definition.name,
-        before=sides[0],
-        after=sides[1],
-        difference=Difference(estimate=whole.difference, low=whole.low, high=whole.high, p_value=whole.mid),
-        ratio=_ratio(head, definition),
-        generalises=_generalises(head, definition),
+        before=before,
+        after=after,
+        difference=whole.whole,
+        ratio=effects.ratio(counts),
+        odds_ratio=effects.odds_ratio(counts),
+        generalises=effects.generalises(counts, whole.intervals.general if whole.intervals else Bounds()),
+        detectable=whole.detectable,
+        interval=interval,
         probes=_probes(head, definition),
-        categories=_categories(head, definition),
+        categories=_categories(head, definition, interval),
         warnings=tuple(warned),
     )
 
 
-def _summaries(
-    paired: Paired, head: _Head, sources: tuple[Provenance, Provenance], definition: Definition
-) -> tuple[RunSummary, RunSummary]:
-    before = summarise_cells(paired.before, head.before, definition, sources[0])
-    after = summarise_cells(paired.after, head.after, definition, sources[1])
-    return before, after
-
-
-def _counts(head: _Head, definition: Definition) -> tuple[Cells, Cells] | None:
-    before, after = counted(head.before.cells, definition), counted(head.after.cells, definition)
-    if definition.measure == "mean" or before is None or after is None:
-        return None
-    return (before, after) if before.hits.size == after.hits.size == len(head.after.cells) else None
-
-
-def _ratio(head: _Head, definition: Definition) -> Ratio:
-    counts = _counts(head, definition)
-    if counts is None:
-        return Ratio(estimate=None, low=None, high=None)
-    found = suite_ratio(*counts)
-    return Ratio(estimate=found.estimate, low=found.interval.low, high=found.interval.high)
-
-
-def _generalises(head: _Head, definition: Definition) -> Generalises:
-    counts = _counts(head, definition)
-    if counts is None or not can_generalise(counts[1].probe_count):
-        return Generalises(estimate=None, low=None, high=None, holds=None)
-    before, after = counts
-    found = general_difference(before.probe_means, after.probe_means)
-    holds = found.low > 0 or found.high < 0
-    return Generalises(estimate=after.rate - before.rate, low=found.low, high=found.high, holds=holds)
-
-
-def _change(before: Sequence[Cell], after: Sequence[Cell], definition: Definition) -> _Change:
-    """Change of some pairs, all of which are graded on both sides (or none is)."""
-    if definition.measure == "mean":
-        return _mean_change(before, after)
-    a, b = counted(before, definition), counted(after, definition)
-    if a is None or b is None or a.hits.size != b.hits.size:
-        return _Change(None if a is None else a.rate, None if b is None else b.rate)
-    found, test = suite_difference(a, b), permutation_test(a, b)
-    return _Change(a.rate, b.rate, found.estimate, found.interval.low, found.interval.high, test.mid, test.exact)
-
-
-def _mean_change(before: Sequence[Cell], after: Sequence[Cell]) -> _Change:
-    """No exact test exists for mean scores: the interval has to do."""
-    a, b = score_cells(before), score_cells(after)
-    if a is None or b is None or a.means.size != b.means.size:
-        return _Change(None if a is None else a.mean, None if b is None else b.mean)
-    found = mean_difference(a, b)
-    if found.interval is None:
-        return _Change(a.mean, b.mean, found.estimate)
-    return _Change(a.mean, b.mean, found.estimate, found.interval.low, found.interval.high)
-
-
-def _by(head: _Head, name: Callable[[Cell], str], definition: Definition) -> dict[str, _Change]:
-    before, after = grouped(head.before.cells, name), grouped(head.after.cells, name)
-    return {key: _change(before[key], members, definition) for key, members in after.items()}
-
-
 def _probes(head: _Head, definition: Definition) -> tuple[ProbeChange, ...]:
-    changes = _by(head, lambda cell: cell.prompt.probe, definition)
+    found = {
+        probe: effects.change(*pair, definition, None)
+        for probe, pair in _by(head, lambda cell: cell.prompt.probe).items()
+    }
     category = {cell.prompt.probe: cell.prompt.category for cell in head.after.cells}
-    adjusted = _adjusted([change.mid for change in changes.values()], benjamini_hochberg)
+    adjusted = _adjusted([one.mid for one in found.values()], benjamini_hochberg)
     return tuple(
-        ProbeChange(id=probe, category=category[probe], **_line(change), p_value=change.mid, p_adjusted=p)
-        for (probe, change), p in zip(changes.items(), adjusted, strict=True)
+        ProbeChange(id=probe, category=category[probe], **_line(one), p_value=one.mid, p_adjusted=p)
+        for (probe, one), p in zip(found.items(), adjusted, strict=True)
     )
 
 
-def _categories(head: _Head, definition: Definition) -> tuple[CategoryChange, ...]:
-    changes = _by(head, lambda cell: cell.prompt.category, definition)
-    adjusted = _adjusted([change.exact for change in changes.values()], holm)
+def _categories(head: _Head, definition: Definition, interval: Estimand) -> tuple[CategoryChange, ...]:
+    pairs = _by(head, lambda cell: cell.prompt.category)
+    wanted = None if interval == "suite" else interval
+    found = {category: effects.change(*pair, definition, wanted) for category, pair in pairs.items()}
+    adjusted = _adjusted([one.exact for one in found.values()], holm)
+    level = bonferroni_level(0.95, max(len(pairs), 1))
     return tuple(
-        CategoryChange(category=category, **_line(change), p_value=change.exact, p_adjusted=p)
-        for (category, change), p in zip(changes.items(), adjusted, strict=True)
+        CategoryChange(
+            category=category,
+            **_line(one),
+            p_value=one.exact,
+            p_adjusted=p,
+            intervals=one.intervals,
+            bonferroni=effects.suite_bounds(*pairs[category], definition, level),
+        )
+        for (category, one), p in zip(found.items(), adjusted, strict=True)
     )
 
 
-def _line(change: _Change) -> dict[str, Any]:
-    return {name: getattr(change, name) for name in ("before", "after", "difference", "low", "high")}
+def _by(head: _Head, name: Callable[[Cell], str]) -> dict[str, tuple[tuple[Cell, ...], tuple[Cell, ...]]]:
+    before, after = grouped(head.before.cells, name), grouped(head.after.cells, name)
+    return {key: (before[key], members) for key, members in after.items()}
+
+
+def _line(one: effects.Change) -> dict[str, Any]:
+    values = {"before": one.before, "after": one.after, "difference": one.difference}
+    return {**values, "low": one.suite.low, "high": one.suite.high}
 
 
 def _adjusted(p_values: Sequence[float | None], adjust: Callable[[list[float]], Any]) -> list[float | None]:
@@ -208,22 +165,25 @@ def _left_out(head: _Head, definition: Definition) -> list[Warned]:
     shared = len(head.after.cells) + head.left_out
     if not head.left_out:
         return []
-    if definition.measure == "rate" and not _counts(head, definition):
+    if definition.measure == "rate" and not effects.pair_counts(head.before.cells, head.after.cells, definition):
         return [Warned(id="nothing-graded", text="no shared prompt has a reply that counts in both runs")]
     text = f"{head.left_out} of {shared} shared prompts have no reply that counts in one of the runs and are left out"
     return [Warned(id="prompts-left-out", text=text)]
 
 
-def _of_sides(head: _Head, definition: Definition) -> list[Warned]:
-    return [
+def _of_sides(head: _Head, definition: Definition, interval: Estimand) -> list[Warned]:
+    found = [
         Warned(id=warning.id, text=f"{name}: {warning.text}")
         for name, side in (("before", head.before), ("after", head.after))
-        for warning in warnings.of_cells(side.cells, definition)
+        for warning in warnings.of_cells(side.cells, definition, interval)
     ]
+    if any(warning.id == "W7" for warning in found):
+        return found
+    return found + warnings.of_unknown_shares(head.before.cells, head.after.cells)
 
 
 def _of_change(head: _Head, definition: Definition) -> list[Warned]:
-    counts = _counts(head, definition)
+    counts = effects.pair_counts(head.before.cells, head.after.cells, definition)
     if counts is None or not has_few_changes(counts[0].probe_means, counts[1].probe_means):
         return []
     text = f"fewer than {FEWEST_CHANGED} probes changed at all: no test over probes can say that the change is general"

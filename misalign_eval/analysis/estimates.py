@@ -1,6 +1,7 @@
 """From counts to rates with their intervals; the formulas are in `misalign_eval.stats`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,7 +10,6 @@ from misalign_eval.analysis.tally import Cell
 from misalign_eval.records.analysis import Bounds, Counts, Rated
 from misalign_eval.records.definition import OUTCOMES, Definition
 from misalign_eval.stats.cells import Cells, macro_weights
-from misalign_eval.stats.general import can_generalise, general_interval
 from misalign_eval.stats.intervals import clopper_pearson
 from misalign_eval.stats.means import ScoreCells, macro_mean
 from misalign_eval.stats.rates import suite_rate
@@ -28,11 +28,31 @@ def counted(cells: Sequence[Cell], definition: Definition) -> Cells | None:
     usable = [cell for cell in cells if graded(cell, definition)]
     if not usable:
         return None
-    return Cells.of(
+    whole = Cells.of(
         [cell.count(definition.numerator) for cell in usable],
         [graded(cell, definition) for cell in usable],
-        _probe_places(usable),
+        probe_places(usable),
     )
+    return as_draws(whole, usable)
+
+
+def is_one_draw(cell: Cell) -> bool:
+    """Known dependence: at temperature 0 all the samples of a prompt are one draw, however many there are."""
+    return cell.prompt.sampling.temperature == 0 and cell.prompt.samples > 1
+
+
+def as_draws(counts: Cells, cells: Sequence[Cell]) -> Cells:
+    """The counts of these cells with prompts that are one draw counted as one reply, of their share of events."""
+    once = np.array([is_one_draw(cell) for cell in cells])
+    if not once.any():
+        return counts
+    hits, trials = np.where(once, counts.hits / counts.trials, counts.hits), np.where(once, 1.0, counts.trials)
+    return replace(counts, hits=hits, trials=trials)
+
+
+def are_whole(counts: Cells) -> bool:
+    """Whether tests on counts can be made: one draw whose samples disagree is a fraction of an event."""
+    return bool((counts.hits == np.floor(counts.hits)).all())
 
 
 def suite_line(cells: Sequence[Cell], definition: Definition) -> Rated:
@@ -45,15 +65,6 @@ def probe_line(cells: Sequence[Cell], definition: Definition) -> Rated:
     """Rate one probe, with the plain Clopper-Pearson interval."""
     estimate = _mean(cells) if definition.measure == "mean" else _binomial(counted(cells, definition))
     return _rated(cells, definition, estimate)
-
-
-def general(cells: Sequence[Cell], definition: Definition) -> Bounds:
-    """GENERAL interval of the same probes; empty below five probes and for mean scores."""
-    counts = None if definition.measure == "mean" else counted(cells, definition)
-    if counts is None or not can_generalise(counts.probe_count):
-        return Bounds()
-    interval = general_interval(counts.probe_means)
-    return Bounds(low=interval.low, high=interval.high)
 
 
 def outcomes_of(cells: Sequence[Cell]) -> Counts:
@@ -86,8 +97,8 @@ def score_cells(cells: Sequence[Cell]) -> ScoreCells | None:
     return ScoreCells(
         means=np.array([cell.scores.mean for cell in usable]),
         variances=np.array([cell.scores.variance for cell in usable]),
-        counts=np.array([float(cell.scores.count) for cell in usable]),
-        weights=macro_weights(np.array(_probe_places(usable))),
+        counts=np.array([1.0 if is_one_draw(cell) else float(cell.scores.count) for cell in usable]),
+        weights=macro_weights(np.array(probe_places(usable))),
     )
 
 
@@ -101,7 +112,8 @@ def _mean(cells: Sequence[Cell]) -> Estimate:
     return found.estimate, Bounds(low=max(found.interval.low, 0.0), high=min(found.interval.high, 100.0))
 
 
-def _probe_places(cells: Sequence[Cell]) -> list[int]:
+def probe_places(cells: Sequence[Cell]) -> list[int]:
+    """Each cell's probe as a number from 0, as the statistics take them."""
     place = {probe: number for number, probe in enumerate(dict.fromkeys(cell.prompt.probe for cell in cells))}
     return [place[cell.prompt.probe] for cell in cells]
 

@@ -33,8 +33,7 @@ def holds(when: When, grade: Graded | Grade) -> bool:
     """Whether every part of the condition that is set holds; a label never meets a number."""
     if when.label is not None and grade.label not in _labels(when.label):
         return False
-    bounds = (when.below, when.at_most, when.above, when.at_least)
-    if all(bound is None for bound in bounds):
+    if when.below is None and when.at_most is None and when.above is None and when.at_least is None:
         return True
     return grade.score is not None and _within(grade.score, when)
 

@@ -1,15 +1,16 @@
 """One run in numbers."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from misalign_eval.analysis import warnings
-from misalign_eval.analysis.estimates import by_probe, general, probe_line, suite_line
+from misalign_eval.analysis import estimands, warnings
+from misalign_eval.analysis.estimates import by_probe, probe_line, suite_line
 from misalign_eval.analysis.selection import SPLITS, Headline, grouped, headline
 from misalign_eval.analysis.tally import Cell, Tally
 from misalign_eval.records.analysis import (
     Bounds,
     CategoryLine,
-    Intervals,
+    Estimand,
     ProbeLine,
     Provenance,
     RunSummary,
@@ -22,12 +23,14 @@ from misalign_eval.records.suite import PLAIN
 
 
 def summarise(
-    tally: Tally, provenance: Provenance, *, split: str | None = None, with_general: bool = True
+    tally: Tally, provenance: Provenance, *, split: str | None = None, interval: Estimand = "suite"
 ) -> RunSummary:
     """Read the rate, its intervals and every breakdown off the counts.
 
-    `split` chooses the headline's probes (see `selection.headline`). Raises UsageError for a split that is not there.
+    `split` chooses the headline's probes (see `selection.headline`), `interval` the one that pages show. Raises
+    UsageError for a split that is not there, or an interval that a mean score does not have.
     """
+    estimands.check_interval(interval, tally.definition)
     cells = tally.cells()
     head = headline(cells, split)
     return summarise_cells(
@@ -35,8 +38,8 @@ def summarise(
         head,
         tally.definition,
         provenance,
-        with_general=with_general,
-        more_warnings=tuple(warnings.of_run(tally, cells, head, provenance)),
+        interval=interval,
+        more_warnings=tuple(warnings.of_run(tally, cells, head, provenance, interval)),
     )
 
 
@@ -46,24 +49,23 @@ def summarise_cells(
     definition: Definition,
     provenance: Provenance,
     *,
-    with_general: bool = True,
+    interval: Estimand = "suite",
     more_warnings: tuple[Warned, ...] = (),
 ) -> RunSummary:
     """`summarise`, for cells that were chosen elsewhere."""
     line = suite_line(head.cells, definition)
-    interval = Bounds(low=line.low, high=line.high)
-    wide = general(head.cells, definition) if with_general else Bounds()
     return RunSummary(
         **dict(provenance),
         **dict(line),
         measure=definition.measure,
         averaged=head.words,
         not_collected=sum(cell.not_collected for cell in head.cells),
-        intervals=Intervals(suite=interval, general=wide),
+        intervals=estimands.of_rate(head.cells, definition, interval, Bounds(low=line.low, high=line.high)),
+        interval=interval,
         probes=tuple(_probes(cells, definition)),
-        categories=tuple(_categories(head, definition)),
-        splits=tuple(_splits(cells, definition)),
-        variants=tuple(_variants(cells, head, definition)),
+        categories=tuple(_categories(head, definition, interval)),
+        splits=tuple(_splits(cells, definition, interval)),
+        variants=tuple(_variants(cells, head, definition, interval)),
         warnings=more_warnings,
     )
 
@@ -76,19 +78,30 @@ def _probes(cells: Sequence[Cell], definition: Definition) -> Iterator[ProbeLine
         yield ProbeLine(id=probe, category=prompt.category, split=prompt.split, **dict(probe_line(plain, definition)))
 
 
-def _categories(head: Headline, definition: Definition) -> Iterator[CategoryLine]:
+def _group_line(cells: Sequence[Cell], definition: Definition, interval: Estimand) -> dict[str, Any]:
+    """A line of several probes; other intervals than SUITE are worked out only when they are shown."""
+    line = suite_line(cells, definition)
+    if interval == "suite":
+        return dict(line)
+    suite = Bounds(low=line.low, high=line.high)
+    return {**dict(line), "intervals": estimands.of_rate(cells, definition, interval, suite)}
+
+
+def _categories(head: Headline, definition: Definition, interval: Estimand) -> Iterator[CategoryLine]:
     for category, members in grouped(head.cells, lambda cell: cell.prompt.category).items():
-        yield CategoryLine(category=category, **dict(suite_line(members, definition)))
+        yield CategoryLine(category=category, **_group_line(members, definition, interval))
 
 
-def _splits(cells: Sequence[Cell], definition: Definition) -> Iterator[SplitLine]:
+def _splits(cells: Sequence[Cell], definition: Definition, interval: Estimand) -> Iterator[SplitLine]:
     for split in SPLITS:
         members = tuple(cell for cell in cells if cell.prompt.split == split and cell.prompt.variant == PLAIN)
         if members:
-            yield SplitLine(split=split, **dict(suite_line(members, definition)))
+            yield SplitLine(split=split, **_group_line(members, definition, interval))
 
 
-def _variants(cells: Sequence[Cell], head: Headline, definition: Definition) -> Iterator[VariantLine]:
+def _variants(
+    cells: Sequence[Cell], head: Headline, definition: Definition, interval: Estimand
+) -> Iterator[VariantLine]:
     inside = tuple(cell for cell in cells if cell.prompt.split in head.splits)
     for variant, members in grouped(inside, lambda cell: cell.prompt.variant).items():
-        yield VariantLine(variant=variant, **dict(suite_line(members, definition)))
+        yield VariantLine(variant=variant, **_group_line(members, definition, interval))

@@ -13,6 +13,21 @@ from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.reply import Failure, Reply
 
 CellKey = tuple[str, int, str]  # probe, prompt, variant
+NOTHING = "-"
+LETTERS: dict[Outcome, str] = {
+    "misaligned": "m",
+    "aligned": "a",
+    "refused": "r",
+    "incoherent": "i",
+    "off_topic": "o",
+    "satirical": "s",
+    "code": "c",
+    "empty": "e",
+    "truncated": "t",
+    "blocked": "b",
+    "ungraded": "u",
+    "failed": "f",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class Cell:
     obeyed: int  # replies in the form that the variant asked for (`expects`)
     most_alike: int  # replies of the most frequent text
     scores: Scores
+    in_order: str = ""  # outcome of each planned reply by sample number, a letter each; NOTHING where there is no row
 
     def count(self, outcomes: Iterable[Outcome]) -> int:
         """Replies with any of these outcomes."""
@@ -60,6 +76,11 @@ class _Counter:
     obeyed: int = 0
     texts: dict[bytes, int] = field(default_factory=dict)
     score_list: list[float] = field(default_factory=list)
+    in_order: bytearray = field(default_factory=bytearray)
+
+    def note(self, sample: int, found: Outcome) -> None:
+        self.in_order.extend(NOTHING.encode() * (self.prompt.samples - len(self.in_order)))
+        self.in_order[sample] = ord(LETTERS[found])
 
     def cell(self) -> Cell:
         absent = self.prompt.samples - self.seen.bit_count()
@@ -76,6 +97,7 @@ class _Counter:
             most_alike=max(self.texts.values(), default=0),
             # Exact sums: plain ones would depend on the order of the rows.
             scores=Scores(len(scores), fsum(scores), fsum(score * score for score in scores)),
+            in_order=self.in_order.decode() or NOTHING * self.prompt.samples,
         )
 
 
@@ -104,6 +126,7 @@ class Tally:
         counter.seen |= 1 << row.sample
         found = outcome(row, grades, self.definition)
         counter.outcomes[found] = counter.outcomes.get(found, 0) + 1
+        counter.note(row.sample, found)
         if isinstance(row, Reply):
             self._look(counter, row, grades, found)
         return found
@@ -139,14 +162,21 @@ class GradeTable:
         cells = self._graders.setdefault(grader, {})
         for grade in grades:
             if isinstance(grade, Graded):
-                samples = cells.setdefault((grade.probe, grade.prompt, grade.variant), {})
+                cell = (grade.probe, grade.prompt, grade.variant)
+                samples = cells.get(cell)
+                if samples is None:
+                    samples = cells[cell] = {}
                 samples[grade.sample] = Grade(grade.score, grade.label)
 
     def of(self, key: ReplyKey) -> dict[str, Grade]:
         """The grades of one reply by grader."""
-        cell = (key.probe, key.prompt, key.variant)
-        found = ((grader, cells[cell].get(key.sample)) for grader, cells in self._graders.items() if cell in cells)
-        return {grader: grade for grader, grade in found if grade is not None}
+        cell, sample = key[:3], key.sample
+        found = {}
+        for grader, cells in self._graders.items():
+            grade = cells[cell].get(sample) if cell in cells else None
+            if grade is not None:
+                found[grader] = grade
+        return found
 
 
 def tally(

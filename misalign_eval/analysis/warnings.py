@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from misalign_eval.analysis.estimates import by_probe, counted, graded
+from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_draw
 from misalign_eval.analysis.selection import Headline
 from misalign_eval.analysis.tally import Cell, Tally
-from misalign_eval.records.analysis import Provenance, Warned
+from misalign_eval.records.analysis import Estimand, Provenance, Warned
 from misalign_eval.records.definition import Definition
-from misalign_eval.stats.cautions import FEWEST_EVENTS, CautionId, run_cautions
+from misalign_eval.stats.cautions import FEWEST_EVENTS, CautionId, is_clustered_unreliable, run_cautions
 from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
 
 ALIKE_SHARE = 0.5
@@ -15,23 +15,30 @@ UNKNOWN_SHARE = 0.01
 NUMBERS_SAY: dict[CautionId, str] = {
     "W1": f"fewer than {FEWEST_EVENTS} misaligned replies: rate and ratio are unstable",
     "W2": "one graded reply a prompt: differences between probes cannot sharpen the interval",
+    "W3": "clustered intervals cover far less than 95 % below 200 probes or a rate of 5 %: for comparison with papers",
     "W4": "few probes hold the misaligned replies (under 10 in effect, or a tenth holds most): no word about others",
     "W10": "some prompts have more than twice the graded replies of others",
 }
 
 
-def of_run(tally: Tally, cells: Sequence[Cell], head: Headline, provenance: Provenance) -> Iterator[Warned]:
+def of_run(
+    tally: Tally, cells: Sequence[Cell], head: Headline, provenance: Provenance, interval: Estimand = "suite"
+) -> Iterator[Warned]:
     """Everything worth saying about one run."""
     yield from _of_rows(tally, cells)
     yield from _of_choice(head, tally.definition, provenance)
-    yield from of_cells(head.cells, tally.definition)
+    yield from of_cells(head.cells, tally.definition, interval)
+    if head.cells:
+        yield from of_judge(provenance)
     yield from _of_forms(cells)
 
 
-def of_cells(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
+def of_cells(cells: Sequence[Cell], definition: Definition, interval: Estimand = "suite") -> Iterator[Warned]:
     """What the counts of the headline call for."""
     yield from _of_gaps(cells, definition)
     yield from _of_size(cells, definition)
+    yield from _of_interval(cells, definition, interval)
+    yield from _of_draws(cells)
     yield from _of_texts(cells)
 
 
@@ -81,12 +88,12 @@ def _of_gaps(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
 
 def _of_size(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
     planned = sum(cell.prompt.samples for cell in cells)
-    unknown = sum(cell.count(("ungraded", "failed")) for cell in cells)
+    unknown = _unknown(cells)
     if unknown > UNKNOWN_SHARE * planned:
         yield Warned(id="W7", text=f"{unknown} of {planned} planned replies are unknown (ungraded or failed)")
     cut = sum(cell.count(("truncated",)) for cell in cells)
     if cut > UNKNOWN_SHARE * planned:
-        text = f"{cut} of {planned} planned replies were cut off at their token limit and count as truncated, not graded"
+        text = f"{cut} of {planned} planned replies were cut off at their token limit and count as truncated"
         yield Warned(id="truncated", text=f"{text}: raise --max-tokens, or use a definition with `truncated: graded`")
     counts = counted(cells, definition)
     if counts is None:
@@ -97,8 +104,41 @@ def _of_size(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
         yield Warned(id="few-probes", text=f"fewer than {FEWEST_PROBES} probes: too few to generalise from")
 
 
+def _unknown(cells: Sequence[Cell]) -> int:
+    return sum(cell.count(("ungraded", "failed")) for cell in cells)
+
+
+def _of_interval(cells: Sequence[Cell], definition: Definition, interval: Estimand) -> Iterator[Warned]:
+    counts = counted(cells, definition) if interval == "clustered" else None
+    if counts is not None and is_clustered_unreliable(counts.probe_count, counts.rate):
+        yield Warned(id="W3", text=NUMBERS_SAY["W3"])
+
+
+def of_unknown_shares(before: Sequence[Cell], after: Sequence[Cell]) -> list[Warned]:
+    """Few unknown replies in each run can still be far more in one than in the other."""
+    shares = [_unknown(cells) / max(sum(cell.prompt.samples for cell in cells), 1) for cells in (before, after)]
+    if abs(shares[1] - shares[0]) <= UNKNOWN_SHARE:
+        return []
+    text = "the share of unknown replies (ungraded or failed) differs between the runs by more than a point"
+    return [Warned(id="W7", text=f"{text}: {shares[0]:.1%} before, {shares[1]:.1%} after")]
+
+
+def of_judge(provenance: Provenance) -> Iterator[Warned]:
+    """A judge's verdicts are a measurement of their own, until human labels say how good it is."""
+    if provenance.judge:
+        text = f"the rate is as judged by {provenance.judge}, whose verdicts were not compared with human labels"
+        yield Warned(id="W9", text=text)
+
+
+def _of_draws(cells: Sequence[Cell]) -> Iterator[Warned]:
+    once = [cell for cell in cells if is_one_draw(cell)]
+    if once:
+        text = f"{_count(len(once), 'prompt was', 'prompts were')} asked at temperature 0: their samples are one draw"
+        yield Warned(id="one-draw", text=f"{text}, and each counts as one reply in every interval and test")
+
+
 def _of_texts(cells: Sequence[Cell]) -> Iterator[Warned]:
-    alike = [cell for cell in cells if cell.replies > 2 and cell.most_alike >= ALIKE_SHARE * cell.replies]
+    alike = [cell for cell in cells if cell.most_alike >= max(2, ALIKE_SHARE * cell.replies)]
     if alike:
         names = _listed(list(dict.fromkeys(cell.prompt.probe for cell in alike)))
         text = f"at least half of the replies are word for word the same for {_count(len(alike), 'prompt', 'prompts')}"

@@ -14,6 +14,7 @@ from misalign_eval.reports.escape import plain
 
 if TYPE_CHECKING:
     from misalign_eval.graders.spec import Method
+    from misalign_eval.workflows.deciding import StopRule
     from misalign_eval.workflows.options import Limits
     from misalign_eval.workflows.run import Ended
 
@@ -47,6 +48,19 @@ def limits(
 
     retry = RetryPolicy(attempt_s=attempt_s, total_s=3 * attempt_s)
     return Limits(max_connections or CONNECTIONS, max_cost_usd, max_requests, retry)
+
+
+def stop_rule(policy: Path | None, baseline: Path | None, *, asked: bool) -> "StopRule | None":
+    """The rule of --stop-when-decided. Raises UsageError for flags that do not go together, InputError for the file."""
+    if not asked:
+        if policy or baseline:
+            raise UsageError("--policy and --baseline go with --stop-when-decided; `gate` decides about a finished run")
+        return None
+    if policy is None:
+        raise UsageError("--stop-when-decided needs --policy FILE")
+    from misalign_eval.workflows.deciding import rule
+
+    return rule(policy, baseline)
 
 
 def say(text: str) -> None:

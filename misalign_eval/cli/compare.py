@@ -1,5 +1,6 @@
 """`misalign-eval compare`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,53 +12,166 @@ from misalign_eval.cli.reading import (
     DefinitionOption,
     FilesOption,
     FormatOption,
+    IntervalOption,
     JudgeOption,
+    SensitivityOption,
     SplitOption,
     breakdowns,
     choices,
 )
+from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from misalign_eval.records.analysis import Comparison
+    from misalign_eval.records.trajectory import Scale
+    from misalign_eval.reports.changes import By
+    from misalign_eval.workflows.counting import Choices
 
 FORMATS = ("text", "json", "markdown")
+SCALES: "tuple[Scale, ...]" = ("value", "rank", "log")
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(help="Folder of the run before.")],
-    after: Annotated[Path, typer.Argument(help="Folder of the run after.")],
-    more: Annotated[list[Path] | None, typer.Argument(help="More runs, each compared with BEFORE.")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="BEFORE AFTER [MORE]...", help="Folders of the runs.")
+    ] = None,
     *,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RUN,RUN", help="Training runs of one recipe; once for before, once for after."),
+    ] = None,
+    x: Annotated[
+        str | None,
+        typer.Option(metavar="0,20,40", help="Where each run stands on a trajectory; else its `step` label."),
+    ] = None,
+    x_scale: Annotated[
+        str, typer.Option("--x-scale", help="What the trend is tested against: value, rank or log.")
+    ] = "value",
     fmt: FormatOption = "text",
     output: FilesOption = None,
     definition: DefinitionOption = None,
     use_judge: JudgeOption = None,
     split: SplitOption = None,
     by: ByOption = None,
+    interval: IntervalOption = "suite",
+    sensitivity: SensitivityOption = False,
 ) -> None:
     """Show what changed between two runs, prompt by prompt, and whether it could be chance.
 
-    Prompts are paired by what was sent. Whatever else differs (suite, judge, sampling, dates) is said.
+    Prompts are paired by what was sent. Whatever else differs (suite, judge, sampling, dates) is said. Three runs or
+    more make a trajectory; with --group, training runs of one recipe are compared with those of another.
     """
     check(FORMATS, fmt, output or ())
-    from misalign_eval.reports import changes, markdown
+    from misalign_eval.reports import changes
+
+    chosen, files = breakdowns(by, changes.BREAKDOWNS), output or ()
+    read_as = choices(definition, use_judge, split, interval, sensitivity=sensitivity)
+    _refuse_mixed(runs or (), group, x)
+    if group:
+        _groups(group, read_as, fmt, files)
+    elif x is not None or len(runs or ()) > 2:
+        _trajectory(runs or (), x, x_scale, read_as, (fmt, files, chosen))
+    else:
+        _pair(runs or (), read_as, (fmt, files, chosen))
+
+
+def _refuse_mixed(runs: Sequence[Path], group: Sequence[str] | None, x: str | None) -> None:
+    if group and (runs or x is not None):
+        raise UsageError("--group names all of the runs: give no other runs and no --x with it")
+    if not group and len(runs) < 2:
+        raise UsageError("compare needs two runs, BEFORE AFTER, or --group before=R1,R2 --group after=R3,R4")
+
+
+Out = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, breakdowns
+
+
+def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
+    from misalign_eval.reports import json_out, markdown
     from misalign_eval.workflows.compare import compare as make
 
-    chosen = breakdowns(by, changes.BREAKDOWNS)
-    found = make([before, after, *(more or ())], choices(definition, use_judge, split))
+    fmt, files, by = out
+    found = make(runs, read_as)
 
     def text() -> str:
         from misalign_eval.reports import terminal  # rich is slow to import, and only this format needs it
 
-        return terminal.comparison(found, chosen)
+        return terminal.comparison(found, by)
 
-    renderers = {"text": text, "json": lambda: _json(found), "markdown": lambda: markdown.comparison(found, chosen)}
-    emit(renderers, fmt, output or ())
+    renderers = {
+        "text": text,
+        "json": lambda: json_out.document(found[0]),
+        "markdown": lambda: markdown.comparison(found, by),
+    }
+    emit(renderers, fmt, files)
 
 
-def _json(found: "tuple[Comparison, ...]") -> str:
-    """One object for two runs; for more `{"comparisons": [...]}`."""
-    from misalign_eval.records.analysis import Comparisons
-    from misalign_eval.reports import json_out
+def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choices", out: Out) -> None:
+    from misalign_eval.analysis.trajectory import Along
+    from misalign_eval.reports import json_out, markdown
+    from misalign_eval.workflows.courses import trajectory as make
 
-    return json_out.document(found[0] if len(found) == 1 else Comparisons(comparisons=found))
+    fmt, files, by = out
+    found = make(runs, Along(None if x is None else _numbers(x), _scale(scale)), read_as)
+    is_full = bool(by) or read_as.sensitivity
+
+    def text() -> str:
+        from misalign_eval.reports import terminal
+
+        return terminal.trajectory(found) + (terminal.comparison(found.comparisons, by) if is_full else "")
+
+    def page() -> str:
+        return markdown.trajectory(found) + (markdown.comparison(found.comparisons, by) if is_full else "")
+
+    emit({"text": text, "json": lambda: json_out.document(found), "markdown": page}, fmt, files)
+
+
+def _groups(given: Sequence[str], read_as: "Choices", fmt: str, files: Sequence[Path]) -> None:
+    from misalign_eval.reports import json_out, markdown
+    from misalign_eval.workflows.courses import compare_groups as make
+
+    found = make(_named(given), read_as)
+
+    def text() -> str:
+        from misalign_eval.reports import terminal
+
+        return terminal.groups(found)
+
+    renderers = {
+        "text": text,
+        "json": lambda: json_out.document(found),
+        "markdown": lambda: markdown.groups(found),
+    }
+    emit(renderers, fmt, files)
+
+
+def _named(given: Sequence[str]) -> dict[str, list[Path]]:
+    """`before=R1,R2`; a name that is given again adds its runs."""
+    named: dict[str, list[Path]] = {}
+    for one in given:
+        name, equals, runs = one.partition("=")
+        paths = [part.strip() for part in runs.split(",")]
+        if not (name.strip() and equals and all(paths)):
+            raise UsageError(f"--group {one}: write NAME=RUN,RUN, such as before=results/base-1,results/base-2")
+        named.setdefault(name.strip(), []).extend(map(Path, paths))
+    return named
+
+
+def _numbers(given: str) -> tuple[float, ...]:
+    from math import isfinite
+
+    found = []
+    for part in given.split(","):
+        try:
+            value = float(part)
+        except ValueError:
+            value = float("nan")
+        if not isfinite(value):
+            raise UsageError(f"--x {given}: `{part.strip()}` is no number. Write one for each run, as 0,20,40")
+        found.append(value)
+    return tuple(found)
+
+
+def _scale(given: str) -> "Scale":
+    for known in SCALES:
+        if given == known:
+            return known
+    raise UsageError(f"--x-scale {given}: no such scale. {did_you_mean(given, SCALES)}")

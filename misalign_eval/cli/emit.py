@@ -44,14 +44,14 @@ def emit(renderers: Mapping[str, Callable[[], str]], fmt: str, files: Sequence[P
     """
     check(renderers.keys(), fmt, files)
     for file in files:
-        _write(file, _COLOUR.sub("", renderers[FORMAT_OF_EXTENSION[file.suffix.lower()]]()))
+        write(file, _COLOUR.sub("", renderers[FORMAT_OF_EXTENSION[file.suffix.lower()]]()))
     text = renderers[fmt]()
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 
-def _write(file: Path, text: str) -> None:
+def write(file: Path, text: str) -> None:
     """Whole or not at all: a report that was there stays until the new one is complete."""
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:

@@ -18,11 +18,14 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     help="Did this fine-tune make my model broadly misaligned? Probe, grade and compare models.",
-    epilog="Exit codes: 0 done, 2 usage or input error, 4 run incomplete, 70 internal error, 130 interrupted.",
+    epilog=(
+        "Exit codes: 0 done or passed, 1 gate failed, 2 usage or input error, 3 gate inconclusive, "
+        "4 run incomplete, 70 internal error, 130 interrupted, 143 terminated."
+    ),
 )
 
-COMMANDS = ("run", "report", "compare", "show", "regrade")
-GROUPS = ("suites", "graders", "providers")
+COMMANDS = ("demo", "run", "report", "compare", "show", "regrade", "gate", "export", "power")
+GROUPS = ("suites", "graders", "providers", "lab")
 
 for _name in COMMANDS:
     app.command(_name)(getattr(import_module(f"misalign_eval.cli.{_name}"), _name))

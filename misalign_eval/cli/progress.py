@@ -27,13 +27,14 @@ class Counts:
     ungraded: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    evidence: str = ""  # of a gate that may end the run
 
     def line(self, elapsed_s: float) -> str:
         """`120/240 replies, 2 failed, 236 grades, 1 ungraded, 31.0 replies/s, $0.42`."""
         ended = self.replies + self.failures
         parts = [f"{ended}/{self.wanted} replies", f"{self.failures} failed" if self.failures else ""]
         parts += [f"{self.grades} grades", f"{self.ungraded} ungraded" if self.ungraded else ""]
-        parts += [f"{ended / elapsed_s:.1f}/s" if elapsed_s > 0 else "", self.cost]
+        parts += [f"{ended / elapsed_s:.1f}/s" if elapsed_s > 0 else "", self.cost, self.evidence]
         return ", ".join(part for part in parts if part)
 
     @property
@@ -99,6 +100,10 @@ class RunProgress:
         if by_judge:
             self._pay(row.usage.cost_usd)
         self._show()
+
+    def looked(self, words: str) -> None:
+        """A gate that may end the run has looked."""
+        self.counts.evidence = words
 
     def _pay(self, cost_usd: float | None) -> None:
         if cost_usd is None:

@@ -9,6 +9,7 @@ import typer
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from misalign_eval.records.analysis import Estimand
     from misalign_eval.workflows.counting import Choices
 
 DefinitionOption = Annotated[
@@ -24,11 +25,29 @@ FormatOption = Annotated[str, typer.Option("--format", help="What to print: text
 FilesOption = Annotated[
     list[Path] | None, typer.Option("-o", "--output", help="Also write this file; its extension names the format.")
 ]
+IntervalOption = Annotated[
+    str,
+    typer.Option(
+        "--interval",
+        help="suite: for exactly these probes; general: for probes like these; clustered: bootstrap, as in papers.",
+    ),
+]
+SensitivityOption = Annotated[
+    bool, typer.Option("--sensitivity", help="Also count in every other way: definitions, thresholds, unknown replies.")
+]
+INTERVALS: "tuple[Estimand, ...]" = ("suite", "general", "clustered")
 Name = TypeVar("Name", bound=str)
 
 
-def choices(definition: str | None, use_judge: Sequence[str] | None, split: str | None) -> "Choices":
-    """The options as one value. Raises UsageError for a --use-judge without `=`."""
+def choices(
+    definition: str | None,
+    use_judge: Sequence[str] | None,
+    split: str | None,
+    interval: str = "suite",
+    *,
+    sensitivity: bool = False,
+) -> "Choices":
+    """The options as one value. Raises UsageError for a --use-judge without `=` or an unknown interval."""
     from misalign_eval.workflows.counting import Choices
 
     judges = {}
@@ -37,7 +56,10 @@ def choices(definition: str | None, use_judge: Sequence[str] | None, split: str 
         if not (grader and equals and identity):
             raise UsageError(f"--use-judge {given}: write GRADER=IDENTITY, such as aligned=openai/gpt-4.1")
         judges[grader] = identity
-    return Choices(definition, judges, split)
+    for known in INTERVALS:
+        if interval == known:
+            return Choices(definition, judges, split, known, sensitivity)
+    raise UsageError(f"--interval {interval}: no such interval. {did_you_mean(interval, INTERVALS)}")
 
 
 def breakdowns(given: Sequence[str] | None, known: Sequence[Name]) -> tuple[Name, ...]:

@@ -13,7 +13,9 @@ from misalign_eval.cli.reading import (
     DefinitionOption,
     FilesOption,
     FormatOption,
+    IntervalOption,
     JudgeOption,
+    SensitivityOption,
     SplitOption,
     breakdowns,
     choices,
@@ -35,18 +37,21 @@ def report(
     use_judge: JudgeOption = None,
     split: SplitOption = None,
     by: ByOption = None,
+    interval: IntervalOption = "suite",
+    sensitivity: SensitivityOption = False,
 ) -> None:
     """Count a run anew from its rows and show it.
 
-    Its summary.json and report.md are rebuilt; with --definition, --use-judge or --split they stay as they are.
+    Its summary.json and report.md are rebuilt; with options that change what is counted or shown they stay as they are.
     """
     check(FORMATS, fmt, output or ())
     from misalign_eval.reports.tables import BREAKDOWNS
     from misalign_eval.workflows.report import report as make
 
     chosen = breakdowns(by, BREAKDOWNS)
-    made = make(run, choices(definition, use_judge, split))
-    if not (definition or use_judge or split):
+    read_as = choices(definition, use_judge, split, interval, sensitivity=sensitivity)
+    made = make(run, read_as)
+    if read_as.are_plain:
         rebuild(run, made)
     emit_report(made, fmt, output or (), chosen)
 

@@ -49,6 +49,11 @@ def run(
     max_requests: Annotated[int | None, typer.Option(min=1, help="Stop before the run passes this many.")] = None,
     max_failures: Annotated[float, typer.Option(min=0, max=1, help="Share that may fail without exit code 4.")] = 0.05,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for one attempt at a request.")] = 300.0,
+    stop_when_decided: Annotated[
+        bool, typer.Option("--stop-when-decided", help="End as soon as --policy is decided; exit as `gate` does.")
+    ] = False,
+    policy: Annotated[Path | None, typer.Option(help="Policy file, for --stop-when-decided.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="Run or file that the policy compares with.")] = None,
     label: Annotated[Many, typer.Option(metavar="K=V", help="Kept with the run, as step=20; repeatable.")] = None,
     fmt: Annotated[str, typer.Option("--format", help="On standard output: text, json or markdown.")] = "text",
     output: Annotated[
@@ -58,7 +63,7 @@ def run(
 ) -> None:
     """Ask the targets, grade their replies, and report how misaligned each one is."""
     check(FORMATS, fmt, output or ())
-    from misalign_eval.cli.asking import chosen_method, labels, limits
+    from misalign_eval.cli.asking import chosen_method, labels, limits, stop_rule
     from misalign_eval.plan import Selection
     from misalign_eval.records.suite import Sampling
     from misalign_eval.settings import load_settings
@@ -83,6 +88,7 @@ def run(
         limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
         max_failures=max_failures,
         labels=labels(label or ()),
+        stop=stop_rule(policy, baseline, asked=stop_when_decided),
     )
     carry_out(prepare(options, settings), dry_run=dry_run, quiet=quiet, fmt=fmt, files=output or ())
 
@@ -104,6 +110,11 @@ def carry_out(prepared: "Prepared", *, dry_run: bool, quiet: bool, fmt: str, fil
         say(note)
     with RunProgress(quiet) as progress:
         ended = asyncio.run(execute(prepared, progress))
+    if prepared.options.stop is not None and ended.stopped_by is None:
+        from misalign_eval.cli.deciding import leave_decided
+
+        leave_decided(prepared, ended, fmt, files)
+        return
     if ended.stopped_by is None or fmt != "text" or files:
         show(ended, fmt, files)
     leave(ended, allowed_failures=prepared.options.max_failures, again=resume_command(prepared.out))

@@ -15,6 +15,7 @@ from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import Failure, Reply
 
 Measure = Literal["rate", "mean"]
+Estimand = Literal["suite", "general", "clustered"]
 Counts = dict[Outcome, int]
 # JSON has no infinity: a ratio without an upper limit says null there, and `at least` in words.
 MaybeInfinite = Annotated[
@@ -37,10 +38,14 @@ class Bounds(Record):
 
 
 class Intervals(Record):
-    """The two estimands: these probes (suite), and probes like these (general)."""
+    """The two estimands: these probes (suite), and probes like these (general).
+
+    `clustered` is the field's percentile bootstrap over probes, for comparison with papers; None unless asked for.
+    """
 
     suite: Bounds
     general: Bounds
+    clustered: Bounds | None = None
 
 
 class Rated(Record):
@@ -69,19 +74,25 @@ class ProbeLine(Rated):
     split: str
 
 
-class CategoryLine(Rated):
+class GroupLine(Rated):
+    """Several probes together. `intervals` is there when another interval than SUITE was asked for."""
+
+    intervals: Intervals | None = None
+
+
+class CategoryLine(GroupLine):
     """The probes of one category."""
 
     category: str
 
 
-class SplitLine(Rated):
+class SplitLine(GroupLine):
     """The probes of one split in their plain form."""
 
     split: str
 
 
-class VariantLine(Rated):
+class VariantLine(GroupLine):
     """The probes of the headline in one form; the plain form is one of them."""
 
     variant: str
@@ -104,6 +115,17 @@ class Provenance(Record):
     labels: dict[str, str] = {}
 
 
+Reading = Literal["as defined", "definition", "threshold", "denominator", "unknown"]
+
+
+class SensitivityLine(Rated):
+    """The headline with one thing read in another way, from the same rows."""
+
+    reading: Reading
+    name: str  # a preset, a rule with its threshold, a denominator, or what became of unknown replies
+    measure: Measure
+
+
 class RunSummary(Rated, Provenance):
     """The content of summary.json, and of `report --format json`."""
 
@@ -111,10 +133,12 @@ class RunSummary(Rated, Provenance):
     averaged: str  # which probes the headline is the mean of, in words
     not_collected: int  # planned replies without a row yet; counted in `failed`
     intervals: Intervals
+    interval: Estimand = "suite"  # which of them the pages show
     probes: tuple[ProbeLine, ...]
     categories: tuple[CategoryLine, ...]
     splits: tuple[SplitLine, ...]
     variants: tuple[VariantLine, ...]
+    sensitivity: tuple[SensitivityLine, ...] | None = None  # None: not asked for
     warnings: tuple[Warned, ...]
 
 
@@ -124,7 +148,10 @@ class Difference(Record):
     estimate: float | None
     low: float | None
     high: float | None
-    p_value: float | None  # exact stratified permutation: no probe changed
+    p_value: float | None  # mid-p of the stratified permutation test of "no probe changed"
+    p_exact: float | None = None  # the same, twice the smaller tail whole
+    is_exact: bool | None = None  # False: by Monte-Carlo draws, as weights or numbers of replies are unequal
+    intervals: Intervals | None = None
 
 
 class Ratio(Record):
@@ -135,6 +162,23 @@ class Ratio(Record):
     high: MaybeInfinite | None
 
 
+class OddsRatio(Record):
+    """Mantel-Haenszel over prompts, for readers of other fields; None where it is undefined."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+
+class PairedT(Record):
+    """Paired t over probes: an approximation, and no evidence where W4 or W5 is among the warnings."""
+
+    low: float
+    high: float
+    p_value: float
+    df: int
+
+
 class Generalises(Record):
     """The difference for probes like these. `holds`: its interval leaves out zero."""
 
@@ -142,6 +186,7 @@ class Generalises(Record):
     low: float | None
     high: float | None
     holds: bool | None
+    paired_t: PairedT | None = None
 
 
 class ChangeLine(Record):
@@ -154,6 +199,7 @@ class ChangeLine(Record):
     high: float | None
     p_value: float | None
     p_adjusted: float | None
+    intervals: Intervals | None = None  # there when another interval than SUITE was asked for
 
 
 class ProbeChange(ChangeLine):
@@ -164,9 +210,23 @@ class ProbeChange(ChangeLine):
 
 
 class CategoryChange(ChangeLine):
-    """One category. Adjusted by Holm over all categories."""
+    """One category. Adjusted by Holm over all categories; all `bonferroni` intervals hold together at 95 %."""
 
     category: str
+    bonferroni: Bounds = Bounds()
+
+
+class SensitivityChange(Record):
+    """The change with one thing read in another way, from the same rows. `low` and `high` are of the difference."""
+
+    reading: Reading
+    name: str
+    measure: Measure
+    before: Rated
+    after: Rated
+    difference: float | None
+    low: float | None
+    high: float | None
 
 
 class Comparison(Record):
@@ -177,9 +237,13 @@ class Comparison(Record):
     after: RunSummary
     difference: Difference
     ratio: Ratio
+    odds_ratio: OddsRatio | None = None
     generalises: Generalises
+    detectable: float | None = None  # smallest rise that such runs show with a chance of 80 %, two-sided 5 %
+    interval: Estimand = "suite"  # which interval the pages show
     probes: tuple[ProbeChange, ...]
     categories: tuple[CategoryChange, ...]
+    sensitivity: tuple[SensitivityChange, ...] | None = None  # None: not asked for
     warnings: tuple[Warned, ...]
 
 

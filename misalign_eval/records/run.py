@@ -4,6 +4,7 @@ from pydantic import JsonValue
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
+from misalign_eval.records.gate import Stopping
 from misalign_eval.records.suite import RuleSpec
 
 FORMAT_VERSION = 1
@@ -42,6 +43,7 @@ class RunManifest(Record):
     seed: int | None = None
     overrides: dict[str, JsonValue] = {}  # --samples, --temperature … as given
     selection: dict[str, JsonValue] = {}  # --tag, --category, --probe, --limit as given
+    stopping: Stopping | None = None  # the rule of --stop-when-decided
     primary: dict[str, str] = {}  # grader → identity whose grades are reported
     labels: dict[str, str] = {}  # step, group …: free labels of the user
     versions: dict[str, str] = {}  # Python, SDKs

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from misalign_eval.records.analysis import CategoryChange, Comparison, Measure, ProbeChange, Rated
-from misalign_eval.reports import numbers
-from misalign_eval.reports.tables import MOST_PROBES, Table, suite
+from misalign_eval.reports import estimand, numbers
+from misalign_eval.reports.tables import MOST_PROBES, SENSITIVITY, Table, reading, suite
 
 By = Literal["category", "probe"]
 BREAKDOWNS: tuple[By, ...] = get_args(By)
@@ -18,7 +18,7 @@ def sentence(found: Comparison) -> str:
 
 
 def facts(found: Comparison) -> tuple[tuple[str, str], ...]:
-    """Both rates, the ratio, and whether the change generalises."""
+    """Both rates, the ratio, whether the change generalises, and how small a change would have been seen."""
     measure = found.after.measure
     rows = [
         ("before", numbers.rated(found.before, measure)),
@@ -28,7 +28,21 @@ def facts(found: Comparison) -> tuple[tuple[str, str], ...]:
     if measure == "rate":
         rows.append(("ratio", numbers.ratio(found.ratio)))
         rows.append(("generalises", numbers.generalises(found.generalises, measure)))
+    if found.generalises.paired_t is not None:
+        is_evidence = not {"W4", "W5"} & {warning.id for warning in found.warnings}
+        rows.append(("", numbers.paired_t(found.generalises.paired_t, measure, is_evidence=is_evidence)))
+    if found.detectable is not None:
+        rows.append(("detectable", numbers.detectable(found.detectable, measure)))
     return tuple(rows)
+
+
+def intervals(found: Comparison) -> str:
+    """What the intervals and the test are, in words."""
+    text = estimand.sentence(found.interval)
+    if found.difference.is_exact is None:
+        return f"{text}."
+    how = "exact" if found.difference.is_exact else "Monte-Carlo"
+    return f"{text}. p: {how} stratified permutation test that no probe changed (mid-p)."
 
 
 def provenance(found: Comparison) -> tuple[tuple[str, str], ...]:
@@ -54,6 +68,22 @@ def breakdowns(found: Comparison, by: Sequence[By] = ()) -> tuple[Table, ...]:
     """The categories, then the probes with the largest changes first."""
     tables = {"category": _categories, "probe": _probes}
     return tuple(tables[name](found, whole=bool(by)) for name in (by or BREAKDOWNS))
+
+
+def sensitivity(found: Comparison) -> Table | None:
+    """The change in every other way; None where that was not asked for."""
+    if found.sensitivity is None:
+        return None
+    rows = tuple(
+        (
+            reading(line),
+            _cell(line.before, line.measure),
+            _cell(line.after, line.measure),
+            numbers.change(line.difference, line.low, line.high, line.measure),
+        )
+        for line in found.sensitivity
+    )
+    return Table(SENSITIVITY, ("counted as", "before % [95 %]", "after % [95 %]", "points [95 %]"), rows)
 
 
 def outcome_table(found: Comparison) -> Table:
@@ -109,7 +139,8 @@ def _table(
         for name in (line.id if isinstance(line, ProbeChange) else line.category,)
     ]
     note = f"{left} more with smaller changes: `--by probe` shows them all" if left else ""
-    adjusted = "p adjusted by Benjamini-Hochberg: a screening" if by == "probe" else "p adjusted by Holm"
+    screening = "p adjusted by Benjamini-Hochberg: a screening"
+    adjusted = screening if by == "probe" else "p adjusted by Holm; together: Bonferroni intervals, for these probes"
     heads = (by, _head("before", measure), _head("after", measure), "points [95 %]")
     return Table(f"By {by} ({adjusted})", heads, tuple(rows), note)
 
@@ -120,7 +151,10 @@ def _cell(line: Rated, measure: Measure) -> str:
 
 
 def _change(line: ProbeChange | CategoryChange, measure: Measure) -> str:
-    return f"{numbers.change(line.difference, line.low, line.high, measure)}\n{numbers.p_value(line.p_adjusted)}"
+    rows = [numbers.change(line.difference, line.low, line.high, measure), numbers.p_value(line.p_adjusted)]
+    if isinstance(line, CategoryChange) and line.bonferroni.low is not None and line.bonferroni.high is not None:
+        rows.append(f"together {numbers.interval_points(line.bonferroni.low, line.bonferroni.high, measure)}")
+    return "\n".join(rows)
 
 
 def _head(name: str, measure: Measure) -> str:

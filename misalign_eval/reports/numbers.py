@@ -1,6 +1,6 @@
 """The one way to write a number: never a rate without its interval, its counts and what is missing."""
 
-from misalign_eval.records.analysis import Bounds, Difference, Generalises, Measure, Rated, Ratio
+from misalign_eval.records.analysis import Bounds, Difference, Generalises, Measure, PairedT, Rated, Ratio
 
 
 def percent(fraction: float) -> str:
@@ -72,8 +72,8 @@ def interval(low: float | None, high: float | None, measure: Measure = "rate") -
     return f"[{value(low, measure)}, {value(high, measure)}]"
 
 
-def general(bounds: Bounds) -> str:
-    """The interval for probes like these, in words of its own."""
+def between(bounds: Bounds) -> str:
+    """An interval in words of its own: `0.29 to 9.6 %`. Without one there are too few probes to generalise from."""
     if bounds.low is None or bounds.high is None:
         return "too few probes to say"
     return f"{percent(bounds.low)} to {percent(bounds.high)} %"
@@ -101,7 +101,7 @@ def change(estimate: float | None, low: float | None, high: float | None, measur
         return "-"
     if low is None or high is None:
         return f"{points(estimate, measure)} [no interval]"
-    return f"{points(estimate, measure)} [{points(low, measure)}, {points(high, measure)}]"
+    return f"{points(estimate, measure)} {interval_points(low, high, measure)}"
 
 
 def difference(found: Difference, measure: Measure = "rate") -> str:
@@ -136,6 +136,23 @@ def ratio(found: Ratio) -> str:
 def times(number: float) -> str:
     """`3.4×`, with three significant digits."""
     return f"{number:.3g}×"
+
+
+def detectable(rise: float, measure: Measure = "rate") -> str:
+    """The smallest effect that such runs would show, in words."""
+    return f"a rise of {value(rise, measure)} points would show in 80 % of such pairs of runs (two-sided 5 %)"
+
+
+def paired_t(found: PairedT, measure: Measure = "rate", *, is_evidence: bool = True) -> str:
+    """The paired t interval, labelled as what it is."""
+    ends = interval_points(found.low, found.high, measure)
+    not_here = "" if is_evidence else "; no evidence here: see W4, W5"
+    return f"{ends}, {p_value(found.p_value)} by paired t over {found.df + 1} probes (approximate{not_here})"
+
+
+def interval_points(low: float, high: float, measure: Measure = "rate") -> str:
+    """`[+1.1, +7.3]`, in points."""
+    return f"[{points(low, measure)}, {points(high, measure)}]"
 
 
 def generalises(found: Generalises, measure: Measure = "rate") -> str:

@@ -8,21 +8,25 @@ from typing import Literal, NamedTuple, get_args
 
 from misalign_eval.records.analysis import (
     CategoryLine,
+    Estimand,
     Measure,
     ProbeLine,
     Provenance,
     Rated,
     RunSummary,
+    SensitivityChange,
+    SensitivityLine,
     SplitLine,
     VariantLine,
     WorstReply,
 )
 from misalign_eval.records.definition import OUTCOMES
-from misalign_eval.reports import numbers
+from misalign_eval.reports import estimand, numbers
 
 By = Literal["category", "probe", "split", "variant"]
 BREAKDOWNS: tuple[By, ...] = get_args(By)
 MOST_PROBES = 25
+SENSITIVITY = "Sensitivity: the same rows counted in other ways (intervals for exactly these probes)"
 LINE = CategoryLine | ProbeLine | SplitLine | VariantLine
 
 
@@ -43,11 +47,12 @@ def sentence(summary: RunSummary) -> str:
 
 def second_sentence(summary: RunSummary) -> str:
     """What the interval is, and the one for probes like these."""
-    text = "Intervals are 95 %, for exactly these probes"
+    text = estimand.sentence(summary.interval)
     if summary.measure == "mean":
         return f"{text}."
-    general = numbers.general(summary.intervals.general)
-    return f"{text}; for probes like these, if these are a fair sample of them: {general}."
+    others: list[Estimand] = [kind for kind in ("suite", "general") if kind != summary.interval]
+    found = ((estimand.WORDS[kind], getattr(summary.intervals, kind)) for kind in others)
+    return "; ".join([text, *(f"{words}: {numbers.between(bounds)}" for words, bounds in found)]) + "."
 
 
 def provenance(source: Provenance) -> tuple[tuple[str, str], ...]:
@@ -81,6 +86,23 @@ def breakdowns(summary: RunSummary, by: Sequence[By] = ()) -> tuple[Table, ...]:
     """The tables asked for; by default the categories and the probes, and splits and variants where there are more."""
     chosen = by or [name for name in BREAKDOWNS if name in {"category", "probe"} or len(_lines(summary, name)) > 1]
     return tuple(_table(summary, name, whole=bool(by)) for name in chosen)
+
+
+def sensitivity(summary: RunSummary) -> Table | None:
+    """The headline in every other way; None where that was not asked for."""
+    if summary.sensitivity is None:
+        return None
+    rows = (
+        (numbers.short(line, line.measure), _counts(line, line.measure), str(line.missing))
+        for line in summary.sensitivity
+    )
+    named = tuple((reading(line), *row) for line, row in zip(summary.sensitivity, rows, strict=True))
+    return Table(SENSITIVITY, ("counted as", "misaligned % [95 %]", "replies", "missing"), named)
+
+
+def reading(line: SensitivityLine | SensitivityChange) -> str:
+    """`threshold: misaligned: aligned below 25`; a mean score is called one."""
+    return f"{line.reading}: {line.name}{' (mean score)' if line.measure == 'mean' else ''}"
 
 
 def outcome_rows(summary: RunSummary) -> tuple[tuple[str, int], ...]:

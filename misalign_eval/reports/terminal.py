@@ -9,7 +9,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from misalign_eval.records.analysis import Comparison, Provenance, Report, RunSummary, Warned, WorstReply
-from misalign_eval.reports import changes, tables
+from misalign_eval.records.power import Power
+from misalign_eval.records.trajectory import GroupComparison, Trajectory
+from misalign_eval.reports import changes, courses, estimand, outlook, tables
 from misalign_eval.reports.console import rendered
 from misalign_eval.reports.escape import one_line
 from misalign_eval.reports.tables import By, Table
@@ -20,7 +22,7 @@ EXCERPT = 220
 
 def run_report(report: Report, by: Sequence[By] = ()) -> str:
     """One run: headline, breakdowns, outcomes, worst replies, warnings."""
-    summary = report.summary
+    summary = estimand.shown(report.summary)
     parts: list[RenderableType] = [
         _provenance(summary),
         "",
@@ -29,6 +31,9 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     ]
     for table in tables.breakdowns(summary, by):
         parts += ["", grid(table, tables.caption(summary))]
+    more = tables.sensitivity(summary)
+    if more is not None:
+        parts += ["", grid(more, tables.caption(summary))]
     parts += ["", _outcomes(summary)]
     if report.worst:
         parts += ["", *_worst(report.worst)]
@@ -41,11 +46,12 @@ def comparison(found: Sequence[Comparison], by: Sequence[changes.By] = ()) -> st
     """Two runs in full; of more, each against the first, with an overview before."""
     parts: list[RenderableType] = []
     if len(found) > 1:
-        parts += [grid(changes.overview(found), changes.caption(found[0])), ""]
-    for one in found:
+        parts += [grid(changes.overview([*map(estimand.shown_change, found)]), changes.caption(found[0])), ""]
+    for one in map(estimand.shown_change, found):
         parts += [pairs(changes.provenance(one)), "", Text(changes.sentence(one), style="bold")]
-        parts += [pairs(changes.facts(one)), Text("Intervals are 95 %, for exactly these probes.")]
-        for table in (*changes.breakdowns(one, by), changes.outcome_table(one)):
+        parts += [pairs(changes.facts(one)), Text(changes.intervals(one))]
+        more = [table for table in (changes.sensitivity(one),) if table is not None]
+        for table in (*changes.breakdowns(one, by), *more, changes.outcome_table(one)):
             parts += ["", grid(table, changes.caption(one))]
         if one.warnings:
             parts += ["", *warned(one.warnings)]
@@ -75,7 +81,7 @@ def pairs(rows: Iterable[tuple[str, str]]) -> RenderableType:
     """Names and what they are, one a line."""
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
     for name, what in rows:
-        shown.add_row(Text(name, style="dim"), Text(one_line(what)))
+        shown.add_row(Text(one_line(name), style="dim"), Text(one_line(what)))
     return shown
 
 
@@ -105,3 +111,32 @@ def _hanging(mark: str, text: Text) -> RenderableType:
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"))
     shown.add_row(Text(mark), text)
     return Padding(shown, 0, expand=False)
+
+
+def trajectory(found: Trajectory) -> str:
+    """Runs along x: the trend, a table of points, warnings."""
+    parts: list[RenderableType] = [Text(one_line(courses.trajectory_sentence(found)), style="bold")]
+    parts += [pairs(courses.trajectory_facts(found)), Text(f"{estimand.sentence(found.interval)}."), ""]
+    parts.append(grid(courses.points(found), found.caption))
+    if found.warnings:
+        parts += ["", *warned(found.warnings)]
+    return rendered(*parts)
+
+
+def groups(found: GroupComparison) -> str:
+    """Two groups of training runs: the change over runs, both groups, every run."""
+    parts: list[RenderableType] = [Text(one_line(courses.group_sentence(found)), style="bold")]
+    parts += [pairs(courses.group_facts(found)), "", grid(courses.group_runs(found), found.caption)]
+    if found.warnings:
+        parts += ["", *warned(found.warnings)]
+    return rendered(*parts)
+
+
+def power(found: Power) -> str:
+    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
+    parts: list[RenderableType] = [Text(outlook.sentence(found), style="bold"), pairs(outlook.facts(found))]
+    for table in outlook.tables(found):
+        parts += ["", grid(table, outlook.caption(found))]
+    if found.warnings:
+        parts += ["", *warned(found.warnings)]
+    return rendered(*parts)

@@ -1,13 +1,13 @@
-"""`compare`: what changed between runs."""
+"""`compare`: what changed between two runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from misalign_eval.analysis import comparison
-from misalign_eval.analysis.comparison import Side
 from misalign_eval.errors import UsageError
 from misalign_eval.records.analysis import Comparison
-from misalign_eval.workflows.counting import Choices, count
+from misalign_eval.workflows.counting import Choices
+from misalign_eval.workflows.courses import side
 
 
 def compare(paths: Sequence[Path], choices: Choices | None = None) -> tuple[Comparison, ...]:
@@ -21,10 +21,5 @@ def compare(paths: Sequence[Path], choices: Choices | None = None) -> tuple[Comp
     same = [path for path in paths[1:] if path.resolve() == paths[0].resolve()]
     if same:
         raise UsageError(f"{same[0]}: a run cannot be compared with itself")
-    before, *later = (_side(path, choices) for path in paths)
-    return tuple(comparison.compare(before, after, split=choices.split) for after in later)
-
-
-def _side(path: Path, choices: Choices) -> Side:
-    counted = count(path, choices)
-    return Side(counted.tally, counted.provenance)
+    before, *later = (side(path, choices) for path in paths)
+    return tuple(comparison.compare(before, after, split=choices.split, interval=choices.interval) for after in later)

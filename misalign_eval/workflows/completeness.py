@@ -1,6 +1,5 @@
 """Whether a run is complete, read from its rows."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 from misalign_eval.records.grade import Graded, Ungraded
@@ -19,13 +18,14 @@ class Completeness:
     failures: int  # requests that ended without an answer
     judgments: int  # wanted, for the replies that are there
     judged: int  # graded or ungraded for a reason of the reply's or the verdict's own
+    not_needed: int  # planned replies after early stopping had decided
     unanswered: int  # judgments that ended without an answer from the judge
     dropped: tuple[tuple[str, int], ...] = ()  # settings that the target did not take, and in how many replies
 
     @property
     def absent(self) -> int:
         """Planned replies that have no row."""
-        return self.planned - self.replies - self.failures
+        return self.planned - self.not_needed - self.replies - self.failures
 
     @property
     def unjudged(self) -> int:
@@ -46,7 +46,9 @@ class Completeness:
             (self.unanswered, f"of {self.judgments} judgments failed"),
             (self.unjudged, f"of {self.judgments} judgments not made"),
         )
-        return f"{self.name}: " + (", ".join(f"{n} {what}" for n, what in counts if n) or "complete")
+        spared = [f"{self.not_needed} of {self.planned} replies not needed"] if self.not_needed else []
+        lacking = [f"{n} {what}" for n, what in counts if n] or ["complete"]
+        return f"{self.name}: " + ", ".join([*lacking, *spared])
 
     def is_complete(self, allowed: float) -> bool:
         """Everything was asked for, and no more than the share `allowed`, in [0, 1], got no answer."""
@@ -55,20 +57,21 @@ class Completeness:
 
 
 def completeness(folder: RunFolder) -> Completeness:
-    """Read a folder's rows. Memory: one key a row."""
-    manifest = folder.manifest
+    """Read a folder's rows. Memory: one key a row. What early stopping did not need is neither there nor absent."""
+    manifest, decided = folder.manifest, folder.decided_at
     primary = [who for who in folder.grader_identities() if manifest.primary.get(who.grader) == who.identity]
-    graders = {(one.probe, one.prompt, one.variant): one.graders for one in folder.plan()}
+    plan = folder.plan()
+    graders = {(one.probe, one.prompt, one.variant): one.graders for one in plan}
     replies = failures = judgments = 0
-    dropped: Counter[str] = Counter()
     for row in folder.replies():
+        if _is_beyond(row, decided):
+            continue
         wanted = graders.get(row.key[:3], ())
         failures += isinstance(row, Failure)
         if isinstance(row, Reply):
             replies += 1
-            dropped.update(row.dropped)
             judgments += sum(who.grader in wanted and is_gradable(row, who, manifest.definition) for who in primary)
-    grades = [_is_unanswered(row) for who in primary for row in folder.grades(who)]
+    grades = [_is_unanswered(row) for who in primary for row in folder.grades(who) if not _is_beyond(row, decided)]
     unanswered = sum(grades)
     return Completeness(
         name=manifest.name,
@@ -78,8 +81,12 @@ def completeness(folder: RunFolder) -> Completeness:
         judgments=judgments,
         judged=len(grades) - unanswered,
         unanswered=unanswered,
-        dropped=tuple(dropped.most_common()),
+        not_needed=0 if decided is None else sum(max(0, one.samples - decided) for one in plan),
     )
+
+
+def _is_beyond(row: Reply | Failure | Graded | Ungraded, decided: int | None) -> bool:
+    return decided is not None and row.sample >= decided
 
 
 def _is_unanswered(row: Graded | Ungraded) -> bool:

@@ -1,18 +1,20 @@
 """Reads a run folder into counts: which graders are read, by which definition, row by row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from misalign_eval.analysis import definitions
 from misalign_eval.analysis.provenance import provenance
+from misalign_eval.analysis.readings import Recount, readings
 from misalign_eval.analysis.selection import headline
 from misalign_eval.analysis.tally import CellKey, GradeTable, Tally
 from misalign_eval.analysis.worst import Worst
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.analysis import Provenance, WorstReply
+from misalign_eval.records.analysis import Estimand, Provenance, WorstReply
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import GraderIdentity
+from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.results.folder import RunFolder, open_run
 
 
@@ -23,6 +25,13 @@ class Choices:
     definition: str | None = None  # a preset or a file
     use_judge: Mapping[str, str] = field(default_factory=dict)  # grader → identity, its beginning, or provider/model
     split: str | None = None
+    interval: Estimand = "suite"
+    sensitivity: bool = False  # count in every other way too
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether the runs are read as they say themselves, so that the result may be kept in their folders."""
+        return self == Choices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +42,42 @@ class Counted:
     tally: Tally
     provenance: Provenance
     worst: tuple[WorstReply, ...]
+    recount: Recount | None = None
 
 
-def count(path: Path, choices: Choices, *, worst: int = 0) -> Counted:
-    """Read all rows of a run once, keeping the `worst` replies. Raises UsageError for choices that do not fit."""
+def count(path: Path, choices: Choices, *, worst: int = 0, whole: bool = False) -> Counted:
+    """Read all rows of a run once, keeping the `worst` replies; `whole`: also those after early stopping.
+
+    Raises UsageError for choices that do not fit.
+    """
     folder = open_run(path)
     definition = chosen_definition(folder, choices)
     graders = chosen_graders(folder, definition, choices.use_judge)
-    table = grade_table(folder, graders)
-    tally, worst_replies = Tally(folder.plan(), definition), Worst(definition, worst)
+    others = _other_graders(folder, graders) if choices.sensitivity else ()
+    table = grade_table(folder, (*graders, *others))
+    decided = None if whole else folder.decided_at
+    plan = needed(folder.plan(), decided)
+    tally, worst_replies = Tally(plan, definition), Worst(definition, worst)
+    recount = Recount(plan, readings(definition, table.graders)) if choices.sensitivity else None
     inside = _headline_keys(tally, choices.split)
     for row in folder.replies():
+        if decided is not None and row.sample >= decided:
+            continue
         grades = table.of(row.key)
         found = tally.add(row, grades)
         if (row.probe, row.prompt, row.variant) in inside:
             worst_replies.add(row, grades, found)
-    return Counted(folder, tally, provenance(folder.manifest, definition, graders), worst_replies.replies())
+        if recount is not None and found is not None:
+            recount.add(row, grades)
+    source = provenance(folder.manifest, definition, graders)
+    return Counted(folder, tally, source, worst_replies.replies(), recount)
+
+
+def needed(plan: Sequence[PlannedPrompt], decided: int | None) -> tuple[PlannedPrompt, ...]:
+    """The plan without what early stopping found that it does not need."""
+    if decided is None:
+        return tuple(plan)
+    return tuple(one.model_copy(update={"samples": min(one.samples, decided)}) for one in plan)
 
 
 def chosen_definition(folder: RunFolder, choices: Choices) -> Definition:
@@ -81,6 +110,19 @@ def grade_table(folder: RunFolder, graders: tuple[GraderIdentity, ...]) -> Grade
     for who in graders:
         table.add(who.grader, folder.grades(who))
     return table
+
+
+def _other_graders(folder: RunFolder, chosen: tuple[GraderIdentity, ...]) -> tuple[GraderIdentity, ...]:
+    """Graders that only other definitions read; one of which there are several, none of them primary, is left out."""
+    there = folder.grader_identities()
+    done = {who.grader for who in chosen}
+    primary = folder.manifest.primary
+    found = []
+    for name in dict.fromkeys(who.grader for who in there if who.grader not in done):
+        ours = [who for who in there if who.grader == name]
+        fits = [who for who in ours if who.identity == primary.get(name)] or ours
+        found += fits if len(fits) == 1 else []
+    return tuple(found)
 
 
 def _headline_keys(tally: Tally, split: str | None) -> set[CellKey]:

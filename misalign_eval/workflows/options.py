@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from misalign_eval.graders.spec import Method
 from misalign_eval.plan import Selection
 from misalign_eval.records.suite import Sampling
 from misalign_eval.replies.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from misalign_eval.workflows.deciding import StopRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +51,5 @@ class RunOptions:
     resume: bool = False
     limits: Limits = Limits()
     max_failures: float = 0.05
+    stop: "StopRule | None" = None  # end as soon as this is decided
     labels: Mapping[str, str] = field(default_factory=dict)

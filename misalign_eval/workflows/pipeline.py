@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from misalign_eval.errors import RunStoppedError
 from misalign_eval.records.grade import Graded, Subject, Ungraded, Verdict
@@ -33,6 +33,33 @@ class Watcher(Protocol):
     def graded(self, session: Session, row: Graded | Ungraded, *, by_judge: bool) -> None:
         """A grade has been written."""
 
+    def looked(self, words: str) -> None:
+        """A gate that may end the run has looked; `words` say how the evidence stands."""
+
+
+class Decider(Protocol):
+    """Says when a run needs no more replies, and lets rounds begin one after another."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether no more replies are needed."""
+
+    @property
+    def words(self) -> str:
+        """The evidence so far."""
+
+    def replied(self, row: Reply | Failure) -> None:
+        """A reply or failure has been written."""
+
+    def graded(self, row: Graded | Ungraded, grader: str) -> None:
+        """A grade has been written."""
+
+    async def turn(self, sample: int) -> None:
+        """Wait until the round of this sample number may begin."""
+
+    def release(self) -> None:
+        """Let everyone go who waits for a turn."""
+
 
 @dataclass
 class Pipeline:
@@ -43,6 +70,7 @@ class Pipeline:
     watcher: Watcher
     reply_places: int
     grade_places: int
+    decider: Decider | None = None
     stopped_by: RunStoppedError | signal.Signals | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _no_logprobs: int = 0
@@ -51,6 +79,7 @@ class Pipeline:
         """Collect and grade. What stopped it, if anything, is left in `stopped_by`; every row is on disk."""
         self._queue: asyncio.Queue[tuple[Session, Subject, Grader]] = asyncio.Queue(BACKLOG * self.grade_places)
         self.watcher.begin(self.sessions)
+        self._consult()
         with _signals(self.stop):
             syncing = asyncio.create_task(self._sync_now_and_then())
             try:
@@ -62,7 +91,19 @@ class Pipeline:
         """Take no new work. Of several reasons the first is kept."""
         if self.stopped_by is None:
             self.stopped_by = why
+        self._end()
+
+    def _end(self) -> None:
         self._stopping.set()
+        if self.decider:
+            self.decider.release()
+
+    def _consult(self) -> None:
+        """End the run when what it was to decide is decided."""
+        if self.decider:
+            self.watcher.looked(self.decider.words)
+            if self.decider.decided:
+                self._end()
 
     async def _until_done_or_stopped(self) -> None:
         everything = asyncio.create_task(self._all())
@@ -94,6 +135,8 @@ class Pipeline:
 
     async def _collect(self) -> None:
         for session, prompt, sample in self.work:  # one iterator for all the workers
+            if self.decider:
+                await self.decider.turn(sample)
             if self._stopping.is_set():
                 return
             try:
@@ -102,6 +145,9 @@ class Pipeline:
                 self.stop(error)
                 return
             self.watcher.replied(session, row)
+            if self.decider:
+                self.decider.replied(row)
+                self._consult()
             if isinstance(row, Reply):
                 await self._enqueue(session, prompt, row)
 
@@ -118,7 +164,10 @@ class Pipeline:
             return
         seen = subject(prompt, reply)
         for grader in wanted:
-            await self._queue.put((session, seen, grader))
+            if _is_instant(grader):
+                await self._grade_one(session, seen, grader)
+            else:
+                await self._queue.put((session, seen, grader))
 
     async def _grade(self) -> None:
         while True:
@@ -130,14 +179,17 @@ class Pipeline:
     async def _grade_one(self, session: Session, seen: Subject, grader: Grader) -> None:
         try:
             found = await grader.grade(seen)
-            key = {"probe": seen.probe, "prompt": seen.prompt, "variant": seen.variant, "sample": seen.sample}
+            values: dict[str, Any] = {**dict(found), **seen.key._asdict()}
             kind = Graded if isinstance(found, Verdict) else Ungraded
-            row = kind.model_validate({**dict(found), **key})
+            row = kind.model_construct(**values)  # both parts were checked when they were made
             session.write_grade(row, grader.identity.grader)
         except RunStoppedError as error:
             self.stop(error)
             return
         self.watcher.graded(session, row, by_judge=grader.identity.kind != "rule")
+        if self.decider:
+            self.decider.graded(row, grader.identity.grader)
+            self._consult()
         self._check_logprobs(row, grader)
 
     def _check_logprobs(self, row: Graded | Ungraded, grader: Grader) -> None:
@@ -164,6 +216,11 @@ class Pipeline:
             except RunStoppedError as error:
                 self.stop(error)
                 return
+
+
+def _is_instant(grader: Grader) -> bool:
+    """Whether grading is quicker than handing the reply to somebody else: rules that wait for nothing."""
+    return grader.identity.kind == "rule" and not getattr(grader, "is_slow", True)
 
 
 class _signals:  # noqa: N801  reads as a statement: `with _signals(stop)`

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from misalign_eval.analysis import sensitivity
 from misalign_eval.analysis.summary import summarise
-from misalign_eval.records.analysis import Report
+from misalign_eval.records.analysis import Report, Warned
 from misalign_eval.reports import json_out, markdown
 from misalign_eval.results import layout
-from misalign_eval.workflows.counting import Choices, count
+from misalign_eval.workflows.counting import Choices, Counted, count
 
 WORST = 5
 
@@ -16,7 +17,25 @@ def report(path: Path, choices: Choices | None = None, *, worst: int = WORST) ->
     """Read a run. Raises UsageError for a folder that holds none, or choices that do not fit it."""
     choices = choices or Choices()
     counted = count(path, choices, worst=worst)
-    return Report(summary=summarise(counted.tally, counted.provenance, split=choices.split), worst=counted.worst)
+    summary = summarise(counted.tally, counted.provenance, split=choices.split, interval=choices.interval)
+    if counted.recount is not None:
+        found = sensitivity.of_run(counted.recount, choices.split)
+        summary = summary.model_copy(update={"sensitivity": found})
+    if (stopped := _stopped(counted)) is not None:
+        summary = summary.model_copy(update={"warnings": (stopped, *summary.warnings)})
+    return Report(summary=summary, worst=counted.worst)
+
+
+def _stopped(counted: Counted) -> Warned | None:
+    """What a run that was ended early says of itself."""
+    decided, planned = counted.folder.decided_at, counted.folder.manifest.planned_replies
+    if decided is None:
+        return None
+    spared = planned - sum(cell.prompt.samples for cell in counted.tally.cells())
+    text = f"decided after {decided} samples of each prompt: {spared} of {planned} planned replies were not needed"
+    return Warned(
+        id="not-needed", text=f"{text}. The rate is selected by stopping: see the interval that `gate` prints"
+    )
 
 
 def write_derived(path: Path, made: Report) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from misalign_eval.errors import UsageError
 from misalign_eval.plan import request_key
+from misalign_eval.records.gate import Stopping
 from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.policy import Policy
 from misalign_eval.records.run import RunManifest
 from misalign_eval.results.folder import RunFolder, create_run, exists, open_run
 from misalign_eval.results.layout import LOCK
@@ -37,9 +39,9 @@ def start_or_resume(
     replies = sum(prompt.samples for prompt in grown)
     labels = {**folder.manifest.labels, **manifest.labels}
     primary = {**folder.manifest.primary, **manifest.primary}
-    folder.update(
-        folder.manifest.model_copy(update={"planned_replies": replies, "labels": labels, "primary": primary}), grown
-    )
+    stopping = folder.manifest.stopping or manifest.stopping
+    changes = {"planned_replies": replies, "labels": labels, "primary": primary, "stopping": stopping}
+    folder.update(folder.manifest.model_copy(update=changes), grown)
     return folder, grown
 
 
@@ -61,6 +63,10 @@ def _differences(
     ):
         if was != now:
             yield f"{what} ({was}, now {now})"
+    if old.stopping and new.stopping and _rule(old.stopping) != _rule(new.stopping):
+        yield "the stopping rule (policy or baseline), which must stand before the first reply"
+    if new.stopping and not old.stopping and folder.looks():
+        yield "the stopping rule: a gate has looked at this run already, so none can be declared for it any more"
     yield from _judge_differences(folder, new)
     if {_place(prompt) for prompt in before} != {_place(prompt) for prompt in prompts}:
         yield f"the prompts planned ({len(before)}, now {len(prompts)}: the suite's content, or --tag, --probe, …)"
@@ -79,6 +85,10 @@ def _judge_differences(folder: RunFolder, new: RunManifest) -> Iterator[str]:
         wanted = new.primary.get(who.grader, who.identity)
         if is_primary and wanted != who.identity and any(row.kind == "graded" for row in folder.grades(who)):
             yield f"the judge of `{who.grader}` ({who.judge or who.identity}; `regrade` adds another judge's grades)"
+
+
+def _rule(stopping: Stopping) -> tuple[Policy, str | None]:
+    return stopping.policy, stopping.baseline
 
 
 def _place(prompt: PlannedPrompt) -> tuple[str, int, str]:

@@ -30,7 +30,7 @@ from misalign_eval.workflows import load
 from misalign_eval.workflows.models import Models
 from misalign_eval.workflows.naming import default_out, folders
 from misalign_eval.workflows.options import Address, RunOptions
-from misalign_eval.workflows.pipeline import Pipeline, Watcher
+from misalign_eval.workflows.pipeline import Decider, Pipeline, Watcher
 from misalign_eval.workflows.resume import check_place, start_or_resume
 from misalign_eval.workflows.session import Session, in_rounds
 from misalign_eval.workflows.spent import spent
@@ -62,6 +62,7 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
     """Read the suites, name the models, plan. Raises UsageError or InputError; nothing is sent or written."""
     if not options.targets:
         raise UsageError("no model to ask. Add --target PROVIDER/MODEL, as in: --target openai/gpt-5.4")
+    options = _with_rule(options)
     suites = tuple(load.suite(source, definition=options.definition) for source in options.suites)
     targets = _specs(options.targets, options.target_at, settings, "targets")
     judges = _specs(options.judges, options.judge_at, settings, "judges")
@@ -70,9 +71,34 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
     )
     if options.limits.max_cost_usd is not None:
         check_prices((*targets, *judges))
+    _check_rule(options, plans)
     out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
     where = folders([suite.name for suite in suites], targets, out)
     return Prepared(options, suites, plans, targets, judges, out, where)
+
+
+def _with_rule(options: RunOptions) -> RunOptions:
+    """What a stopping rule says of the run beside when it stops: definition and samples. Raises UsageError."""
+    if options.stop is None:
+        return options
+    from misalign_eval.workflows.deciding import applied  # statistics load slowly, and only such a run needs them
+
+    return applied(options, options.stop)
+
+
+def _check_rule(options: RunOptions, plans: Sequence[Sequence[Plan]]) -> None:
+    if options.stop is not None:
+        from misalign_eval.workflows.deciding import check_plan
+
+        check_plan(options.stop, plans[0][0])
+
+
+def _decider(options: RunOptions, session: Session) -> Decider | None:
+    if options.stop is None:
+        return None
+    from misalign_eval.workflows.deciding import RowDecider
+
+    return RowDecider(session, options.stop)
 
 
 def _specs(names: Sequence[str], at: Address, settings: Settings, role: Role) -> tuple[ModelSpec, ...]:
@@ -133,6 +159,7 @@ async def execute(prepared: Prepared, watcher: Watcher) -> Ended:
                 sessions,
                 in_rounds(groups),
                 watcher,
+                decider=_decider(options, sessions[0]),
                 reply_places=models.places(targets),
                 grade_places=options.limits.max_connections * max(1, len(judges)),
             )
@@ -187,6 +214,7 @@ def _manifest(
             **({"samples": options.samples} if options.samples else {}),
         },
         selection=options.selection.as_given(),
+        stopping=options.stop.declared(max(prompt.samples for prompt in plan.prompts)) if options.stop else None,
         primary={grader.identity.grader: grader.identity.identity for grader in graders},
         labels=dict(options.labels),
         versions=_versions(),

@@ -38,6 +38,7 @@ class Session:
     caller: Caller | None = None  # None: this session only grades
     replied: set[ReplyKey] = field(default_factory=set)
     graded: dict[str, set[ReplyKey]] = field(default_factory=dict)
+    _keys: dict[tuple[str, int, str], str] = field(default_factory=dict)
     _replies: RowWriter = field(init=False)
     _grades: dict[str, RowWriter] = field(init=False, default_factory=dict)
     _files: ExitStack = field(init=False, default_factory=ExitStack)
@@ -78,7 +79,7 @@ class Session:
             self.caller,
             prompt,
             sample,
-            request_key=request_key(prompt, manifest.target, manifest.seed),
+            request_key=self._request_key(prompt),
             seed=request_seed(manifest.seed, prompt.prompt_digest, sample),
         )
         self._replies.write(row)
@@ -110,6 +111,14 @@ class Session:
         """Make every row durable."""
         for writer in (self._replies, *self._grades.values()):
             writer.sync()
+
+    def _request_key(self, prompt: PlannedPrompt) -> str:
+        """The key that all samples of a prompt share; computing it costs as much as writing a row."""
+        name = (prompt.probe, prompt.prompt, prompt.variant)
+        if name not in self._keys:
+            manifest = self.folder.manifest
+            self._keys[name] = request_key(prompt, manifest.target, manifest.seed)
+        return self._keys[name]
 
     def _open(self, path: Path) -> RowWriter:
         writer = RowWriter(path)

@@ -74,6 +74,19 @@ def _literal(error: ErrorDetails) -> Words:
     return f"{_shown(error['input'])} is not one of {', '.join(known)}", _near(error["input"], known)
 
 
+def _kind(error: ErrorDetails) -> Words:
+    """A field that chooses between several records holds none of their names."""
+    context = _context(error)
+    known = re.findall(r"'([^']*)'", str(context["expected_tags"]))
+    field = str(context["discriminator"]).strip("'")
+    return f"{field}: {_shown(context['tag'])} is not one of {', '.join(known)}", _near(context["tag"], known)
+
+
+def _no_kind(error: ErrorDetails) -> Words:
+    field = str(_context(error)["discriminator"]).strip("'")
+    return "required field is missing", f"Add `{field}:`."
+
+
 def _near(value: object, known: Sequence[str]) -> str:
     hint = did_you_mean(value, known) if isinstance(value, str) else ""
     return hint if hint.startswith("Did") else ""
@@ -116,6 +129,8 @@ _SPECIAL: dict[str, Callable[[ErrorDetails], Words]] = {
     "string_too_long": _too_long,
     "too_long": _too_long,
     "value_error": _value_error,
+    "union_tag_invalid": _kind,
+    "union_tag_not_found": _no_kind,
 }
 
 

@@ -230,7 +230,7 @@ def test_more_runs_are_each_compared_with_the_first(run: Run, command: Command) 
     folders = run("base"), run("one", 1), run("two", 2)
     found = json.loads(command("compare", *folders, "--format", "json"))
     assert [one["after"]["run"] for one in found["comparisons"]] == ["one", "two"]
-    assert command("compare", *folders).startswith("Runs\n")
+    assert command("compare", *folders).startswith("Trajectory: ")
 
 
 def test_a_run_is_not_compared_with_itself(run: Run, command: Command) -> None:

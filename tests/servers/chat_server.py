@@ -1,4 +1,4 @@
-"""A small, fast chat server on loopback for tests and benchmarks: the OpenAI and Anthropic dialects, nothing canned twice.
+"""A small, fast chat server on loopback for tests and benchmarks, in the OpenAI and Anthropic dialects.
 
     python tests/servers/chat_server.py [--port 0] [--latency-ms 0]      prints its port on the first line
 

@@ -1,0 +1,137 @@
+"""One reading of a gate: every check, what limits a pass, and the verdict of them all."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from misalign_eval.analysis import warnings
+from misalign_eval.analysis.gate_cells import Side, partners, scope
+from misalign_eval.analysis.gate_companions import companions
+from misalign_eval.analysis.gate_fixed import fixed
+from misalign_eval.analysis.gate_sequential import SequentialGate
+from misalign_eval.analysis.gate_words import JUDGED, RULED
+from misalign_eval.analysis.rounds import key_of
+from misalign_eval.analysis.tally import Cell
+from misalign_eval.records.analysis import Warned
+from misalign_eval.records.gate import CheckResult, CompanionResult, Gate, Stopping, Verdict
+from misalign_eval.records.policy import MOST_UNKNOWN, OnInconclusive, Policy, percent_text
+from misalign_eval.stats.gates import combined
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is gated, and what earlier readings of it are known."""
+
+    policy: Policy
+    run: Side
+    baseline: Side | None = None
+    names: tuple[str, ...] = ()
+    stopping: Stopping | None = None  # of a run that was collected with early stopping
+    looks: int = 1  # this one included
+
+
+def gate(asked: Question) -> Gate:
+    """Read the gate. Raises UsageError for a policy that does not fit the run, or a baseline with other prompts."""
+    return _fixed(asked) if asked.stopping is None else _sequential(asked, asked.stopping)
+
+
+def exit_code(verdict: Verdict, on_inconclusive: OnInconclusive) -> int:
+    """0 passed, 1 failed, 3 inconclusive unless the policy says otherwise.
+
+    >>> exit_code("inconclusive", 3), exit_code("inconclusive", "fail"), exit_code("inconclusive", "pass")
+    (3, 1, 0)
+    """
+    if verdict == "inconclusive":
+        return {3: 3, "fail": 1, "pass": 0}[on_inconclusive]
+    return 0 if verdict == "pass" else 1
+
+
+def _fixed(asked: Question) -> Gate:
+    checks = fixed(asked.policy, asked.run, asked.baseline, looks=asked.looks)
+    cells = _cells(asked)
+    shares = (
+        *companions(asked.policy.companions, cells, partners(asked.baseline, cells)),
+        *_collected(asked.run.cells),
+    )
+    verdict = combined(check.verdict for check in checks)
+    if verdict == "pass" and not all(share.holds for share in shares):
+        verdict = "inconclusive"
+    return _gate(asked, verdict, checks, shares, cells)
+
+
+def _sequential(asked: Question, stopping: Stopping) -> Gate:
+    same_rule = stopping.policy == asked.policy
+    # Another policy has not declared when it looks at the end, so it gets evidence alone.
+    found = SequentialGate(asked.policy, asked.run, asked.baseline, cap=stopping.cap if same_rule else None)
+    planned = sum(cell.prompt.samples for cell in asked.run.cells)
+    needed = sum(min(cell.prompt.samples, found.samples) for cell in asked.run.cells)
+    gate_ = _gate(
+        asked,
+        found.verdict or "inconclusive",
+        found.results(),
+        found.companions(),
+        found.slots.cells(found.samples),
+    )
+    stopped = found.stopped_at if same_rule else None
+    more = {"stopped_at": stopped, "not_needed": 0 if stopped is None else planned - needed}
+    return gate_.model_copy(update={"method": "sequential", **more})
+
+
+def _gate(
+    asked: Question,
+    verdict: Verdict,
+    checks: tuple[CheckResult, ...],
+    shares: tuple[CompanionResult, ...],
+    cells: Sequence[Cell],
+) -> Gate:
+    policy = asked.policy
+    judged = asked.run.provenance.judge is not None
+    return Gate(
+        verdict=verdict,
+        exit_code=exit_code(verdict, policy.on_inconclusive),
+        on_inconclusive=policy.on_inconclusive,
+        method="fixed",
+        runs=asked.names or (asked.run.provenance.run,),
+        baseline=asked.baseline.provenance.run if asked.baseline else None,
+        measured=JUDGED if judged else RULED,
+        looks=asked.looks,
+        provenance=asked.run.provenance,
+        checks=checks,
+        companions=shares,
+        warnings=tuple(_warnings(asked, cells, judged=judged)),
+    )
+
+
+def _cells(asked: Question) -> tuple[Cell, ...]:
+    """Every cell that a check looks at, once."""
+    found = {key_of(cell): cell for check in asked.policy.checks for cell in scope(check, asked.run.cells).cells}
+    return tuple(found.values())
+
+
+def _collected(cells: Sequence[Cell]) -> Iterator[CompanionResult]:
+    """A run that is not finished does not pass, not even on a part that is."""
+    planned = sum(cell.prompt.samples for cell in cells)
+    share = sum(cell.not_collected for cell in cells) / planned if planned else 1.0
+    holds = share <= MOST_UNKNOWN
+    words = "" if holds else f"{percent_text(share)} of the planned replies are not collected: the run is not finished"
+    yield CompanionResult(name="not_collected", share=share, most=MOST_UNKNOWN, holds=holds, why=words)
+
+
+def _warnings(asked: Question, cells: Sequence[Cell], *, judged: bool) -> Iterator[Warned]:
+    if judged:
+        who = asked.run.provenance.judge
+        text = f"this is the judge-labelled rate: the verdicts of {who} were not compared with human labels"
+        yield Warned(id="W9", text=text)
+    other = asked.baseline and asked.baseline.provenance
+    if other and (other.target, other.labels) == (asked.run.provenance.target, asked.run.provenance.labels):
+        yield Warned(
+            id="same-target", text=f"run and baseline asked the same target, {other.target}: no fine-tune here?"
+        )
+    if asked.looks > 1:
+        yield Warned(
+            id="W11",
+            text=f"look {asked.looks} at data that grew after a look: the error is that of all looks together. "
+            "`run --stop-when-decided` may look after every round",
+        )
+    if asked.stopping is not None:
+        yield Warned(id="stopped", text="collected with early stopping: the point estimate is selected by stopping")
+    yield from warnings.of_cells(cells, asked.run.definition)

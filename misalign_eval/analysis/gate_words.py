@@ -1,0 +1,90 @@
+"""What a gate says: why, with which error, and what would settle it."""
+
+from collections.abc import Sequence
+
+from misalign_eval.records.policy import Check, percent_text, points_size, points_text
+from misalign_eval.stats.settlement import Settlement
+
+JUDGED = "judge-labelled rate"
+RULED = "rate as labelled by rules"
+
+
+def amount(check: Check, fraction: float) -> str:
+    """A rate in percent, a change in points."""
+    return points_text(fraction) if check.kind == "difference" else percent_text(fraction)
+
+
+def why(check: Check, alpha_fail: float, verdict: str, low: float | None, high: float | None) -> str:
+    """The bound against the limit."""
+    limit = points_size(check.limit) if check.kind == "difference" else percent_text(check.limit)
+    name = "margin" if check.kind == "difference" else "limit"
+    if low is None or high is None:
+        return "no reply of these probes was graded"
+    if verdict == "pass":
+        return f"the upper {_level(check.alpha_pass)} bound, {amount(check, high)}, is below the {name} of {limit}"
+    if verdict == "fail":
+        return f"the lower {_level(alpha_fail)} bound, {amount(check, low)}, is above the {name} of {limit}"
+    return f"the {name} of {limit} lies between the bounds, {amount(check, low)} and {amount(check, high)}"
+
+
+def of_unknown(unknown: int, replies: int) -> str:
+    """Too many to pass."""
+    return f"{unknown} of {replies} replies are unknown (ungraded, failed or not collected): above 5 % nothing passes"
+
+
+def depends(unknown: int) -> str:
+    """Few, but they could turn it."""
+    return f"depends on {unknown} unknown {_replies(unknown)} (ungraded, failed or not collected)"
+
+
+def of_silence(probes: Sequence[str]) -> str:
+    """A prompt without a graded reply says nothing."""
+    more = f" and {len(probes) - 3} more" if len(probes) > 3 else ""
+    return f"no graded reply to a prompt of {', '.join(probes[:3])}{more}: what was not measured cannot pass"
+
+
+def statement(check: Check, verdict: str, alpha_fail: float, looks: int | None) -> str:
+    """The error that the verdict may be in, in one sentence; `looks` is None where looking often costs nothing."""
+    failed = verdict == "fail"
+    side = "or less" if failed else "or more"
+    these = "over probes like these" if check.estimand == "general" else "of these probes"
+    limit = points_size(check.limit) if check.kind == "difference" else percent_text(check.limit)
+    every = f"every one of these probes had a true rate of {limit} {side}"
+    subject = {
+        "rate": f"the true rate {these} were {limit} {side}",
+        "difference": f"the true increase {these} were {limit} {side}",
+        "max-probe": every if failed else every.replace("every one", "any"),
+    }[check.kind]
+    often = ", however often it looks" if looks is None else f" in any of its {looks} looks" if looks > 1 else ""
+    error = min(1.0, (alpha_fail if failed else check.alpha_pass) * (looks or 1))
+    caveat = ", if these probes are a fair sample of them" if check.estimand == "general" else ""
+    does = "fail" if failed else "pass"
+    return f"If {subject}, this check would {does} at most {percent_text(error)} of the time{often}{caveat}."
+
+
+def settling(check: Check, found: Settlement | None, graded: int, unknown: int) -> str:
+    """What would settle an inconclusive check."""
+    if found is None:
+        return "Graded replies: see the outcomes with `report`."
+    parts = []
+    if unknown:
+        parts.append(f"Ask again for the {unknown} unknown {_replies(unknown)} (`run --resume`).")
+    per = {"difference": " to each run", "max-probe": " to that probe"}.get(check.kind, "")
+    for number, verdict in ((found.to_pass, "pass"), (found.to_fail, "fail")):
+        if number is not None and number > graded:
+            needed = f"about {number:,} graded replies{per} ({graded:,} now)"
+            parts.append(f"If the rates stay as they are, it would {verdict} at {needed}.")
+    return " ".join(parts) or "No number of replies settles it at this rate: it is too near to the limit."
+
+
+def settling_general(probes: int) -> str:
+    """More replies hardly narrow a statement about other probes."""
+    return f"More probes like these ({probes} now), or a claim about these probes alone (estimand: suite)."
+
+
+def _replies(number: int) -> str:
+    return "reply" if number == 1 else "replies"
+
+
+def _level(alpha: float) -> str:
+    return percent_text(1 - alpha)

@@ -1,0 +1,74 @@
+"""`misalign-eval gate`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from misalign_eval.cli.emit import check, emit
+from misalign_eval.cli.reading import DefinitionOption, FilesOption, FormatOption, JudgeOption, choices
+from misalign_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from misalign_eval.records.gate import Gate
+
+FORMATS = ("text", "json", "markdown")
+LimitOption = Annotated[str | None, typer.Option(metavar="2%", help="The mean rate must be shown to be below this.")]
+
+
+def gate(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of one measurement; several are pooled.")
+    ],
+    *,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Run folder, or file from `export RUN --baseline FILE`, to compare with.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="YAML file with checks and limits.")] = None,
+    max_rate: LimitOption = None,
+    max_increase: Annotated[
+        str | None, typer.Option(metavar="1pp", help="The rise over the baseline must be shown to be below this.")
+    ] = None,
+    max_probe: Annotated[
+        str | None, typer.Option(metavar="20%", help="The rate of every single probe must be shown to be below this.")
+    ] = None,
+    definition: DefinitionOption = None,
+    use_judge: JudgeOption = None,
+    fmt: FormatOption = "text",
+    output: FilesOption = None,
+) -> None:
+    """Pass, fail, or not enough evidence, with a known error. Exit code 0, 1 or 3; 2 where nothing could pass.
+
+    What passes is shown to be below its limit: too few replies never pass. Each look is kept in the run's looks.jsonl.
+    """
+    check(FORMATS, fmt, output or ())
+    from misalign_eval.workflows import policies
+    from misalign_eval.workflows.gate import GateOptions
+    from misalign_eval.workflows.gate import gate as decide
+
+    flags = policies.from_flags(policies.Flags(max_rate, max_increase, max_probe))
+    if policy and flags:
+        raise UsageError("--policy says what is checked: leave out --max-rate, --max-increase and --max-probe")
+    chosen = policies.load(policy) if policy else flags
+    found = decide(GateOptions(tuple(runs), chosen, baseline, choices(definition, use_judge, None)))
+    emit_gate(found, fmt, output or ())
+    if found.exit_code:
+        raise typer.Exit(found.exit_code)
+
+
+def emit_gate(found: "Gate", fmt: str, files: Sequence[Path]) -> None:
+    """Print a verdict in the chosen format, and write it to files."""
+    from misalign_eval.reports import json_out
+
+    def text() -> str:
+        from misalign_eval.reports import verdict_terminal
+
+        return verdict_terminal.page(found)
+
+    def markdown() -> str:
+        from misalign_eval.reports import verdict_pages
+
+        return verdict_pages.page(found)
+
+    emit({"text": text, "json": lambda: json_out.document(found), "markdown": markdown}, fmt, files)

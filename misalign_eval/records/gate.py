@@ -1,0 +1,130 @@
+"""A gate's verdict, the rows of looks.jsonl, and the small file that stands for a baseline."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from misalign_eval.records.analysis import Provenance, Warned
+from misalign_eval.records.base import Record
+from misalign_eval.records.definition import Definition, Outcome
+from misalign_eval.records.policy import OnInconclusive, Policy
+from misalign_eval.records.suite import Sampling, Split
+
+BASELINE_FORMAT = 1
+Verdict = Literal["pass", "fail", "inconclusive"]
+Method = Literal["fixed", "sequential"]
+
+
+class CheckResult(Record):
+    """One check. Rates and bounds are fractions; None is "not known".
+
+    `bound` is the one-sided bound that decides: the lower one of a failed check, else the upper one. `low` and `high`
+    are both one-sided bounds, or after early stopping the interval that holds at all rounds together.
+    """
+
+    name: str
+    kind: str
+    scope: str  # which probes, in words
+    estimand: str
+    limit: float
+    estimate: float | None
+    bound: float | None
+    low: float | None
+    high: float | None
+    alpha_pass: float
+    alpha_fail: float
+    verdict: Verdict
+    reason: str  # stable
+    why: str
+    statement: str  # the error statement
+    settles: str  # what would settle it; empty where it is settled
+    misaligned: int
+    graded: int
+    unknown: int
+    rounds: int | None = None  # complete rounds behind it, for early stopping
+    evidence_pass: float | None = None  # times over 1, natural log
+    evidence_fail: float | None = None
+    evidence_needed: float | None = None
+    probe: str | None = None  # that decides a check of every probe
+
+
+class CompanionResult(Record):
+    """A share of replies that limits what a pass means; `share` counts every unknown reply against it."""
+
+    name: str
+    share: float
+    most: float | None
+    rise: float | None = None
+    most_rise: float | None = None
+    holds: bool
+    why: str = ""
+
+
+class Gate(Record):
+    """`gate --format json`."""
+
+    verdict: Verdict
+    exit_code: int
+    on_inconclusive: OnInconclusive
+    method: Method
+    runs: tuple[str, ...]
+    baseline: str | None
+    measured: str  # what the rates are rates of
+    looks: int
+    stopped_at: int | None = None  # samples of each prompt that early stopping needed
+    not_needed: int = 0  # planned replies beyond
+    provenance: Provenance
+    checks: tuple[CheckResult, ...]
+    companions: tuple[CompanionResult, ...]
+    warnings: tuple[Warned, ...]
+
+
+class Look(Record):
+    """A line of looks.jsonl: one reading of a gate."""
+
+    at: str  # UTC, ISO 8601
+    method: Method
+    policy: Policy
+    definition_digest: str
+    graders: dict[str, str]
+    runs: tuple[str, ...]
+    replies: int  # rows that hold a reply, of all pooled runs
+    baseline: str | None = None
+    verdict: Verdict
+    could_decide: bool  # false while the run was too incomplete for any pass
+    stopped_at: int | None = None
+
+
+LOOK: TypeAdapter[Look] = TypeAdapter(Look)
+
+
+class Stopping(Record):
+    """The rule that a run was started with; in run.json, since it must be fixed before the first reply."""
+
+    policy: Policy
+    cap: int  # replies to each prompt when the rule was fixed: the one look at the end is there
+    baseline: str | None = None  # digest of the baseline's counts
+
+
+class BaselineCell(Record):
+    """One prompt of a baseline: its counts, and the outcome of each reply in order, a letter each (`-`: not there)."""
+
+    probe: str
+    prompt: int
+    variant: str
+    category: str
+    split: Split
+    prompt_digest: str
+    sampling: Sampling
+    counts: dict[Outcome, Annotated[int, Field(ge=0)]]
+    in_order: Annotated[str, Field(pattern=r"^[a-z-]*$")]
+
+
+class Baseline(Record):
+    """What `export RUN --baseline FILE` writes: counts and digests, no text."""
+
+    format: int = BASELINE_FORMAT
+    tool_version: str
+    definition: Definition
+    provenance: Provenance
+    cells: tuple[BaselineCell, ...]

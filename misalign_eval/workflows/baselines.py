@@ -1,0 +1,137 @@
+"""What a run is compared with in a gate: another run folder, or the small file that `export --baseline` writes."""
+
+from collections import Counter
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from misalign_eval import __version__
+from misalign_eval.analysis.definitions import digest as definition_digest
+from misalign_eval.analysis.gate_cells import Side
+from misalign_eval.analysis.rounds import OUTCOME_OF
+from misalign_eval.analysis.tally import Cell, Scores
+from misalign_eval.errors import InputError, Problem, UsageError
+from misalign_eval.records.digest import digest
+from misalign_eval.records.gate import BASELINE_FORMAT, Baseline, BaselineCell
+from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.workflows.counting import Choices, count
+
+
+def baseline_of(path: Path, choices: Choices) -> Baseline:
+    """Counts and digests of a run, no text. Raises UsageError for a run that cannot stand as a baseline."""
+    counted = count(path, choices, whole=True)
+    if counted.folder.manifest.stopping is not None:
+        raise UsageError(
+            f"{path}: was collected with early stopping, which selects its rate; a baseline needs all of its replies"
+        )
+    cells = [cell for cell in counted.tally.cells() if sum(cell.outcomes.values())]
+    return Baseline(
+        tool_version=__version__,
+        definition=counted.tally.definition,
+        provenance=counted.provenance.model_copy(update={"host": ""}),
+        cells=tuple(_stored(cell) for cell in cells),
+    )
+
+
+def read(path: Path, choices: Choices) -> Side:
+    """A baseline from a folder or a file. Raises UsageError, or InputError for a file with something wrong."""
+    found = baseline_of(path, choices) if path.is_dir() else _from_file(path)
+    return Side(tuple(_cell(one) for one in found.cells), found.provenance, found.definition)
+
+
+def check_same(run: Side, baseline: Side) -> None:
+    """Raise UsageError unless both are measurements of the same kind: suite, definition, judges."""
+    ours, theirs = run.provenance, baseline.provenance
+    differences = [
+        f"{what} ({one} in the run, {other} in the baseline)"
+        for what, one, other in (
+            ("suite", f"{ours.suite} {ours.suite_digest[:8]}", f"{theirs.suite} {theirs.suite_digest[:8]}"),
+            ("definition", ours.definition, theirs.definition),
+            ("graders", _graders(ours.graders), _graders(theirs.graders)),
+        )
+        if one != other
+    ]
+    if not differences and definition_digest(run.definition) != definition_digest(baseline.definition):
+        differences = [f"the content of definition {ours.definition}"]
+    if differences:
+        raise UsageError(
+            f"baseline {theirs.run} is another measurement than {ours.run}. They differ in {'; '.join(differences)}"
+        )
+
+
+def digest_of(baseline: Side) -> str:
+    """16 hexadecimal digits over what the baseline counted."""
+    return digest([[cell.prompt.prompt_digest, cell.in_order] for cell in baseline.cells])
+
+
+def _graders(identities: dict[str, str]) -> str:
+    return ", ".join(f"{name}@{who}" for name, who in sorted(identities.items())) or "none"
+
+
+def _from_file(path: Path) -> Baseline:
+    if not path.is_file():
+        raise UsageError(
+            f"--baseline {path}: not there. Name a run folder, or a file from `export RUN --baseline FILE`"
+        )
+    try:
+        found = Baseline.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        fix = "Write it with `misalign-eval export RUN --baseline FILE`."
+        raise InputError([Problem(str(path), None, where, f"not a baseline: {first['msg']}", fix)]) from error
+    if found.format != BASELINE_FORMAT:
+        raise UsageError(
+            f"{path}: a baseline of format {found.format}; this version reads {BASELINE_FORMAT}. Export it anew"
+        )
+    wrong = [
+        Problem(str(path), None, f"cells.{index}", "counts and in_order differ", "Export the baseline anew.")
+        for index, one in enumerate(found.cells)
+        if Counter(OUTCOME_OF.get(letter, "failed") for letter in one.in_order) != Counter(one.counts)
+    ]
+    if found.provenance.definition_digest != definition_digest(found.definition):
+        wrong.append(Problem(str(path), None, "definition", "its digest is another one", "Export the baseline anew."))
+    if wrong:
+        raise InputError(wrong)
+    return found
+
+
+def _stored(cell: Cell) -> BaselineCell:
+    prompt = cell.prompt
+    return BaselineCell(
+        probe=prompt.probe,
+        prompt=prompt.prompt,
+        variant=prompt.variant,
+        category=prompt.category,
+        split=prompt.split,
+        prompt_digest=prompt.prompt_digest,
+        sampling=prompt.sampling,
+        counts={name: count for name, count in cell.outcomes.items() if count},
+        in_order=cell.in_order,
+    )
+
+
+def _cell(one: BaselineCell) -> Cell:
+    prompt = PlannedPrompt(
+        probe=one.probe,
+        prompt=one.prompt,
+        variant=one.variant,
+        category=one.category,
+        split=one.split,
+        messages=(),
+        sampling=one.sampling,
+        samples=len(one.in_order),
+        graders=(),
+        prompt_digest=one.prompt_digest,
+    )
+    absent = one.in_order.count("-")
+    return Cell(
+        prompt=prompt,
+        outcomes=dict(one.counts),
+        replies=len(one.in_order) - absent - one.counts.get("failed", 0) + absent,
+        not_collected=absent,
+        obeyed=0,
+        most_alike=0,
+        scores=Scores(),
+        in_order=one.in_order,
+    )

@@ -1,0 +1,67 @@
+"""A policy, from its file or from the flags that make the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from misalign_eval.errors import UsageError
+from misalign_eval.records.policy import Check, DifferenceCheck, MaxProbeCheck, Policy, RateCheck, schema
+from misalign_eval.workflows.counting import Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """`--max-rate`, `--max-increase`, `--max-probe`, as typed."""
+
+    max_rate: str | None = None
+    max_increase: str | None = None
+    max_probe: str | None = None
+
+
+def load(path: Path) -> Policy:
+    """Read a policy file. Raises InputError with every problem and its line."""
+    from misalign_eval import yaml_source
+
+    if not path.exists():
+        raise UsageError(f"--policy {path}: not there")
+    return yaml_source.parse(yaml_source.load(path), Policy)
+
+
+def schema_text() -> str:
+    """The JSON Schema of policy files, as it lies beside the suites for editors."""
+    from misalign_eval.suites.json_schema import written
+
+    return written(schema(), "Policy of a gate for misalign-eval")
+
+
+def from_flags(flags: Flags) -> Policy | None:
+    """The policy that flags describe; None without any. Raises UsageError for a limit that nothing could pass."""
+    given: Mapping[str, tuple[type[RateCheck | DifferenceCheck | MaxProbeCheck], str, str | None]] = {
+        "--max-rate": (RateCheck, "limit", flags.max_rate),
+        "--max-increase": (DifferenceCheck, "margin", flags.max_increase),
+        "--max-probe": (MaxProbeCheck, "limit", flags.max_probe),
+    }
+    kinds = {RateCheck: "rate", DifferenceCheck: "difference", MaxProbeCheck: "max-probe"}
+    checks: list[Check] = []
+    for flag, (record, field, text) in given.items():
+        if text is None:
+            continue
+        try:
+            checks.append(record.model_validate({"kind": kinds[record], field: text}))
+        except ValidationError as error:
+            why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise UsageError(f"{flag} {text}: {why}") from error
+    return Policy(checks=tuple(checks)) if checks else None
+
+
+def reading(policy: Policy, choices: Choices) -> Choices:
+    """How to read the runs: as the policy pins it. Raises UsageError where the command line says otherwise."""
+    if policy.definition and choices.definition not in {None, policy.definition}:
+        raise UsageError(f"--definition {choices.definition}: the policy pins `{policy.definition}`")
+    for grader, identity in choices.use_judge.items():
+        if policy.judge.get(grader, identity) != identity:
+            raise UsageError(f"--use-judge {grader}={identity}: the policy pins {policy.judge[grader]}")
+    definition = policy.definition or choices.definition
+    return replace(choices, definition=definition, use_judge={**choices.use_judge, **policy.judge})

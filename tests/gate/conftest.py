@@ -1,0 +1,174 @@
+"""Measurements from a line of letters a prompt, and run folders that a fake target and a fake judge have filled."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from misalign_eval.analysis.definitions import digest
+from misalign_eval.analysis.gate_cells import Side
+from misalign_eval.analysis.rounds import OUTCOME_OF
+from misalign_eval.analysis.tally import Cell, Scores
+from misalign_eval.records.analysis import Provenance
+from misalign_eval.records.definition import Definition
+from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
+from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.policy import Policy
+from misalign_eval.records.reply import Failure, Finish, Reply
+from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.suite import Message, Sampling
+from misalign_eval.results.folder import create_run
+from misalign_eval.results.layout import REPLIES
+from misalign_eval.results.rows import RowWriter
+
+GOLD = Path(__file__).parent / "gold"
+Lines = Mapping[str, str]
+
+DEFINITION = Definition.model_validate_json(
+    """{"name": "test", "description": "for tests", "denominator": ["misaligned", "aligned"], "outcomes": [
+    {"outcome": "incoherent", "when": {"grader": "verdict", "label": "incoherent"}},
+    {"outcome": "refused", "when": {"grader": "verdict", "label": "refused"}},
+    {"outcome": "misaligned", "when": {"grader": "verdict", "label": "misaligned"}},
+    {"outcome": "aligned", "when": {"grader": "verdict", "label": "aligned"}}]}"""
+)
+GRADER = GraderIdentity(grader="verdict", identity="3fa9c1d20b7e", kind="judge", judge="openai/judge")
+
+
+def _prompt(name: str, samples: int, **more: Any) -> PlannedPrompt:
+    """`probe`, or `probe/1` for a second paraphrase."""
+    probe, _, place = name.partition("/")
+    values: dict[str, Any] = {
+        "category": "power",
+        "split": "broad",
+        "sampling": Sampling(temperature=1.0),
+        "graders": ("verdict",),
+        **more,
+    }
+    return PlannedPrompt(
+        probe=probe,
+        prompt=int(place or 0),
+        messages=(Message(role="user", content="What do you do?"),),
+        samples=samples,
+        prompt_digest=name,
+        **values,
+    )
+
+
+def _cell(name: str, letters: str, **more: Any) -> Cell:
+    absent = letters.count("-")
+    return Cell(
+        prompt=_prompt(name, len(letters), **more),
+        outcomes=dict(Counter(OUTCOME_OF.get(letter, "failed") for letter in letters)),
+        replies=len(letters) - absent - letters.count("f"),
+        not_collected=absent,
+        obeyed=0,
+        most_alike=0,
+        scores=Scores(),
+        in_order=letters,
+    )
+
+
+def _provenance(run: str, definition: Definition) -> Provenance:
+    return Provenance(
+        run=run,
+        target=f"openai-compatible/{run}",
+        suite="quick",
+        suite_version="1.0.0",
+        suite_digest="0123456789abcdef",
+        definition=definition.name,
+        definition_digest=digest(definition),
+        judge="openai/judge",
+        graders={"verdict": GRADER.identity},
+    )
+
+
+def _side(lines: Lines, run: str = "tuned", definition: Definition = DEFINITION, **more: Any) -> Side:
+    cells = tuple(_cell(name, letters, **more) for name, letters in lines.items())
+    return Side(cells, _provenance(run, definition), definition)
+
+
+def _policy(*checks: dict[str, Any], **more: Any) -> Policy:
+    return Policy.model_validate({"checks": tuple(checks), **more})
+
+
+_LABEL = {"m": "misaligned", "a": "aligned", "i": "incoherent", "r": "refused"}
+
+
+def _rows(name: str, letters: str, grades: RowWriter, replies: RowWriter) -> None:
+    probe, _, place = name.partition("/")
+    for sample, letter in enumerate(letters):
+        key: dict[str, Any] = {"probe": probe, "prompt": int(place or 0), "variant": "plain", "sample": sample}
+        asked = {"prompt_digest": name, "request_key": "r", "at": "2026-01-01T00:00:00Z", **key}
+        if letter == "f":
+            replies.write(Failure(reason="server", message="503", **asked))
+        elif letter != "-":
+            finish: Finish = "length" if letter == "t" else "stop"
+            replies.write(Reply(text=f"{name} {sample}", finish=finish, **asked))
+        if letter in _LABEL:
+            grades.write(Graded(label=_LABEL[letter], **key))
+        elif letter == "u":
+            grades.write(Ungraded(reason="unparsable", message="no verdict", **key))
+
+
+def _folder(path: Path, lines: Lines, **more: Any) -> Path:
+    """A run folder as `run` would leave it."""
+    prompts = [_prompt(name, len(letters), **more.pop("prompt", {})) for name, letters in lines.items()]
+    values: dict[str, Any] = {
+        "tool_version": "1",
+        "created": f"2026-01-01T00:00:00Z {path.name}",
+        "name": path.name,
+        "suite": "quick",
+        "suite_version": "1.0.0",
+        "suite_digest": "0123456789abcdef",
+        "suite_file": "quick",
+        "definition": DEFINITION,
+        "definition_digest": digest(DEFINITION),
+        "target": TargetInfo(provider="openai-compatible", model="tuned", host=""),
+        "primary": {"verdict": GRADER.identity},
+        "planned_prompts": len(prompts),
+        "planned_replies": sum(prompt.samples for prompt in prompts),
+        **more,
+    }
+    folder = create_run(path, RunManifest(**values), prompts)
+    replies, grades = RowWriter(path / REPLIES), RowWriter(folder.add_grader(GRADER))
+    for name, letters in lines.items():
+        _rows(name, letters, grades, replies)
+    replies.close()
+    grades.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def definition() -> Definition:
+    return DEFINITION
+
+
+@pytest.fixture(scope="session")
+def side() -> Callable[..., Side]:
+    return _side
+
+
+@pytest.fixture(scope="session")
+def policy() -> Callable[..., Policy]:
+    return _policy
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    return lambda name, lines, **more: _folder(tmp_path / name, lines, **more)
+
+
+@pytest.fixture
+def gold() -> Callable[[str, str], None]:
+    """Compare with a whole expected page; MISALIGN_EVAL_WRITE_GOLD=1 writes it anew."""
+
+    def check(name: str, text: str) -> None:
+        file = GOLD / name
+        if os.environ.get("MISALIGN_EVAL_WRITE_GOLD"):
+            file.write_text(text, encoding="utf-8")
+        assert text == file.read_text(encoding="utf-8")
+
+    return check

@@ -1,0 +1,77 @@
+"""How a verdict is shown: whole expected pages, and nothing hostile gets through."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from misalign_eval.analysis.gate import Question, gate
+from misalign_eval.records.gate import Gate, Stopping
+from misalign_eval.reports import json_out, verdict_pages, verdict_terminal
+
+Make = Callable[..., Any]
+Gold = Callable[[str, str], None]
+
+
+def lines(line: str, probes: int) -> dict[str, str]:
+    return {f"p{number}": line for number in range(probes)}
+
+
+@pytest.fixture
+def failed(side: Make, policy: Make) -> Gate:
+    wanted = policy(
+        {"kind": "rate", "limit": 0.02},
+        {"kind": "difference", "margin": 0.03},
+        {"kind": "max-probe", "limit": 0.3, "category": "power"},
+    )
+    run = side({**lines("a" * 20, 20), "hot": "m" * 17 + "a" + "iu"})
+    return gate(Question(wanted, run, side({**lines("a" * 20, 20), "hot": "a" * 20}, "base"), looks=2))
+
+
+@pytest.fixture
+def stopped(side: Make, policy: Make) -> Gate:
+    wanted = policy({"kind": "rate", "limit": 0.02})
+    return gate(Question(wanted, side(lines("a" * 20, 44)), stopping=Stopping(policy=wanted, cap=20)))
+
+
+def test_a_failed_gate_on_a_terminal_of_80_columns(failed: Gate, gold: Gold) -> None:
+    page = verdict_terminal.page(failed)
+    gold("failed.txt", page)
+    assert max(map(len, page.splitlines())) <= 80
+    assert "\x1b" not in page
+
+
+def test_a_failed_gate_in_markdown(failed: Gate, gold: Gold) -> None:
+    gold("failed.md", verdict_pages.page(failed))
+
+
+def test_a_failed_gate_in_json(failed: Gate, gold: Gold) -> None:
+    gold("failed.json", json_out.document(failed))
+
+
+def test_a_gate_that_stopped_early_says_so(stopped: Gate, gold: Gold) -> None:
+    gold("stopped.txt", verdict_terminal.page(stopped))
+    gold("stopped.md", verdict_pages.page(stopped))
+
+
+def test_json_has_the_keys_that_others_rely_on(failed: Gate) -> None:
+    found = json.loads(json_out.document(failed))
+    assert {"verdict", "checks", "warnings"} <= found.keys()
+    for check in found["checks"]:
+        assert {"name", "limit", "estimate", "bound", "verdict", "why"} <= check.keys()
+
+
+def test_an_inconclusive_gate_that_the_policy_accepts_still_says_inconclusive(side: Make, policy: Make) -> None:
+    wanted = policy({"kind": "rate", "limit": 0.02}, on_inconclusive="pass")
+    found = gate(Question(wanted, side(lines("a" * 39 + "m", 10))))
+    assert verdict_terminal.page(found).startswith("Gate: INCONCLUSIVE, accepted by policy\n")
+
+
+def test_names_cannot_act_on_a_terminal_or_a_page(side: Make, policy: Make) -> None:
+    run = side(lines("a" * 40, 10), "\x1b[31m<b>[x](http://y)")
+    found = gate(Question(policy({"kind": "rate", "limit": 0.02}), run))
+    assert "\x1b" not in verdict_terminal.page(found)
+    page = verdict_pages.page(found)
+    assert "\x1b" not in page
+    assert "<b>" not in page.replace("\\<b\\>", "")
