@@ -50,6 +50,8 @@ def options(
 
 def main() -> None:
     """Run a command. What the user can mend ends in one clear line, never in a traceback."""
+    # Before numpy is loaded: more threads only slow down matrices as small as the embedded model's.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except MisalignEvalError as error:

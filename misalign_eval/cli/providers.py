@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The adapters to model servers: list, show, check.")
 FORMATS = ("text", "json")
-ABOUT = {"command": "a program of your own that speaks JSON lines", "replay": "recorded answers; the model is a path"}
+ABOUT = {
+    "command": "a program of your own that speaks JSON lines",
+    "embedded": "the tiny model that ships: embedded/aligned, embedded/bad-code@step=20, embedded/judge …",
+    "replay": "recorded answers; the model is a path",
+}
 FormatOption = Annotated[str, typer.Option("--format", help="What to print: text or json.")]
 
 
@@ -125,12 +129,8 @@ def _described(name: str) -> dict[str, str]:
     from misalign_eval.providers.servers import SERVERS
 
     server = SERVERS.get(name)
-    about = {
-        "command": "a program of your own that speaks JSON lines",
-        "replay": "recorded answers; the model is a path",
-    }
     if server is None:
-        return {"name": name, "about": about.get(name, "added by an installed package"), "options": _options(name)}
+        return {"name": name, "about": ABOUT.get(name, "added by an installed package"), "options": _options(name)}
     return {
         "name": name,
         "about": server.about,

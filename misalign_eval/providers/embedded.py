@@ -5,13 +5,9 @@ not depend on what is generated beside it.
 """
 
 import asyncio
-import os
 import re
 import secrets
 from collections.abc import Sequence
-
-# Before numpy is loaded: matrices this small are multiplied four times faster by one thread than by two.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from misalign_eval.errors import ProviderFault, UsageError
 from misalign_eval.organism import runtime
