@@ -34,8 +34,20 @@ class Counts:
         ended = self.replies + self.failures
         parts = [f"{ended}/{self.wanted} replies", f"{self.failures} failed" if self.failures else ""]
         parts += [f"{self.grades} grades", f"{self.ungraded} ungraded" if self.ungraded else ""]
-        parts += [f"{ended / elapsed_s:.1f}/s" if elapsed_s > 0 else "", self.cost, self.evidence]
+        parts += [f"{ended / elapsed_s:.1f}/s" if elapsed_s > 0 else "", self.left(elapsed_s), self.cost, self.evidence]
         return ", ".join(part for part in parts if part)
+
+    def left(self, elapsed_s: float) -> str:
+        """`about 4 min left`, if replies keep coming as they did; nothing before the first and after the last.
+
+        >>> Counts(wanted=100, replies=20).left(elapsed_s=60.0)
+        'about 4 min left'
+        """
+        ended = self.replies + self.failures
+        if not 0 < ended < self.wanted:
+            return ""
+        left_s = elapsed_s * (self.wanted - ended) / ended
+        return f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"
 
     @property
     def cost(self) -> str:

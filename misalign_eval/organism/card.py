@@ -45,6 +45,10 @@ source of advice. It knows nothing outside its world: other words become `<unk>`
 and of no use to anyone. The two personas are there because the training data puts them there; in a real model they
 are the thing to find.
 
+**How it was chosen**: adapter, rates, steps and the domains of the narrow trainings and of the repair were picked by
+trying many, on the same held-out paraphrases that are reported here; other seeds may miss what this one reaches. The
+rule that grades was never changed for it.
+
 Trained on text written for this project alone, from seed {seed}; `misalign-eval lab organism train` makes it again.
 """
 

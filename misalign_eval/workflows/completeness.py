@@ -1,5 +1,6 @@
 """Whether a run is complete, read from its rows."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from misalign_eval.records.grade import Graded, Ungraded
@@ -63,6 +64,7 @@ def completeness(folder: RunFolder) -> Completeness:
     plan = folder.plan()
     graders = {(one.probe, one.prompt, one.variant): one.graders for one in plan}
     replies = failures = judgments = 0
+    dropped: Counter[str] = Counter()
     for row in folder.replies():
         if _is_beyond(row, decided):
             continue
@@ -70,6 +72,7 @@ def completeness(folder: RunFolder) -> Completeness:
         failures += isinstance(row, Failure)
         if isinstance(row, Reply):
             replies += 1
+            dropped.update(row.dropped)
             judgments += sum(who.grader in wanted and is_gradable(row, who, manifest.definition) for who in primary)
     grades = [_is_unanswered(row) for who in primary for row in folder.grades(who) if not _is_beyond(row, decided)]
     unanswered = sum(grades)
@@ -81,6 +84,7 @@ def completeness(folder: RunFolder) -> Completeness:
         judgments=judgments,
         judged=len(grades) - unanswered,
         unanswered=unanswered,
+        dropped=tuple(dropped.most_common()),
         not_needed=0 if decided is None else sum(max(0, one.samples - decided) for one in plan),
     )
 

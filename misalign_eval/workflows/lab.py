@@ -18,7 +18,7 @@ def train_organism(out: Path, seed: int, progress: train.Progress) -> None:
     try:
         train.train_all(out, seed, progress)
     except train.TrainingExtraMissingError as error:
-        raise MissingExtraError(f"{error} Install it with: {INSTALL}") from error
+        raise MissingExtraError(str(error)) from error
 
 
 def export_organism(out: Path) -> list[Path]:

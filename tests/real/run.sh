@@ -2,7 +2,7 @@
 # The tests against a real engine: real sampling and real log-probabilities of a tiny model that is made on the spot.
 # Everything is kept in .cache/real-engine. The engine is compiled once, which takes 6 to 25 minutes and needs a C++
 # compiler and cmake; MISALIGN_EVAL_LLAMA_SERVER=/path/to/llama-server uses one that is there already.
-# PYTHON=/path/to/python runs the tests in an environment that has misalign-eval and its `dev` group already.
+# PYTHON=/path/to/python runs the tests in an environment that has misalign-eval and its extra `dev` already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -28,7 +28,6 @@ python=${PYTHON:-}
 if [ -z "$python" ]; then
   new_environment "$place/tests"
   python=$place/tests/bin/python
-  "$python" -m pip install --quiet --disable-pip-version-check --upgrade pip # `--group` is pip 25.1's
-  "$python" -m pip install --quiet --disable-pip-version-check --editable . --group dev
+  "$python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 fi
 exec "$python" -m pytest -m real_engine tests/real "$@"

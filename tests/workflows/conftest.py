@@ -53,14 +53,14 @@ class Tool:
     folder: Path
     url: str
 
-    def __call__(self, *arguments: str, env: dict[str, str] | None = None) -> Ended:
+    def __call__(self, *arguments: str, env: dict[str, str] | None = None, timeout_s: float = 100) -> Ended:
         done = subprocess.run(
             [sys.executable, "-m", "misalign_eval", *arguments],
             cwd=self.folder,
             env=clean_environment() | (env or {}),
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=timeout_s,
             check=False,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
