@@ -17,10 +17,10 @@ EVERY_S = 5.0
 
 
 @organism.command()
-def train(out: OutOption, seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0) -> None:
+def train(out: OutOption, seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 1) -> None:
     """Train every checkpoint from one seed, measure them, and write weights and MODEL_CARD.md.
 
-    Needs the extra `organism` (torch, transformers, peft) and about 25 minutes on two cores. Seed 0 gives what ships.
+    Needs the extra `organism` (torch, transformers, peft) and about 25 minutes on two cores. Seed 1 gives what ships.
     """
     from misalign_eval.cli.asking import say
     from misalign_eval.workflows.lab import train_organism

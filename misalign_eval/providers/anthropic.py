@@ -3,11 +3,12 @@
 from pydantic import JsonValue
 
 from misalign_eval.providers.adapter import Adapter, Parts
+from misalign_eval.providers.clients import open_client
 from misalign_eval.providers.messages import MessagesDialect
 from misalign_eval.providers.options import read_options
 from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.servers import Place, locate
-from misalign_eval.providers.wire import SdkWire, open_client
+from misalign_eval.providers.wire import SdkWire
 from misalign_eval.records.base import Record
 from misalign_eval.records.protocols import Capabilities, ModelSpec, Provider
 

@@ -7,7 +7,7 @@ from misalign_eval.providers.dialect import ChatDialect
 from misalign_eval.providers.options import read_options
 from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.servers import locate
-from misalign_eval.providers.wire import HttpWire, JsonObject, open_client
+from misalign_eval.providers.wire import HttpWire, JsonObject
 from misalign_eval.records.base import Record
 from misalign_eval.records.protocols import Capabilities, ModelSpec, Provider
 
@@ -32,7 +32,7 @@ def create(spec: ModelSpec) -> Provider:
     extra: JsonObject = dict(options.extra_body)
     if spec.provider == "openrouter" or options.provider:
         extra["provider"] = {"allow_fallbacks": False, "require_parameters": True, **options.provider}
-    headers = {"authorization": f"Bearer {place.key.reveal()}"} if place.key else None
-    wire = HttpWire(open_client(headers, verify=options.verify), place.address.url)
+    headers = {"authorization": f"Bearer {place.key.reveal()}"} if place.key else {}
+    wire = HttpWire(place.address.url, headers, verify=options.verify)
     dialect = ChatDialect(spec.model, extra=extra, starts_in_thought=options.starts_in_thought)
     return Adapter(spec, Parts(place, wire, dialect, price_of(spec)), Capabilities())

@@ -15,7 +15,7 @@ from misalign_eval.providers.restrictions import sent_settings
 from misalign_eval.providers.servers import Place, locate
 from misalign_eval.providers.templates import fill, placeholders, values_of
 from misalign_eval.providers.thoughts import join_thoughts, split_thoughts
-from misalign_eval.providers.wire import HttpWire, open_client
+from misalign_eval.providers.wire import HttpWire
 from misalign_eval.records.base import Record
 from misalign_eval.records.protocols import Capabilities, Choice, ModelRequest, ModelSpec, Provider, Response
 from misalign_eval.records.reply import Usage
@@ -50,7 +50,7 @@ def create(spec: ModelSpec) -> Provider:
     if not dialect.used & {"messages", "prompt"}:
         raise UsageError(f"{spec.name}: option `body` uses neither `{{messages}}` nor `{{prompt}}`: nothing is asked.")
     place = locate(spec)
-    wire = HttpWire(open_client(_headers(place, options), verify=options.verify), place.address.url)
+    wire = HttpWire(place.address.url, _headers(place, options), verify=options.verify)
     capabilities = Capabilities(
         system=bool(dialect.used & {"messages", "system"}),
         logprobs=False,

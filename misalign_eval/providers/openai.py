@@ -5,13 +5,14 @@ from typing import Literal
 from pydantic import JsonValue
 
 from misalign_eval.providers.adapter import Adapter, Parts
+from misalign_eval.providers.clients import open_client
 from misalign_eval.providers.dialect import ChatDialect, Dialect
 from misalign_eval.providers.openai_models import OpenAIRules, capabilities_of, reasoning_of
 from misalign_eval.providers.options import read_options
 from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.responses import ResponsesDialect
 from misalign_eval.providers.servers import Place, is_vendor, locate
-from misalign_eval.providers.wire import SdkWire, open_client
+from misalign_eval.providers.wire import SdkWire
 from misalign_eval.records.base import Record
 from misalign_eval.records.protocols import ModelSpec, Provider
 

@@ -11,15 +11,13 @@ import httpx2
 from pydantic import JsonValue
 
 from misalign_eval.errors import FaultReason, ProviderFault
+from misalign_eval.providers.clients import CONNECT_S, borrow_client, return_client
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
     from openai import AsyncOpenAI
 
 JsonObject = dict[str, JsonValue]
-_IN_FLIGHT = 256  # connections kept open; the most that one account is ever asked at once is 200
-_IDLE_S = 4.0  # servers on uvicorn drop an idle connection after 5 s; a request sent at that moment would be lost
-_CONNECT_S = 20.0
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -45,39 +43,25 @@ class Wire(Protocol):
         """Release the connections."""
 
 
-def open_client(headers: Mapping[str, str] | None = None, *, verify: bool = True) -> httpx2.AsyncClient:
-    """A client whose reads may last as long as the caller's own deadline. Redirects are answers, not followed."""
-    return httpx2.AsyncClient(
-        headers=headers,
-        verify=verify,
-        follow_redirects=False,
-        timeout=httpx2.Timeout(None, connect=_CONNECT_S),
-        limits=httpx2.Limits(
-            max_connections=_IN_FLIGHT, max_keepalive_connections=_IN_FLIGHT, keepalive_expiry=_IDLE_S
-        ),
-    )
-
-
 class HttpWire:
     """Plain HTTP, without an SDK."""
 
-    def __init__(self, client: httpx2.AsyncClient, base_url: str) -> None:
-        self._client = client
+    def __init__(self, base_url: str, headers: Mapping[str, str], *, verify: bool = True) -> None:
+        self._client = borrow_client(verify=verify)
         self._base_url = base_url
+        self._headers = dict(headers)
+        self._json_headers = self._headers | {"content-type": "application/json"}
         self._urls: dict[str, httpx2.URL] = {}  # parsing one costs a twentieth of a request
 
     async def post(self, path: str, body: JsonObject) -> Answer:
         """POST a JSON body to the base URL plus `path`."""
-        headers = {"content-type": "application/json"}
-        return await self._send("POST", path, content=encode(body), headers=headers)
+        return await self._send("POST", path, self._json_headers, encode(body))
 
     async def get(self, path: str) -> Answer:
         """GET the base URL plus `path`."""
-        return await self._send("GET", path)
+        return await self._send("GET", path, self._headers)
 
-    async def _send(
-        self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    async def _send(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None = None) -> Answer:
         try:
             if (url := self._urls.get(path)) is None:
                 url = self._urls[path] = httpx2.URL(self._base_url + path)
@@ -88,7 +72,7 @@ class HttpWire:
 
     async def close(self) -> None:
         """Release the connections."""
-        await self._client.aclose()
+        await return_client(self._client)
 
 
 class SdkWire:
@@ -187,7 +171,7 @@ def _transport_reason(error: Exception) -> tuple[FaultReason, str]:
     said = str(error) or type(error).__name__
     match error:
         case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
-            return "connection", f"no connection within {_CONNECT_S:.0f} s"
+            return "connection", f"no connection within {CONNECT_S:.0f} s"
         case httpx2.TimeoutException():
             return "timeout", "the server did not answer in time"
         case httpx2.DecodingError():

@@ -5,6 +5,7 @@ from collections import deque
 from typing import Protocol
 
 START = 8
+HAND_OVER_EVERY = 8
 
 
 class Clock(Protocol):
@@ -29,9 +30,14 @@ class Limiter:
         self._paused_until = 0.0
         self._last_cut = -1e9
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._left = 0
 
     async def acquire(self) -> None:
-        """Wait for a free place. First come, first served."""
+        """Wait for a free place. Whoever has just come back may go again before those who wait, seven times of eight.
+
+        It goes at once on the connection that it has left warm; a place that is handed over is empty until the next
+        turn of the event loop, and a pool of half-idle connections costs a quarter of a request.
+        """
         await self._place()
         try:
             while (pause_s := self._paused_until - self._clock()) > 0:  # noqa: ASYNC110  it ends by the clock alone
@@ -41,7 +47,7 @@ class Limiter:
             raise
 
     async def _place(self) -> None:
-        if self.in_flight < int(self.limit) and not self._waiting:
+        if self.in_flight < int(self.limit):
             self.in_flight += 1
             return
         place = asyncio.get_running_loop().create_future()
@@ -75,6 +81,14 @@ class Limiter:
 
     def _leave(self) -> None:
         self.in_flight -= 1
+        self._left += 1
+        if self._waiting and self._left % HAND_OVER_EVERY:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        else:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the free places to those who wait, the longest wait first."""
         while self._waiting and self.in_flight < int(self.limit):
             place = self._waiting.popleft()
             if not place.done():

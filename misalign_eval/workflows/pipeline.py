@@ -179,7 +179,7 @@ class Pipeline:
     async def _grade_one(self, session: Session, seen: Subject, grader: Grader) -> None:
         try:
             found = await grader.grade(seen)
-            values: dict[str, Any] = {**dict(found), **seen.key._asdict()}
+            values: dict[str, Any] = {**vars(found), **seen.key._asdict()}
             kind = Graded if isinstance(found, Verdict) else Ungraded
             row = kind.model_construct(**values)  # both parts were checked when they were made
             session.write_grade(row, grader.identity.grader)

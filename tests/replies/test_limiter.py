@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from misalign_eval.replies.limiter import START, Limiter
+from misalign_eval.replies.limiter import HAND_OVER_EVERY, START, Limiter
 
 
 class FakeClock:
@@ -116,9 +116,42 @@ def test_a_waiter_that_is_cancelled_does_not_keep_its_place() -> None:
         await limiter.acquire()
         waiter = asyncio.create_task(limiter.acquire())
         await asyncio.sleep(0)
-        limiter.succeeded()  # hands the place to the waiter …
-        waiter.cancel()  # … who is gone before it wakes
+        limiter.succeeded()  # offers the place to the waiter …
+        await asyncio.sleep(0)
+        waiter.cancel()  # … who is gone before it goes
         await asyncio.gather(waiter, return_exceptions=True)
         return limiter.in_flight
 
     assert asyncio.run(run()) == 0
+
+
+def test_those_who_wait_are_not_overtaken_for_ever() -> None:
+    async def run() -> int:
+        limiter = Limiter(1, FakeClock())
+        await limiter.acquire()
+        waiter = asyncio.create_task(limiter.acquire())
+        await asyncio.sleep(0)
+        turns = 0
+        while not waiter.done():
+            limiter.succeeded()
+            if limiter.in_flight == 0:
+                await limiter.acquire()  # overtakes
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    assert asyncio.run(run()) <= HAND_OVER_EVERY
+
+
+def test_a_place_that_nobody_takes_again_goes_to_who_waits() -> None:
+    async def run() -> bool:
+        limiter = Limiter(1, FakeClock())
+        await limiter.acquire()
+        waiter = asyncio.create_task(limiter.acquire())
+        await asyncio.sleep(0)
+        limiter.succeeded()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return waiter.done()
+
+    assert asyncio.run(run())
