@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from misalign_eval.records.grade import Graded, Ungraded
 from misalign_eval.records.reply import Failure, Reply
@@ -72,13 +72,7 @@ class RunProgress:
         """Draw a live line only where there is a terminal to draw on."""
         console = err()
         if console.is_terminal and not self.quiet:
-            self._bar = Progress(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.description}"),
-                console=console,
-            )
+            self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=console)
             self._bar.start()
         return self
 
