@@ -1,0 +1,127 @@
+"""The worker pools: target and judge at the same time, and no failure of ours that hangs."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from misalign_eval.analysis import definitions
+from misalign_eval.records.grade import Graded, GraderIdentity, NoVerdict, Subject, Ungraded, Verdict
+from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.protocols import Capabilities, Choice, Grader, ModelFacts, ModelRequest, ModelSpec, Response
+from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.suite import Message
+from misalign_eval.replies.caller import Caller
+from misalign_eval.replies.limiter import Limiter
+from misalign_eval.replies.meter import Meter
+from misalign_eval.replies.retry import RetryPolicy
+from misalign_eval.results.folder import RunFolder, create_run
+from misalign_eval.workflows.pipeline import Pipeline
+from misalign_eval.workflows.session import Session, in_rounds
+
+SAMPLES = 12
+TAKES_S = 0.05
+
+
+class SlowTarget:
+    host, account, capabilities, spec = "here", "target", Capabilities(), ModelSpec("fake", "target")
+
+    async def complete(self, request: ModelRequest) -> Response:
+        await asyncio.sleep(TAKES_S)
+        return Response((Choice("hello", "stop"),))
+
+    async def facts(self) -> ModelFacts:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class SlowJudge:
+    identity = GraderIdentity(grader="aligned", identity="0" * 12, kind="judge", judge="fake/judge")
+
+    async def grade(self, subject: Subject) -> Verdict | NoVerdict:
+        await asyncio.sleep(TAKES_S)
+        return Verdict(score=90.0)
+
+
+class BrokenJudge(SlowJudge):
+    async def grade(self, subject: Subject) -> Verdict | NoVerdict:
+        raise KeyError("a bug of the grader's author")
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def begin(self, sessions: Sequence[Session]) -> None:
+        """Nothing to draw."""
+
+    def replied(self, session: Session, row: Reply | Failure) -> None:
+        """Nothing to draw."""
+
+    def graded(self, session: Session, row: Graded | Ungraded, *, by_judge: bool) -> None:
+        """Nothing to draw."""
+
+    def looked(self, *_: Any) -> None:
+        """Nothing to draw."""
+
+
+def make_run(path: Path) -> RunFolder:
+    prompt = PlannedPrompt(
+        probe="p",
+        prompt=0,
+        category="c",
+        split="broad",
+        messages=(Message(role="user", content="hello"),),
+        samples=SAMPLES,
+        graders=("aligned",),
+        prompt_digest="0" * 16,
+    )
+    manifest = RunManifest(
+        tool_version="0",
+        created="2026-11-23T00:00:00Z",
+        name="run",
+        suite="s",
+        suite_version="1",
+        suite_digest="0" * 16,
+        suite_file="s",
+        definition=definitions.load("betley-2025"),
+        definition_digest="0" * 16,
+        target=TargetInfo(provider="fake", model="target", host="here"),
+        primary={"aligned": "0" * 12},
+        planned_prompts=1,
+        planned_replies=SAMPLES,
+    )
+    return create_run(path, manifest, [prompt])
+
+
+async def carry_out(path: Path, judge: Grader, places: int) -> float:
+    folder = make_run(path)
+    caller = Caller(SlowTarget(), Limiter(places, time.monotonic), Meter(), RetryPolicy())
+    with Session(folder, folder.plan(), [judge], caller) as session:
+        pipeline = Pipeline([session], in_rounds([[session]]), Silent(), reply_places=places, grade_places=places)
+        started = time.monotonic()
+        await pipeline.run()
+        return time.monotonic() - started
+
+
+def test_target_and_judge_work_at_the_same_time(tmp_path: Path) -> None:
+    took_s = asyncio.run(carry_out(tmp_path / "run", SlowJudge(), places=1))
+    assert took_s < 1.6 * SAMPLES * TAKES_S  # one after the other would take 2.0
+
+
+def test_every_reply_is_graded_once(tmp_path: Path) -> None:
+    asyncio.run(carry_out(tmp_path / "run", SlowJudge(), places=4))
+    rows = (tmp_path / "run" / "grades" / f"aligned@{'0' * 12}.jsonl").read_text().splitlines()
+    assert len(rows) == len(set(rows)) == SAMPLES
+
+
+@pytest.mark.timeout(20)
+def test_a_grader_that_breaks_ends_the_run_instead_of_hanging_it(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="a bug of the grader's author"):
+        asyncio.run(carry_out(tmp_path / "run", BrokenJudge(), places=2))
+    assert (tmp_path / "run" / "replies.jsonl").read_text().count("\n") >= 1
