@@ -1,12 +1,12 @@
 """One way out for results: the chosen format on standard output, and a file for each `-o`."""
 
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.results.whole import write_whole
 
 FORMAT_OF_EXTENSION = {
     ".txt": "text",
@@ -53,10 +53,7 @@ def emit(renderers: Mapping[str, Callable[[], str]], fmt: str, files: Sequence[P
 
 def write(file: Path, text: str) -> None:
     """Whole or not at all: a report that was there stays until the new one is complete."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        part.replace(file)
+        write_whole(file, [text.encode("utf-8", "backslashreplace")], mode=0o666)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise UsageError(f"-o {file}: cannot be written: {error.strerror}") from error

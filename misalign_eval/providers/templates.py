@@ -9,25 +9,12 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.providers.restrictions import SETTINGS
 from misalign_eval.records.protocols import ModelRequest
 
 _MARK = re.compile(r"\{\{|\}\}|\{([a-z_]+)\}")
 _LEAVE_OUT = object()
-PLACEHOLDERS = (
-    "model",
-    "messages",
-    "prompt",
-    "system",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "n",
-    "top_logprobs",
-    "json_schema",
-    "reasoning_effort",
-)
+PLACEHOLDERS = ("model", "messages", "prompt", "system", *SETTINGS)
 
 
 def placeholders(template: JsonValue) -> frozenset[str]:

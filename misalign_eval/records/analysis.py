@@ -247,12 +247,6 @@ class Comparison(Record):
     warnings: tuple[Warned, ...]
 
 
-class Comparisons(Record):
-    """`compare --format json` for more than two runs: each later one against the first."""
-
-    comparisons: tuple[Comparison, ...]
-
-
 class Example(Record):
     """A reply with what was asked, its outcome, and its grades. Text is hostile."""
 

@@ -1,13 +1,11 @@
 """A run folder: what was planned, the rows that came, and who graded them."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.errors import UsageError
-from misalign_eval.records.base import Record
 from misalign_eval.records.gate import LOOK, Look
 from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import PlannedPrompt
@@ -15,6 +13,7 @@ from misalign_eval.records.reply import ROW, Failure, Reply
 from misalign_eval.records.run import FORMAT_VERSION, RunManifest
 from misalign_eval.results import layout
 from misalign_eval.results.rows import encode, read, stopped
+from misalign_eval.results.whole import write_whole
 
 _PROMPTS = TypeAdapter(PlannedPrompt)
 _Key = tuple[str, int, str, int]  # a ReplyKey without its names, which takes a third of the time to make
@@ -94,14 +93,14 @@ class RunFolder:
         file = layout.identity_file(self.path, who.grader, who.identity)
         file.parent.mkdir(mode=0o700, exist_ok=True)
         if not file.exists():
-            _write_whole(file, [who])
+            _replace(file, [encode(who)])
         return layout.grades_file(self.path, who.grader, who.identity)
 
     def update(self, manifest: RunManifest, plan: Iterable[PlannedPrompt] | None = None) -> None:
         """Replace run.json, and plan.jsonl when a plan is given, each whole or not at all."""
         if plan is not None:
-            _write_whole(self.path / layout.PLAN, plan)
-        _write_whole(self.path / layout.MANIFEST, [manifest], indent=2)
+            _replace(self.path / layout.PLAN, map(encode, plan))
+        _replace(self.path / layout.MANIFEST, [f"{manifest.model_dump_json(indent=2)}\n".encode()])
         self.manifest = manifest
 
 
@@ -133,15 +132,8 @@ def create_run(path: Path, manifest: RunManifest, plan: Iterable[PlannedPrompt])
     return folder
 
 
-def _write_whole(file: Path, records: Iterable[Record], indent: int | None = None) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+def _replace(file: Path, lines: Iterable[bytes]) -> None:
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            for record in records:
-                out.write(encode(record) if indent is None else (record.model_dump_json(indent=indent) + "\n").encode())
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
+        write_whole(file, lines)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise stopped(file, error) from error

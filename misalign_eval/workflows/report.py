@@ -1,6 +1,5 @@
 """`report`: a run folder in numbers, and the files in it that can always be rebuilt."""
 
-import os
 from pathlib import Path
 
 from misalign_eval.analysis import sensitivity
@@ -8,6 +7,7 @@ from misalign_eval.analysis.summary import summarise
 from misalign_eval.records.analysis import Report, Warned
 from misalign_eval.reports import json_out, markdown
 from misalign_eval.results import layout
+from misalign_eval.results.whole import write_whole
 from misalign_eval.workflows.counting import Choices, Counted, count
 
 WORST = 5
@@ -43,18 +43,6 @@ def write_derived(path: Path, made: Report) -> None:
 
     The same rows give the same bytes. Raises OSError when the folder takes no files.
     """
-    _write(path / layout.SUMMARY, json_out.document(made.summary))
-    _write(path / layout.REPORT, markdown.run_report(made))
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all, readable by the owner alone like all that a run folder holds."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
-            out.write(text)
-        part.replace(file)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    derived = ((layout.SUMMARY, json_out.document(made.summary)), (layout.REPORT, markdown.run_report(made)))
+    for name, text in derived:
+        write_whole(path / name, [text.encode("utf-8", "backslashreplace")])
