@@ -4,7 +4,7 @@ Two half-idle pools would cost more than one busy pool: each request looks at ev
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -40,24 +40,32 @@ class StrayAnswerError(httpx2.RequestError):
     """An answer that stood in the connection before the request was sent: it belongs to none, or to another one."""
 
 
-class _Order:
-    """Listens to one exchange. What nobody waited for was there before: the loop had no turn while it was read.
+class _Watched(httpx2.AsyncByteStream):
+    """The body of a request, which knows whether the loop had a turn since the last of it left.
 
-    A server that sends an answer twice leaves the second in the connection's buffer, where the next request would take
-    it for its own, and so would every later one.
+    An answer that came without such a turn was there before. A server that sends an answer twice leaves the second in
+    the connection's buffer, where the next request would take it for its own, and so would every later one.
     """
 
-    __slots__ = ("_waited",)
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._has_left = False
+        self.waited = True
 
-    async def __call__(self, event: str, _info: Mapping[str, Any]) -> None:
-        if event == "http11.receive_response_headers.started":
-            self._waited = False
-            asyncio.get_running_loop().call_soon(self._note)
-        elif event == "http11.receive_response_headers.complete" and not self._waited:
-            raise StrayAnswerError("an answer stood there that belongs to no request; the connection is given up")
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._has_left = False
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._has_left:
+            self._has_left = True
+            return self._content
+        self.waited = False
+        asyncio.get_running_loop().call_soon(self._note)
+        raise StopAsyncIteration
 
     def _note(self) -> None:
-        self._waited = True
+        self.waited = True
 
 
 class CarefulClient(httpx2.AsyncClient):
@@ -65,11 +73,13 @@ class CarefulClient(httpx2.AsyncClient):
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:  # noqa: ANN401  as they came
         """Send a request and read its answer. Raises TooLongError or StrayAnswerError beside httpx2's own."""
-        request.extensions = {**request.extensions, "trace": _Order()}
+        body = request.stream = _Watched(request.content)
         response = await super().send(request, stream=True, **how)
         if stream:
             return response
         try:
+            if not body.waited:
+                raise StrayAnswerError("an answer stood there that belongs to no request; the connection is given up")
             if _is_bounded(response):
                 await response.aread()  # what httpx2 itself does; the careful way costs a tenth of a small request
                 return response
