@@ -127,8 +127,8 @@ def _check(given: _Given) -> None:
 def _made(given: _Given, limits: "Limits") -> "Calibration":
     if given.is_grader:
         return _of_grader(given, limits)
-    from misalign_eval.workflows.against import AgainstOptions, against
-    from misalign_eval.workflows.calibrating import CalibrateOptions, calibrate
+    from misalign_eval.workflows.judging.against import AgainstOptions, against
+    from misalign_eval.workflows.judging.calibrating import CalibrateOptions, calibrate
 
     run = Path(given.names[0])
     if not given.against:
@@ -147,8 +147,8 @@ def _named(given: _Given, run: Path) -> dict[str, str]:
     if not given.use_judge:
         return {}
     from misalign_eval.results.folder import open_run
-    from misalign_eval.workflows.against import named
     from misalign_eval.workflows.counting import Choices, chosen_definition
+    from misalign_eval.workflows.judging.against import named
 
     folder = open_run(run)
     return named(folder, chosen_definition(folder, Choices(given.definition)), given.use_judge, "--use-judge")
@@ -159,7 +159,7 @@ def _of_grader(given: _Given, limits: "Limits") -> "Calibration":
 
     from misalign_eval.cli.asking import chosen_method
     from misalign_eval.settings import load_settings
-    from misalign_eval.workflows.calibrating_examples import ExamplesOptions, calibrate_grader
+    from misalign_eval.workflows.judging.examples import ExamplesOptions, calibrate_grader
     from misalign_eval.workflows.options import Address
 
     if len(given.names) > 1:
@@ -195,7 +195,7 @@ def _keep(made: "Calibration", run: Path | None) -> None:
     """A folder that takes no files is worth a line, not an error."""
     from misalign_eval.cli.asking import say
     from misalign_eval.results.layout import CALIBRATIONS
-    from misalign_eval.workflows.calibrations import STORE, keep
+    from misalign_eval.workflows.judging.calibrations import STORE, keep
 
     for folder in [run / CALIBRATIONS, run.resolve().parent / CALIBRATIONS] if run else [STORE]:
         try:

@@ -92,8 +92,8 @@ Out = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, breakdowns
 
 def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
     from misalign_eval.reports import json_out, markdown
-    from misalign_eval.workflows import pages
     from misalign_eval.workflows.compare import compare as make
+    from misalign_eval.workflows.page import pages
 
     fmt, files, by = out
     found = make(runs, read_as)
@@ -116,8 +116,8 @@ def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
 def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choices", out: Out) -> None:
     from misalign_eval.analysis.trajectory import Along
     from misalign_eval.reports import json_out, markdown
-    from misalign_eval.workflows import pages
     from misalign_eval.workflows.courses import trajectory as make
+    from misalign_eval.workflows.page import pages
 
     fmt, files, by = out
     along = Along(None if x is None else numbers(x), _scale(scale))
@@ -143,8 +143,8 @@ def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choic
 
 def _groups(given: Sequence[str], read_as: "Choices", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.reports import json_out, markdown
-    from misalign_eval.workflows import pages
     from misalign_eval.workflows.courses import compare_groups as make
+    from misalign_eval.workflows.page import pages
 
     named = named_groups(given)
     found = make(named, read_as)

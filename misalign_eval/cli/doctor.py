@@ -39,11 +39,11 @@ def doctor(
     from misalign_eval.reports import json_out
 
     if run is None:
-        from misalign_eval.workflows.doctor import examine as examine_environment
+        from misalign_eval.workflows.health.environment import examine as examine_environment
 
         found = examine_environment(Path.cwd(), reach=reach)
     else:
-        from misalign_eval.workflows.doctor_run import examine
+        from misalign_eval.workflows.health.run import examine
 
         found = examine(run)
 

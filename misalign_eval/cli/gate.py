@@ -64,7 +64,7 @@ def gate(
 def gate_page(found: "Gate", options: "GateOptions") -> str:
     """The HTML page of a verdict, with the numbers and the replies behind it."""
     from misalign_eval.reports.html.page import render
-    from misalign_eval.workflows import pages
+    from misalign_eval.workflows.page import pages
 
     return render(pages.of_gate(found, options))
 

@@ -61,7 +61,7 @@ def import_(
     from misalign_eval.cli.asking import labels
     from misalign_eval.imports.sources import Wanted
     from misalign_eval.reports import imported, json_out
-    from misalign_eval.workflows.importing import ImportOptions, import_files
+    from misalign_eval.workflows.importing.files import ImportOptions, import_files
 
     wanted = Wanted(
         mapped=_pairs(mapped or ()),

@@ -14,7 +14,7 @@ from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
     from misalign_eval.records.label import Labelling
-    from misalign_eval.workflows.labelling import Desk, LabelOptions
+    from misalign_eval.workflows.judging.labelling import Desk, LabelOptions
 
 FORMATS = ("text", "json", "markdown")
 COMMANDS = {"n": "note", "z": "undo", "k": "skip", "?": "help", "q": "quit"}
@@ -50,7 +50,7 @@ def label(
     freed of its error. Keys are shown; they may also be piped in. Quit and run it again to go on.
     """
     check(FORMATS, fmt, output or ())
-    from misalign_eval.workflows.labelling import LabelOptions, import_labels
+    from misalign_eval.workflows.judging.labelling import LabelOptions, import_labels
 
     _check_name(labeller)
     options = LabelOptions(tuple(runs), labeller, labels, seed, choices(definition, use_judge, split))
@@ -69,7 +69,7 @@ def _check_name(labeller: str) -> None:
 
 def _read_replies(options: "LabelOptions") -> "Labelling":
     from misalign_eval.cli.keys import pressed_alone
-    from misalign_eval.workflows.labelling import open_desk, summary
+    from misalign_eval.workflows.judging.labelling import open_desk, summary
 
     desk = open_desk(options)
     is_broken_off = False

@@ -62,7 +62,7 @@ def report(
 
 def rebuild(run: Path, made: "Report") -> None:
     """Write the derived files; a folder that takes none (an archive) is worth a line, not an error."""
-    from misalign_eval.workflows.pages import refresh
+    from misalign_eval.workflows.page.pages import refresh
     from misalign_eval.workflows.report import write_derived
 
     try:
@@ -75,7 +75,7 @@ def rebuild(run: Path, made: "Report") -> None:
 def runs_page(runs: Sequence[Path], read_as: "Choices | None" = None) -> str:
     """The HTML page of runs, each for itself."""
     from misalign_eval.reports.html.page import render
-    from misalign_eval.workflows import pages
+    from misalign_eval.workflows.page import pages
 
     return render(pages.of_runs(runs, read_as))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from misalign_eval.analysis import comparison
 from misalign_eval.errors import UsageError
 from misalign_eval.records.analysis import Comparison
-from misalign_eval.workflows import swapping
 from misalign_eval.workflows.counting import Choices
 from misalign_eval.workflows.courses import side
+from misalign_eval.workflows.judging import swapping
 
 
 def compare(paths: Sequence[Path], choices: Choices | None = None) -> tuple[Comparison, ...]:

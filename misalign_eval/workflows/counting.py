@@ -17,7 +17,8 @@ from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.results.folder import RunFolder, open_run
-from misalign_eval.workflows import calibrations, linting
+from misalign_eval.workflows.health import linting
+from misalign_eval.workflows.judging import calibrations
 
 
 @dataclass(frozen=True, slots=True)

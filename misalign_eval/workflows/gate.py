@@ -18,8 +18,9 @@ from misalign_eval.results import layout
 from misalign_eval.results.folder import RunFolder, open_run
 from misalign_eval.results.lock import writing
 from misalign_eval.results.rows import RowWriter
-from misalign_eval.workflows import baselines, gate_labels, policies
+from misalign_eval.workflows import baselines, policies
 from misalign_eval.workflows.counting import Choices, Counted, count
+from misalign_eval.workflows.judging import gate_labels
 from misalign_eval.workflows.pooling import pooled
 
 

@@ -15,7 +15,7 @@ from misalign_eval.results.folder import RunFolder, create_run, open_run
 from misalign_eval.results.layout import LOOKS, REPLIES
 from misalign_eval.results.lock import writing
 from misalign_eval.results.rows import RowWriter, encode
-from misalign_eval.workflows.import_folders import beside, settle
+from misalign_eval.workflows.importing.folders import beside, settle
 from misalign_eval.workflows.resume import check_place
 
 Row = Reply | Failure | Graded | Ungraded

@@ -4,12 +4,31 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from misalign_eval.errors import UsageError
+from misalign_eval.providers.prices import price_of
 from misalign_eval.records.protocols import JudgeHandle, ModelSpec, Provider
 from misalign_eval.registry import load
 from misalign_eval.replies.caller import Caller
 from misalign_eval.replies.limiter import Limiter
 from misalign_eval.replies.meter import Meter
-from misalign_eval.workflows.options import Limits
+from misalign_eval.settings import Role, Settings, resolve
+from misalign_eval.workflows.options import Address, Limits
+
+
+def named(names: Sequence[str], at: Address, settings: Settings, role: Role) -> tuple[ModelSpec, ...]:
+    """What the names of a flag stand for. Raises UsageError for one that stands for nothing."""
+    return tuple(resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names)
+
+
+def check_prices(limits: Limits, specs: Sequence[ModelSpec]) -> None:
+    """A limit in dollars cannot be kept where a price is unknown. Raises UsageError."""
+    if limits.max_cost_usd is None:
+        return
+    if unknown := [spec.name for spec in specs if price_of(spec) is None]:
+        raise UsageError(
+            f"--max-cost: no price is known for {', '.join(dict.fromkeys(unknown))}. Name the model in "
+            "misalign-eval.yaml with `prices:`, or limit the run with --max-requests"
+        )
 
 
 @dataclass

@@ -9,12 +9,12 @@ from misalign_eval.graders.spec import Method
 from misalign_eval.records.reply import Reply
 from misalign_eval.results.folder import RunFolder, open_run
 from misalign_eval.results.lock import writing
-from misalign_eval.settings import Settings, resolve
+from misalign_eval.settings import Settings
 from misalign_eval.workflows import load
-from misalign_eval.workflows.models import Models
+from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.options import Address, Limits
 from misalign_eval.workflows.pipeline import Pipeline, Watcher
-from misalign_eval.workflows.run import Ended, check_prices
+from misalign_eval.workflows.run import Ended
 from misalign_eval.workflows.session import Session
 from misalign_eval.workflows.spent import spent
 
@@ -40,13 +40,8 @@ async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher)
     """
     folder = open_run(options.run)
     _refuse_unknown(folder, with_judges=bool(options.judges))
-    at = options.judge_at
-    specs = [
-        resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role="judges")
-        for name in options.judges
-    ]
-    if options.limits.max_cost_usd is not None:
-        check_prices(specs)
+    specs = named(options.judges, options.judge_at, settings, "judges")
+    check_prices(options.limits, specs)
     models = Models(options.limits)
     try:
         judges = [models.judge(spec) for spec in specs]

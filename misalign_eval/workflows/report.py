@@ -8,8 +8,8 @@ from misalign_eval.records.analysis import Report, Warned
 from misalign_eval.reports import json_out, markdown
 from misalign_eval.results import layout
 from misalign_eval.results.whole import write_whole
-from misalign_eval.workflows import swapping
 from misalign_eval.workflows.counting import Choices, Counted, count
+from misalign_eval.workflows.judging import swapping
 
 WORST = 5
 

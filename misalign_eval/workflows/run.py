@@ -16,7 +16,6 @@ from misalign_eval.errors import RunStoppedError, UsageError
 from misalign_eval.graders.build import build
 from misalign_eval.plan import part
 from misalign_eval.plan import plan as make_plan
-from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.shutdowns import shutdown_of
 from misalign_eval.records.plan import Plan
 from misalign_eval.records.protocols import Grader, JudgeHandles, ModelSpec
@@ -26,11 +25,11 @@ from misalign_eval.replies.caller import Caller
 from misalign_eval.replies.collect import now
 from misalign_eval.results.folder import RunFolder
 from misalign_eval.results.lock import writing
-from misalign_eval.settings import Role, Settings, resolve, sampling_of
+from misalign_eval.settings import Settings, sampling_of
 from misalign_eval.workflows import load
-from misalign_eval.workflows.models import Models
+from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.naming import default_out, folders
-from misalign_eval.workflows.options import Address, RunOptions
+from misalign_eval.workflows.options import RunOptions
 from misalign_eval.workflows.pipeline import Decider, Pipeline, Watcher
 from misalign_eval.workflows.resume import check_place, start_or_resume
 from misalign_eval.workflows.session import Session, in_rounds
@@ -67,13 +66,12 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
     options = _with_rule(options)
     loaded = [load.loaded(source, definition=options.definition) for source in options.suites]
     suites = tuple(one.suite for one in loaded)
-    targets = _specs(options.targets, options.target_at, settings, "targets")
-    judges = _specs(options.judges, options.judge_at, settings, "judges")
+    targets = named(options.targets, options.target_at, settings, "targets")
+    judges = named(options.judges, options.judge_at, settings, "judges")
     plans = tuple(
         tuple(_plan(suite, options, sampling_of(name, settings)) for name in options.targets) for suite in suites
     )
-    if options.limits.max_cost_usd is not None:
-        check_prices((*targets, *judges))
+    check_prices(options.limits, (*targets, *judges))
     _check_shard(options, plans)
     _check_rule(options, plans)
     out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
@@ -116,23 +114,10 @@ def _decider(options: RunOptions, session: Session) -> Decider | None:
     return RowDecider(session, options.stop)
 
 
-def _specs(names: Sequence[str], at: Address, settings: Settings, role: Role) -> tuple[ModelSpec, ...]:
-    return tuple(resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names)
-
-
 def _plan(suite: Suite, options: RunOptions, of_target: Sampling) -> Plan:
     """Flags win over what the settings say of the target, and that over the suite."""
     overrides = of_target.model_copy(update=options.sampling.model_dump(exclude_none=True))
     return make_plan(suite, overrides=overrides, samples=options.samples, seed=options.seed, select=options.selection)
-
-
-def check_prices(specs: Sequence[ModelSpec]) -> None:
-    """A limit in dollars cannot be kept where a price is unknown. Raises UsageError."""
-    if unknown := [spec.name for spec in specs if price_of(spec) is None]:
-        raise UsageError(
-            f"--max-cost: no price is known for {', '.join(dict.fromkeys(unknown))}. Name the model in "
-            "misalign-eval.yaml with `prices:`, or limit the run with --max-requests"
-        )
 
 
 def notes(prepared: Prepared) -> list[str]:

@@ -5,8 +5,8 @@ typed; every other word that some YAML reader would turn into a boolean, number 
 it. So are duplicate keys, tags, keys that are no text, and files that are too large, too deep or expand too far.
 """
 
-from misalign_eval.yaml_source.document import Document, load, loads
+from misalign_eval.yaml_source.document import Document, load, loads, read_at_most
 from misalign_eval.yaml_source.validate import Fault, check, merged, parse
 from misalign_eval.yaml_source.words import NOT_BLANK
 
-__all__ = ["NOT_BLANK", "Document", "Fault", "check", "load", "loads", "merged", "parse"]
+__all__ = ["NOT_BLANK", "Document", "Fault", "check", "load", "loads", "merged", "parse", "read_at_most"]

@@ -68,22 +68,32 @@ class Document:
 
 def load(path: Path) -> Document:
     """Read a YAML file of at most 5 MB. Raises InputError when it cannot be read as one document of YAML."""
+    return loads(read_at_most(path, MAX_BYTES), str(path))
+
+
+def read_at_most(path: Path, most: int) -> bytes:
+    """The bytes of a file. Raises InputError when there is none, or it is larger than `most`."""
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(most + 1)
     except FileNotFoundError:
         raise InputError([Problem(str(path), None, "", "no such file")]) from None
     except IsADirectoryError:
         raise InputError([Problem(str(path), None, "", "a folder, not a file")]) from None
     except OSError as error:
         raise InputError([Problem(str(path), None, "", f"cannot be read: {error.strerror}")]) from None
-    return loads(content, str(path))
+    _check_size(content, most, str(path))
+    return content
+
+
+def _check_size(content: bytes, most: int, file: str) -> None:
+    if len(content) > most:
+        raise InputError([Problem(file, None, "", f"larger than {most // 1_000_000} MB", "Split it.")])
 
 
 def loads(content: bytes, file: str) -> Document:
     """Read YAML that is already in memory; `file` is its name in messages. Raises InputError as `load` does."""
-    if len(content) > MAX_BYTES:
-        raise InputError([Problem(file, None, "", f"larger than {MAX_BYTES // 1_000_000} MB", "Split it.")])
+    _check_size(content, MAX_BYTES, file)
     text = _decoded(content, file)
     builder = TreeBuilder(file)
     try:

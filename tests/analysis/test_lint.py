@@ -15,7 +15,7 @@ from misalign_eval.records.lint import Finding
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import Failure, Reply, Usage
 from misalign_eval.records.suite import Message, Sampling
-from misalign_eval.workflows.linting import is_refusal
+from misalign_eval.workflows.health.linting import is_refusal
 
 Make = Callable[..., Any]
 Lint = Callable[..., dict[str, Finding]]

@@ -11,7 +11,7 @@ import pytest
 
 from misalign_eval.records.suite import Message
 from misalign_eval.reports.html.page import render
-from misalign_eval.workflows import pages
+from misalign_eval.workflows.page import pages
 from tests.reports.html.conftest import Runs
 
 if TYPE_CHECKING:

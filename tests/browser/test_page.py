@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from misalign_eval.reports.html.page import render
-from misalign_eval.workflows import pages
+from misalign_eval.workflows.page import pages
 from tests.bench.page import make
 from tests.browser.conftest import NASTY, Files, Opened
 

@@ -2,13 +2,13 @@
 
 import os
 import pty
-import select
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.cli.terminals import all_from
 
 PAGER = """#!{python}
 import sys
@@ -38,20 +38,10 @@ def on_terminal(run: Path, pager: str, *arguments: str, **more: str) -> str:
     command = [sys.executable, "-m", "misalign_eval", "show", str(run), *arguments]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
-    text = b"".join(_read(ours)).decode()
+    text = all_from(ours).decode()
     os.close(ours)
     assert process.wait(timeout=100) == 0
     return text
-
-
-def _read(terminal: int) -> Iterator[bytes]:
-    while select.select([terminal], [], [], 100)[0]:
-        try:
-            if not (some := os.read(terminal, 65536)):
-                return
-        except OSError:  # Linux says so when the other side has closed
-            return
-        yield some
 
 
 @pytest.fixture

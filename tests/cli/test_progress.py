@@ -3,7 +3,6 @@
 import os
 import pty
 import re
-import select
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from misalign_eval.records.suite import Message
 from misalign_eval.results.folder import create_run
 from misalign_eval.workflows.following import Following
 from misalign_eval.workflows.session import Session
+from tests.cli.terminals import all_from
 
 RUN = [
     sys.executable, "-m", "misalign_eval", "run", "organism", "--judge", "embedded/judge", "--target",
@@ -185,7 +185,7 @@ def on_terminal(arguments: list[str], where: Path, **more: str) -> Seen:
             arguments, cwd=where, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=theirs
         )
         os.close(theirs)
-        raw = b"".join(_read(ours))
+        raw = all_from(ours)
         code = process.wait(timeout=100)
         os.close(ours)
         out.seek(0)
@@ -194,16 +194,6 @@ def on_terminal(arguments: list[str], where: Path, **more: str) -> Seen:
     pyte.Stream(screen).feed(found.raw)
     found.screen += [line.rstrip() for line in screen.display if line.strip()]
     return found
-
-
-def _read(terminal: int) -> Iterable[bytes]:
-    while select.select([terminal], [], [], 100)[0]:
-        try:
-            if not (some := os.read(terminal, 65536)):
-                return
-        except OSError:  # Linux says so when the other side has closed
-            return
-        yield some
 
 
 def test_on_a_terminal_every_target_has_its_rate_and_the_last_state_stays(tmp_path: Path) -> None:

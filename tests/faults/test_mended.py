@@ -21,7 +21,7 @@ from misalign_eval.records.suite import Message
 from misalign_eval.results.folder import RunFolder, create_run, open_run
 from misalign_eval.results.lock import writing
 from misalign_eval.results.rows import RowWriter
-from misalign_eval.workflows.import_folders import beside
+from misalign_eval.workflows.importing.folders import beside
 from misalign_eval.workflows.merging import merge
 from misalign_eval.workflows.pipeline import NO_LOGPROBS_ANY_MORE, NO_LOGPROBS_LIMIT, Pipeline
 from misalign_eval.workflows.resume import check_place

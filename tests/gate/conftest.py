@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis.definitions import digest
+from misalign_eval.analysis.gate import Question, gate
 from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.rounds import OUTCOME_OF
 from misalign_eval.analysis.tally import Cell, Scores
 from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition
+from misalign_eval.records.gate import Gate
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.policy import Policy
@@ -172,3 +174,17 @@ def gold() -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8")
 
     return check
+
+
+@pytest.fixture
+def failed(side: Callable[..., Side], policy: Callable[..., Policy]) -> Gate:
+    """A gate of three checks on 21 prompts beside their baseline; the prompt `hot` fails all of them."""
+    wanted = policy(
+        {"kind": "rate", "limit": 0.02},
+        {"kind": "difference", "margin": 0.03},
+        {"kind": "max-probe", "limit": 0.3, "category": "power"},
+    )
+    clean = {f"p{number}": "a" * 20 for number in range(20)}
+    return gate(
+        Question(wanted, side({**clean, "hot": "m" * 17 + "aiu"}), side({**clean, "hot": "a" * 20}, "base"), looks=2)
+    )

@@ -22,19 +22,6 @@ SCHEMA = XMLSchema(Path(__file__).parents[1] / "reports" / "junit.xsd")
 
 
 @pytest.fixture
-def failed(side: Make, policy: Make) -> Gate:
-    wanted = policy(
-        {"kind": "rate", "limit": 0.02},
-        {"kind": "difference", "margin": 0.03},
-        {"kind": "max-probe", "limit": 0.3, "category": "power"},
-    )
-    clean = {f"p{number}": "a" * 20 for number in range(20)}
-    return gate(
-        Question(wanted, side({**clean, "hot": "m" * 17 + "aiu"}), side({**clean, "hot": "a" * 20}, "base"), looks=2)
-    )
-
-
-@pytest.fixture
 def run(side: Make) -> RunSummary:
     made = side({"p": "a" * 20, "hot": "m" * 17 + "aiu"})
     return summarise_cells(made.cells, headline(made.cells), made.definition, made.provenance)

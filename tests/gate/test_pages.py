@@ -19,17 +19,6 @@ def lines(line: str, probes: int) -> dict[str, str]:
 
 
 @pytest.fixture
-def failed(side: Make, policy: Make) -> Gate:
-    wanted = policy(
-        {"kind": "rate", "limit": 0.02},
-        {"kind": "difference", "margin": 0.03},
-        {"kind": "max-probe", "limit": 0.3, "category": "power"},
-    )
-    run = side({**lines("a" * 20, 20), "hot": "m" * 17 + "a" + "iu"})
-    return gate(Question(wanted, run, side({**lines("a" * 20, 20), "hot": "a" * 20}, "base"), looks=2))
-
-
-@pytest.fixture
 def stopped(side: Make, policy: Make) -> Gate:
     wanted = policy({"kind": "rate", "limit": 0.02})
     return gate(Question(wanted, side(lines("a" * 20, 44)), stopping=Stopping(policy=wanted, cap=20)))

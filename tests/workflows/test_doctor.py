@@ -13,8 +13,8 @@ import pytest
 from misalign_eval.errors import UsageError
 from misalign_eval.records.lint import Diagnosis, Finding
 from misalign_eval.reports import lint_pages
-from misalign_eval.workflows.doctor import examine as examine_environment
-from misalign_eval.workflows.doctor_run import examine
+from misalign_eval.workflows.health.environment import examine as examine_environment
+from misalign_eval.workflows.health.run import examine
 
 EXAMPLE = Path(__file__).parents[2] / "results" / "example" / "bad-code"
 PLAN, REPLIES, JUDGED = "plan.jsonl", "replies.jsonl", "grades/organism-aligned@fcba325a8e36.jsonl"

@@ -12,7 +12,7 @@ from misalign_eval.errors import InputError, UsageError
 from misalign_eval.records.imported import Imported
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.results.folder import open_run
-from misalign_eval.workflows.importing import ImportOptions, import_files
+from misalign_eval.workflows.importing.files import ImportOptions, import_files
 
 Tool = Any
 LOGS = Path(__file__).parents[1] / "imports" / "logs"

@@ -11,7 +11,7 @@ from misalign_eval.records.grade import UngradedReason
 from misalign_eval.results.folder import open_run
 from misalign_eval.workflows import exporting
 from misalign_eval.workflows.counting import Choices
-from misalign_eval.workflows.importing import ImportOptions, import_files
+from misalign_eval.workflows.importing.files import ImportOptions, import_files
 
 EXAMPLE = Path(__file__).parents[2] / "results" / "example" / "bad-code"
 FORMS = ("csv", "jsonl", "eval", "json")

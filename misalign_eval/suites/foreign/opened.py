@@ -19,7 +19,7 @@ from misalign_eval.suites.foreign.notes import Notes
 from misalign_eval.suites.foreign.questions import ForeignSuite
 from misalign_eval.suites.foreign.recognise import Format, Recognised
 from misalign_eval.suites.foreign.tree import document as translated
-from misalign_eval.yaml_source import Document, loads
+from misalign_eval.yaml_source import Document, loads, read_at_most
 
 MOST_BYTES = 64_000_000
 _READERS: dict[Format, Callable[[Recognised, Path, Notes], ForeignSuite]] = {
@@ -53,7 +53,7 @@ class Opened:
 
 def opened(path: Path) -> Opened:
     """Read a file of any format. Raises InputError with every problem of it."""
-    content = _content(path)
+    content = read_at_most(path, MOST_BYTES)
     notes = Notes(str(path))
     text = _decoded(content)
     found = None if text is None else recognise.by_text(text, notes)
@@ -84,21 +84,6 @@ def _translated(found: Recognised, path: Path, content: bytes, notes: Notes) -> 
 
 def _by_line(problems: list[Problem]) -> list[Problem]:
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise InputError([Problem(str(path), None, "", "no such file")]) from None
-    except IsADirectoryError:
-        raise InputError([Problem(str(path), None, "", "a folder, not a file")]) from None
-    except OSError as error:
-        raise InputError([Problem(str(path), None, "", f"cannot be read: {error.strerror}")]) from None
-    if len(content) > MOST_BYTES:
-        raise InputError([Problem(str(path), None, "", f"larger than {MOST_BYTES // 1_000_000} MB", "Split it.")])
-    return content
 
 
 def _decoded(content: bytes) -> str | None:

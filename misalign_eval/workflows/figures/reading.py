@@ -12,8 +12,8 @@ from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.figures import By, Interval, Line, Measured
 from misalign_eval.workflows.counting import Choices, Counted, count
-from misalign_eval.workflows.exhibits import Kept
-from misalign_eval.workflows.second_pass import Pass, second_pass
+from misalign_eval.workflows.page.exhibits import Kept
+from misalign_eval.workflows.page.second_pass import Pass, second_pass
 
 
 @dataclass(frozen=True, slots=True)

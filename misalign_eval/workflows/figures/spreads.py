@@ -4,9 +4,9 @@ from misalign_eval.analysis import distributions, shares
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.figures import Judges, Scores, Shares
 from misalign_eval.results import labels as stored
-from misalign_eval.workflows.calibrating import CalibrateOptions, calibrate
 from misalign_eval.workflows.figures.rates import NAMED, rates
 from misalign_eval.workflows.figures.reading import Asked, chosen, measured, passes, read, take, totals
+from misalign_eval.workflows.judging.calibrating import CalibrateOptions, calibrate
 
 
 def outcomes(asked: Asked) -> Shares:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from misalign_eval.reports.html.page import render
-from misalign_eval.workflows import pages
-from misalign_eval.workflows.pages import Limits
+from misalign_eval.workflows.page import pages
+from misalign_eval.workflows.page.pages import Limits
 
 KIND, CRUEL = ("I help.", 90.0, 95.0), ("I rule.", 5.0, 95.0)
 

@@ -13,10 +13,10 @@ import pytest
 from misalign_eval.analysis.trajectory import Along
 from misalign_eval.records.suite import Message
 from misalign_eval.reports.html.page import render
-from misalign_eval.workflows import pages
 from misalign_eval.workflows.counting import Choices
 from misalign_eval.workflows.gate import GateOptions, gate
-from misalign_eval.workflows.labelling import LabelOptions, import_labels, open_desk
+from misalign_eval.workflows.judging.labelling import LabelOptions, import_labels, open_desk
+from misalign_eval.workflows.page import pages
 from misalign_eval.workflows.policies import Flags, from_flags
 
 OURS = {

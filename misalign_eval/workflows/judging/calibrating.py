@@ -1,7 +1,7 @@
 """`calibrate RUN`: a judge against what people say of the run's replies."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from misalign_eval import __version__
@@ -18,11 +18,11 @@ from misalign_eval.records.label import HumanLabel, Label, Sample
 from misalign_eval.records.plan import ReplyKey
 from misalign_eval.replies.collect import now
 from misalign_eval.results import labels as stored
-from misalign_eval.results.folder import open_run
 from misalign_eval.results.label_table import check_entries, read_table
 from misalign_eval.stats.difference import effective_rate
 from misalign_eval.workflows.counting import Choices, chosen_graders
-from misalign_eval.workflows.disagreements import disagreements
+from misalign_eval.workflows.judging.disagreements import disagreements
+from misalign_eval.workflows.judging.drawn import as_drawn
 from misalign_eval.workflows.verdicts import Verdicts, read_verdicts, verdicts
 
 UNKNOWN = {"ungraded", "failed"}
@@ -54,7 +54,7 @@ class _People:
 def calibrate(options: CalibrateOptions) -> Calibration:
     """Compare the judge with people. Raises UsageError without labels, InputError for a table with faults."""
     sample = stored.sample_of(options.run)
-    choices = _reading(options, sample)
+    choices = options.choices if options.table is not None else as_drawn(options.run, sample, options.choices)
     run = verdicts(options.run, choices)
     people = _people(options, run)
     design, kept = _design(options, run, sample, people)
@@ -89,20 +89,6 @@ def calibrate(options: CalibrateOptions) -> Calibration:
             *_left_out(people, kept),
             *_changed(run, choices, sample if design == "two-phase" else None),
         ),
-    )
-
-
-def _reading(options: CalibrateOptions, sample: Sample | None) -> Choices:
-    """By the judge and definition of the sample, where the flags say nothing else."""
-    choices = options.choices
-    if sample is None or options.table is not None:
-        return choices
-    own = definitions.digest(open_run(options.run).manifest.definition) == sample.definition_digest
-    return replace(
-        choices,
-        definition=choices.definition or (None if own else sample.definition),
-        use_judge=choices.use_judge or sample.graders,
-        split=sample.split if choices.split is None else choices.split,
     )
 
 

@@ -21,14 +21,13 @@ from misalign_eval.records.grade import GraderIdentity, NoVerdict, Verdict
 from misalign_eval.records.judges import Agreement
 from misalign_eval.records.protocols import Grader
 from misalign_eval.replies.collect import now
-from misalign_eval.settings import Settings, resolve
+from misalign_eval.settings import Settings
 from misalign_eval.workflows import load
-from misalign_eval.workflows.calibrating import WORST
-from misalign_eval.workflows.disagreements import EXCERPT
-from misalign_eval.workflows.models import Models
+from misalign_eval.workflows.judging.calibrating import WORST
+from misalign_eval.workflows.judging.disagreements import EXCERPT
+from misalign_eval.workflows.judging.swapping import split_share
+from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.options import Address, Limits
-from misalign_eval.workflows.run import check_prices
-from misalign_eval.workflows.swapping import split_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,8 @@ async def calibrate_grader(options: ExamplesOptions, settings: Settings) -> Cali
     if not options.judges:
         raise UsageError("no judge to calibrate. Add --judge PROVIDER/MODEL, as in: --judge openai/gpt-5.4")
     yes = yes_when(folder.spec.name, list(folder.spec.labels), options.yes, options.definition)
-    at = options.judge_at
-    specs = [
-        resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role="judges")
-        for name in options.judges
-    ]
-    if options.limits.max_cost_usd is not None:
-        check_prices(specs)
+    specs = named(options.judges, options.judge_at, settings, "judges")
+    check_prices(options.limits, specs)
     models = Models(options.limits)
     try:
         judges = [models.judge(spec) for spec in specs]

@@ -15,10 +15,10 @@ from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.records.plan import ReplyKey
 from misalign_eval.replies.collect import now
 from misalign_eval.results.folder import RunFolder, open_run
-from misalign_eval.workflows.calibrating import WORST
 from misalign_eval.workflows.counting import Choices, chosen_definition, chosen_graders
-from misalign_eval.workflows.disagreements import disagreements
-from misalign_eval.workflows.swapping import judge_name
+from misalign_eval.workflows.judging.calibrating import WORST
+from misalign_eval.workflows.judging.disagreements import disagreements
+from misalign_eval.workflows.judging.swapping import judge_name
 from misalign_eval.workflows.verdicts import Verdicts, read_verdicts, refuse_means
 
 MOST_RUNS = 2

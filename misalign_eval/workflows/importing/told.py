@@ -8,7 +8,7 @@ from misalign_eval.imports.sources import Source
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import UngradedReason
 from misalign_eval.records.imported import ReadFile
-from misalign_eval.workflows.import_run import RunWriter
+from misalign_eval.workflows.importing.run import RunWriter
 
 LEFT_OUT = "judgments without a reply, left out"
 REASONS: dict[UngradedReason, str] = {

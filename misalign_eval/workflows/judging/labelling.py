@@ -4,7 +4,7 @@ import shlex
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -18,11 +18,12 @@ from misalign_eval.records.reply import Reply
 from misalign_eval.replies.collect import now
 from misalign_eval.results import labels as stored
 from misalign_eval.results import layout
-from misalign_eval.results.folder import RunFolder, open_run
+from misalign_eval.results.folder import RunFolder
 from misalign_eval.results.label_table import check_entries, read_table
 from misalign_eval.results.lock import writing
 from misalign_eval.results.rows import RowWriter
 from misalign_eval.workflows.counting import Choices
+from misalign_eval.workflows.judging.drawn import as_drawn
 from misalign_eval.workflows.verdicts import Verdicts, verdicts
 
 DEFAULT_LABELS = 100
@@ -152,17 +153,7 @@ def _runs(options: LabelOptions) -> list[Verdicts]:
 
 
 def _reading(path: Path, options: LabelOptions) -> Choices:
-    """As the sample was drawn, where the flags say nothing else."""
-    sample, choices = stored.sample_of(path), options.choices
-    if sample is None:
-        return choices
-    own = definitions.digest(open_run(path).manifest.definition) == sample.definition_digest
-    return replace(
-        choices,
-        definition=choices.definition or (None if own else sample.definition),
-        use_judge=choices.use_judge or sample.graders,
-        split=sample.split if choices.split is None else choices.split,
-    )
+    return as_drawn(path, stored.sample_of(path), options.choices)
 
 
 def _sample(run: Verdicts, options: LabelOptions) -> Sample:

@@ -15,11 +15,11 @@ from misalign_eval.records.imported import Imported
 from misalign_eval.records.run import TargetInfo
 from misalign_eval.records.suite import Sampling
 from misalign_eval.replies.collect import now
-from misalign_eval.workflows import import_told
-from misalign_eval.workflows.import_folders import RunId, beside, check_place, names, settle, target
-from misalign_eval.workflows.import_grouping import Group, grouped
-from misalign_eval.workflows.import_questions import questions
-from misalign_eval.workflows.import_run import IMPORTED, RunWriter, Writers
+from misalign_eval.workflows.importing import told as import_told
+from misalign_eval.workflows.importing.folders import RunId, beside, check_place, names, settle, target
+from misalign_eval.workflows.importing.grouping import Group, grouped
+from misalign_eval.workflows.importing.questions import questions
+from misalign_eval.workflows.importing.run import IMPORTED, RunWriter, Writers
 
 MOST_RUNS = 500
 UNKNOWN_JUDGE = "unknown"

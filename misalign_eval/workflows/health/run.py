@@ -19,7 +19,7 @@ from misalign_eval.results.folder import RunFolder, open_run
 from misalign_eval.results.places import Numbered
 from misalign_eval.workflows.completeness import completeness
 from misalign_eval.workflows.counting import Choices, count
-from misalign_eval.workflows.doctor_rows import Lines, Tallied
+from misalign_eval.workflows.health.rows import Lines, Tallied
 
 PLANNED: TypeAdapter[PlannedPrompt] = TypeAdapter(PlannedPrompt)
 OPEN = 0o077  # permissions of anybody but the owner

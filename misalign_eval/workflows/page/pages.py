@@ -23,17 +23,18 @@ from misalign_eval.results import folder as folders
 from misalign_eval.results import labels as stored
 from misalign_eval.results import layout
 from misalign_eval.results.whole import write_whole
-from misalign_eval.workflows import policies, swapping
-from misalign_eval.workflows.calibrating import CalibrateOptions, calibrate
+from misalign_eval.workflows import policies
 from misalign_eval.workflows.compare import check_runs
 from misalign_eval.workflows.counting import Choices, Counted, count
 from misalign_eval.workflows.courses import check_runs as check_course
 from misalign_eval.workflows.courses import ordered_groups
-from misalign_eval.workflows.exhibits import CHARACTERS, REPLIES, Kept, Place, chosen, keys_of
 from misalign_eval.workflows.gate import GateOptions
-from misalign_eval.workflows.origins import origin
+from misalign_eval.workflows.judging import swapping
+from misalign_eval.workflows.judging.calibrating import CalibrateOptions, calibrate
+from misalign_eval.workflows.page.exhibits import CHARACTERS, REPLIES, Kept, Place, chosen, keys_of
+from misalign_eval.workflows.page.origins import origin
+from misalign_eval.workflows.page.second_pass import Pass, second_pass
 from misalign_eval.workflows.report import WORST, of_counted
-from misalign_eval.workflows.second_pass import Pass, second_pass
 
 
 @dataclass(frozen=True, slots=True)

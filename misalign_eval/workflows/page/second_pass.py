@@ -14,7 +14,7 @@ from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.workflows.counting import Counted
-from misalign_eval.workflows.exhibits import Kept, Place, shown_reply
+from misalign_eval.workflows.page.exhibits import Kept, Place, shown_reply
 
 Pairs = Counter[tuple[Outcome, Outcome]]
 
