@@ -15,8 +15,7 @@ from misalign_eval.reports.escape import plain
 if TYPE_CHECKING:
     from misalign_eval.graders.spec import Method
     from misalign_eval.records.run import Shard
-    from misalign_eval.workflows.deciding import StopRule
-    from misalign_eval.workflows.options import Limits
+    from misalign_eval.workflows.options import Limits, StopRule
     from misalign_eval.workflows.run import Ended
 
 METHODS: dict[str, "Method | None"] = {"auto": None, "logprobs": "logprobs", "sampled": "sampled"}

@@ -11,39 +11,23 @@ from misalign_eval.analysis.outcomes import Grade, outcome
 from misalign_eval.analysis.provenance import provenance
 from misalign_eval.analysis.tally import Tally
 from misalign_eval.errors import UsageError
-from misalign_eval.records.gate import Stopping
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import Plan, PlannedPrompt, ReplyKey
 from misalign_eval.records.policy import Policy
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.workflows import baselines, policies
 from misalign_eval.workflows.counting import Choices
-from misalign_eval.workflows.options import RunOptions
+from misalign_eval.workflows.options import RunOptions, StopRule
 from misalign_eval.workflows.session import Session
 
 AHEAD = 1  # rounds that may begin before the current one is settled: bounds what an early end wastes
-
-
-@dataclass(frozen=True, slots=True)
-class StopRule:
-    """When to stop, with the baseline read."""
-
-    policy: Policy
-    baseline: Side | None = None
-    baseline_path: Path | None = None
-
-    def declared(self, cap: int) -> Stopping:
-        """What is written down before the first reply."""
-        return Stopping(
-            policy=self.policy, cap=cap, baseline=baselines.digest_of(self.baseline) if self.baseline else None
-        )
 
 
 def rule(policy: Path, baseline: Path | None) -> StopRule:
     """Read the policy and the baseline. Raises UsageError or InputError."""
     found = policies.load(policy)
     read = None if baseline is None else baselines.read(baseline, policies.reading(found, Choices()))
-    return StopRule(found, read, baseline)
+    return StopRule(found, read, baseline, baselines.digest_of(read) if read else None)
 
 
 def applied(options: RunOptions, stop: StopRule) -> RunOptions:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from misalign_eval.graders.spec import Method
 from misalign_eval.plan import Selection
+from misalign_eval.records.gate import Stopping
+from misalign_eval.records.policy import Policy
 from misalign_eval.records.run import Shard
 from misalign_eval.records.suite import Sampling
 from misalign_eval.replies.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from misalign_eval.workflows.deciding import StopRule
+    from misalign_eval.analysis.gate_cells import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class StopRule:
+    """When `--stop-when-decided` stops: a policy, and the baseline as it was read."""
+
+    policy: Policy
+    baseline: "Side | None" = None
+    baseline_path: Path | None = None
+    baseline_digest: str | None = None
+
+    def declared(self, cap: int) -> Stopping:
+        """What is written down before the first reply."""
+        return Stopping(policy=self.policy, cap=cap, baseline=self.baseline_digest)
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """Everything `run` was told. `max_failures` is the share of planned replies that may stay without one."""
 
@@ -52,6 +68,6 @@ class RunOptions:
     resume: bool = False
     limits: Limits = Limits()
     max_failures: float = 0.05
-    stop: "StopRule | None" = None  # end as soon as this is decided
+    stop: StopRule | None = None  # end as soon as this is decided
     shard: Shard | None = None  # ask only this part of every plan
     labels: Mapping[str, str] = field(default_factory=dict)
