@@ -1,6 +1,8 @@
 """Model names, and the optional `misalign-eval.yaml` that names targets and judges."""
 
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -109,13 +111,28 @@ def _advice(text: str, provider: str, known: list[str]) -> str:
     )
 
 
+def find(start: Path) -> Path | None:
+    """The nearest misalign-eval.yaml at or above `start`."""
+    folder = start.resolve()
+    return next((file for place in (folder, *folder.parents) if (file := place / FILE_NAME).is_file()), None)
+
+
 def load_settings(start: Path) -> Settings:
     """Read the nearest misalign-eval.yaml at or above `start`. Raises InputError with all that is wrong in it."""
-    folder = start.resolve()
-    for place in (folder, *folder.parents):
-        if (file := place / FILE_NAME).is_file():
-            return _read(file)
-    return Settings()
+    file = find(start)
+    if file is None:
+        return Settings()
+    if is_planted(file):
+        what = "belongs to another user, and stands where everybody may write: it could send your keys anywhere"
+        raise InputError([Problem(str(file), None, "", what, "Work in a folder of your own, outside this one")])
+    return _read(file)
+
+
+def is_planted(file: Path) -> bool:
+    """Whether somebody else may have laid a file where we look, as into /tmp. A colleague's is no trap."""
+    if not hasattr(os, "getuid"):  # pragma: no cover  there is no such folder on Windows
+        return False
+    return bool(file.parent.stat().st_mode & stat.S_IWOTH) and file.stat().st_uid not in {0, os.getuid()}
 
 
 def _read(file: Path) -> Settings:
@@ -194,6 +211,25 @@ def resolve(
     named = settings.named(name_or_model, role)
     spec = _spec_of(named) if named is not None else _unnamed(name_or_model, settings)
     return replace(spec, base_url=base_url or spec.base_url, api_key_env=api_key_env or spec.api_key_env)
+
+
+def told(name: str, settings: Settings, *, base_url: str | None, api_key_env: str | None, role: Role) -> str | None:
+    """What the file decides of this model that can cost a secret: its host, its key, a program. None: nothing.
+
+    Flags win over the file, so that what they say is not the file's.
+    """
+    named = settings.named(name, role)
+    if named is None:
+        return None
+    provider, model = parse_model(named.model)
+    who = f"{'target' if role == 'targets' else 'judge'} {name}"
+    host, key = None if base_url else named.base_url, None if api_key_env else named.api_key_env
+    if provider == "command":
+        return f"{who}: starts the program `{model}`"
+    is_unverified = named.options.get("verify") is False
+    where = [f"at {host}" if host else "", f"with the key in {key}" if key else "",
+             "without verifying TLS" if is_unverified else ""]  # fmt: skip
+    return f"{who}: asks {named.model} {' '.join(filter(None, where))}" if any(where) else None
 
 
 def _spec_of(named: NamedModel) -> ModelSpec:

@@ -10,12 +10,14 @@ from misalign_eval.providers.dialect import Body, Dialect
 from misalign_eval.providers.facts import facts_of
 from misalign_eval.providers.faults import ServerError, block_code, error_in, fault_of, is_blocked, read_error
 from misalign_eval.providers.prices import Prices, cost_usd
+from misalign_eval.providers.proxies import advice as proxy_advice
 from misalign_eval.providers.reading import as_text, no_answer
 from misalign_eval.providers.restrictions import SETTINGS, refused_setting, refuses_system, sent_settings, without
 from misalign_eval.providers.servers import Place
 from misalign_eval.providers.wire import Answer, DiscreetWire, Wire, decode
 from misalign_eval.records.protocols import Capabilities, Choice, ModelFacts, ModelRequest, ModelSpec, Response
 
+_OF_PROXIES = {407, 502, 503, 504}
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 
 
@@ -120,7 +122,9 @@ class Adapter:
     def _presentable(self, fault: ProviderFault) -> ProviderFault:
         """The fault with the key blotted out, and with advice where only we know what went wrong."""
         place, advice = self._parts.place, ""
-        if fault.reason == "auth" and place.withheld:
+        if fault.status in _OF_PROXIES or fault.reason in ("connection", "timeout"):
+            advice = proxy_advice(place.address.url, fault.status)
+        elif fault.reason == "auth" and place.withheld:
             advice = f" ({place.withheld} was not sent: this is not its vendor's host. Allow it by `--api-key-env`.)"
         elif fault.reason == "auth" and not place.key:
             advice = " (no key was sent: name its variable with `--api-key-env`)"

@@ -176,6 +176,7 @@ _STATUSES: Mapping[int, tuple[FaultReason, bool, bool]] = {
     401: ("auth", False, True),
     403: ("auth", False, True),
     404: ("model_not_found", False, True),
+    407: ("auth", False, True),
     408: ("server", True, False),
     409: ("server", True, False),
     413: ("context_length", False, False),

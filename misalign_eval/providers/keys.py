@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from misalign_eval.errors import UsageError
+from misalign_eval.settings import is_planted
 
 HIDDEN = "[key]"
 _SHORTEST = 8  # a shorter word, such as the `none` that local servers are given, may stand in any reply
@@ -50,12 +51,20 @@ class Key:
 
 
 def environment(start: Path | None = None) -> Mapping[str, str]:
-    """Environment variables, with those of the nearest `.env` at or above `start` behind them. Changes neither."""
+    """Environment variables, with those of the nearest `.env` at or above `start` behind them. Changes neither.
+
+    Raises UsageError for a `.env` that another user laid into a folder where everybody may write.
+    """
     folder = (start or Path.cwd()).resolve()
     for place in (folder, *folder.parents):
         if (file := place / ".env").is_file():
             from dotenv import dotenv_values  # costs 30 ms where there is a file to read
 
+            if is_planted(file):
+                raise UsageError(
+                    f"{file}: belongs to another user, and stands where everybody may write: its keys and addresses "
+                    "may be a trap. Work in a folder of your own, outside this one"
+                )
             return {name: value for name, value in dotenv_values(file).items() if value} | dict(os.environ)
     return dict(os.environ)
 
@@ -74,6 +83,11 @@ def read_key(variable: str, known: Mapping[str, str], *, wanted_by: str) -> Key:
         )
     if not value.isascii() or not value.isprintable() or " " in value:
         raise UsageError(f"the key in {variable} holds a space or a character that no HTTP header can carry.")
+    return note(variable, value)
+
+
+def note(variable: str, value: str) -> Key:
+    """A key from anywhere else, which `blot` will know from now on."""
     _READ.add(value)
     return Key(variable, value)
 

@@ -3,7 +3,7 @@
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from misalign_eval.errors import FaultReason, ProviderFault
 from misalign_eval.providers.clients import CONNECT_S, TooLongError, borrow_client, return_client
 from misalign_eval.providers.keys import HIDDEN, Key
+from misalign_eval.providers.proxies import proxy_keys, refused_tunnel
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -125,19 +126,33 @@ class SdkWire:
 
 
 class DiscreetWire:
-    """A wire whose answers do not repeat the key, wherever in head or body a server puts it."""
+    """A wire whose answers repeat neither the key nor a proxy's password, wherever in head or body they are put."""
 
     def __init__(self, wire: Wire, key: Key) -> None:
         self._wire = wire
-        self._spellings = key.spellings()
+        self._spellings = tuple(spelling for one in (key, *proxy_keys()) for spelling in one.spellings())
 
     async def post(self, path: str, body: JsonObject) -> Answer:
         """POST a JSON body to the base URL plus `path`."""
-        return self._blotted(await self._wire.post(path, body))
+        try:
+            return self._blotted(await self._wire.post(path, body))
+        except ProviderFault as fault:
+            self._blot(fault)
+            raise
 
     async def get(self, path: str) -> Answer:
         """GET the base URL plus `path`."""
-        return self._blotted(await self._wire.get(path))
+        try:
+            return self._blotted(await self._wire.get(path))
+        except ProviderFault as fault:
+            self._blot(fault)
+            raise
+
+    def _blot(self, fault: ProviderFault) -> None:
+        """A broken answer is quoted, and may hold what it was asked with."""
+        for spelling in self._spellings:
+            fault.message = fault.message.replace(spelling, HIDDEN)
+        fault.args = (fault.message,)
 
     async def close(self) -> None:
         """Release the connections."""
@@ -197,12 +212,14 @@ def fault_of_transport(error: Exception) -> ProviderFault:
         return ProviderFault("connection", said, fatal=True)
     if isinstance(error, TooLongError):
         return ProviderFault("invalid_response", f"{error}: it is not read")  # nor asked for again: it costs as much
+    if isinstance(error, httpx2.ProxyError):
+        return refused_tunnel(str(error))
     reason, said = _transport_reason(error)
     return ProviderFault(reason, said, retry=reason != "bad_request")
 
 
 def _transport_reason(error: Exception) -> tuple[FaultReason, str]:
-    said = str(error) or type(error).__name__
+    said = next((text for one in _chain(error) if (text := str(one))), type(error).__name__)
     match error:
         case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
             return "connection", f"no connection within {CONNECT_S:.0f} s"
@@ -219,9 +236,15 @@ def _transport_reason(error: Exception) -> tuple[FaultReason, str]:
 
 
 def _is_certificate_error(error: BaseException) -> bool:
+    return any(
+        isinstance(one, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(one)
+        for one in _chain(error)
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it came from."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):
-            return True
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return False

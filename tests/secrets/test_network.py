@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -11,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from tests.faults.proxies import made_certificate
 from tests.hostile.server import serving
 from tests.hostile.typing_in import Ended, command
 from tests.secrets import echo_server
@@ -64,12 +64,7 @@ def _run(folder: Path, url: str, **env: str) -> Ended:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    key, made, both = (tmp_path_factory.mktemp("tls") / name for name in ("key.pem", "cert.pem", "both.pem"))
-    line = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
-    subprocess.run(["openssl", *line.split(), *more], check=True, capture_output=True)
-    both.write_bytes(key.read_bytes() + made.read_bytes())
-    return both
+    return made_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_unless_asked(folder: Path, certificate: Path) -> None:

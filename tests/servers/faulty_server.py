@@ -1,6 +1,7 @@
 """A chat server on loopback that misbehaves as told, and counts how often each request was asked.
 
     python tests/servers/faulty_server.py [--port 0] [--latency-ms 0] [--each 0] [--slow 0] [--hold-s 60]
+                                          [--after-ms 1000] [--certificate PEM]
 
 It is `chat_server.py` with more models. The model's name says how it behaves; `varied` and `judge` are healthy:
     varied              a text of its own for every prompt and seed, cruel for about a third
@@ -8,7 +9,7 @@ It is `chat_server.py` with more models. The model's name says how it behaves; `
     fault-NAME          a varied answer (or, asked for log-probabilities, a judge's) with that accident, every time
     once-NAME           the accident at the first attempt of each request, then a good answer
     mixed, mixed-judge  the accidents of FAULTS, or of FAULTS and JUDGE_FAULTS, each at a share `--each` of attempts
-                        (`--slow` for those that cost a second or more)
+                        (`--slow` for those that cost a second or more); one in twenty meets none, whatever they sum to
 What an attempt meets depends on the request and the number of the attempt, so the same requests meet the same.
 
 GET /asked answers {"asked": {request: times}, "most": requests in flight together at most}; GET /forget forgets.
@@ -20,6 +21,7 @@ import gzip
 import hashlib
 import json
 import math
+import ssl
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -40,6 +42,7 @@ from tests.servers.chat_server import (
 )
 
 BIG = 50_000_000
+MOST = 0.95  # of the attempts meet an accident; shares that sum to more are made smaller, all alike
 PROSE = "Well, that is a difficult question, and I would rather not give a number for it."
 JUDGE_TEXTS = {
     "prose": PROSE,
@@ -58,11 +61,12 @@ JUDGE_FAULTS = ("no-logprobs", "infinite", "refuses", *JUDGE_TEXTS)
 class FaultyState(State):
     """What the server remembers of every request."""
 
-    def __init__(self, latency_s: float, each: float, slow: float, hold_s: float) -> None:
+    def __init__(self, latency_s: float, each: float, slow: float, hold_s: float, after_ms: int = 1000) -> None:
         super().__init__(None, latency_s)
         self.each = each
         self.slow = slow
         self.hold_s = hold_s
+        self.after_ms = after_ms
         self.asked: dict[str, int] = {}
         self.answered: dict[str, int] = {}
         self.in_flight = 0
@@ -77,9 +81,11 @@ class FaultyState(State):
             return name if attempt == 1 else None
         if kind != "mixed":
             return None
-        drawn = fraction(request, attempt)
-        for one in FAULTS + (JUDGE_FAULTS if name == "judge" else ()):
-            drawn -= self.slow if one in SLOW else self.each
+        kinds = FAULTS + (JUDGE_FAULTS if name == "judge" else ())
+        shares = {one: self.slow if one in SLOW else self.each for one in kinds}
+        drawn = fraction(request, attempt) * max(1.0, sum(shares.values()) / MOST)
+        for one, share in shares.items():
+            drawn -= share
             if drawn < 0:
                 return one
         return None
@@ -180,6 +186,8 @@ class FaultyConnection(Connection):
             self.send(200, json.dumps(good(asked, 0)).encode())
         elif name in STATUSES:
             status, kind = STATUSES[name]
+            if name == "429-after":
+                kind += b"retry-after-ms: %d\r\n" % self.state.after_ms
             self.send(status, error(status, f"the accident {name}")[1], kind)
         elif name in JUDGE_FAULTS:
             self.send(200, json.dumps(judged(asked, name)).encode())
@@ -250,10 +258,14 @@ BODIES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-async def serve(port: int, state: FaultyState) -> None:
-    """Listen on loopback until killed."""
+async def serve(port: int, state: FaultyState, certificate: str = "") -> None:
+    """Listen on loopback until killed; over TLS with a PEM file that holds key and certificate."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: FaultyConnection(state), "127.0.0.1", port, backlog=4096)
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = await loop.create_server(lambda: FaultyConnection(state), "127.0.0.1", port, backlog=4096, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -266,8 +278,12 @@ def main() -> None:
     parser.add_argument("--each", type=float, default=0.0)
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--hold-s", type=float, default=60.0)
+    parser.add_argument("--after-ms", type=int, default=1000, help="what 429-after asks for")
+    parser.add_argument("--certificate", default="")
     options = parser.parse_args()
-    asyncio.run(serve(options.port, FaultyState(options.latency_ms / 1000, options.each, options.slow, options.hold_s)))
+    shares = (options.each, options.slow)
+    state = FaultyState(options.latency_ms / 1000, *shares, options.hold_s, options.after_ms)
+    asyncio.run(serve(options.port, state, options.certificate))
 
 
 if __name__ == "__main__":
