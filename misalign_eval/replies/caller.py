@@ -53,15 +53,22 @@ class Caller:
 
     async def call(self, request: ModelRequest) -> Answer:
         """Get an answer. Raises FailedError after the last attempt, RunStoppedError when none can succeed any more."""
-        made = 0
+        made, queued_s = 0, 0.0
 
         async def attempt(number: int) -> Answer:
-            nonlocal made
-            made = number
-            return await self._attempt(request, number)
+            nonlocal made, queued_s
+            made, came = number, self.clock()
+            await self.limiter.acquire()
+            started = self.clock()
+            queued_s += started - came
+            return await self._attempt(request, number, started)
+
+        def busy_s() -> float:
+            """Others' turns are not counted, or a slow server would cost those at the end their answers."""
+            return self.clock() - queued_s
 
         try:
-            answer = await persist(attempt, policy=self.policy, rng=self.rng, clock=self.clock, sleep=self.sleep)
+            answer = await persist(attempt, policy=self.policy, rng=self.rng, clock=busy_s, sleep=self.sleep)
         except ProviderFault as fault:
             self._note_failure(fault)
             raise FailedError(fault, made) from fault
@@ -75,9 +82,7 @@ class Caller:
         except FailedError as failed:
             raise failed.fault from failed
 
-    async def _attempt(self, request: ModelRequest, number: int) -> Answer:
-        await self.limiter.acquire()
-        started = self.clock()
+    async def _attempt(self, request: ModelRequest, number: int, started: float) -> Answer:
         usage = None
         try:
             self.meter.start()

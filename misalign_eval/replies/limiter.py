@@ -4,8 +4,12 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
+from misalign_eval.replies.trial import Count, Trial
+
 START = 8
 HAND_OVER_EVERY = 8
+ROUNDS = 4  # of answers, and at least …
+ENOUGH = 100  # … so many, until they are counted anew
 
 
 class Clock(Protocol):
@@ -18,7 +22,9 @@ class Clock(Protocol):
 class Limiter:
     """Additive increase, multiplicative decrease, as TCP does it: the limit doubles a round until the first refusal.
 
-    `limit` moves between 1 and `most`. `pause` holds every request of the account, as Retry-After asks.
+    `limit` moves between 1 and `most`. Retry-After holds every request of the account. A server that refuses one
+    request in ten whatever we do would keep TCP's rule at a handful of places for ever; so each cut is tried (`Trial`),
+    and taken back where it changes nothing.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:
@@ -26,7 +32,12 @@ class Limiter:
         self.limit = float(min(START, most))
         self.in_flight = 0
         self._clock = clock
+        self._ceiling = float(most)  # lower while a cut is tried
         self._starting = True
+        self._trial = Trial()
+        self._taken = (self.limit, True)  # limit and start before the cut that is tried
+        self._counted_from = 0
+        self._refused = 0
         self._paused_until = 0.0
         self._last_cut = -1e9
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -61,8 +72,10 @@ class Limiter:
 
     def succeeded(self) -> None:
         """A request came back: its place is free, and there may be room for more."""
-        if self.limit < self.most:
-            self.limit = min(self.most, self.limit + (1.0 if self._starting else 1.0 / self.limit))
+        if self.limit < self._ceiling:
+            self.limit = min(self._ceiling, self.limit + (1.0 if self._starting else 1.0 / self.limit))
+        elif self._ceiling < self.most:  # cheaper than to ask the trial, and true while one is on
+            self._look()
         self._leave()
 
     def failed(self) -> None:
@@ -72,12 +85,45 @@ class Limiter:
     def refused(self, started_at: float, after_s: float | None) -> None:
         """The server is overloaded: halve the limit, once for all the requests that were in flight together."""
         if started_at >= self._last_cut:
-            self._last_cut = self._clock()
-            self._starting = False
-            self.limit = max(1.0, min(self.limit, self.in_flight) / 2)
+            self._refused += 1
+            count = self._count()
+            if self._trial.is_load(count):
+                self._cut(count)
+            elif self._trial.is_on:
+                self._look()
+            elif count.seen > max(ENOUGH, ROUNDS * self.limit):
+                self._trial.expect(count)
+                self._count_anew(self._left)
         if after_s is not None:
             self._paused_until = max(self._paused_until, self._clock() + after_s)
         self._leave()
+
+    def _count(self) -> Count:
+        """What came back since the last change, this one too; what was in flight then says nothing of it."""
+        return Count(max(self._refused, self._left + 1 - self._counted_from), self._refused)
+
+    def _count_anew(self, place: int) -> None:
+        self._counted_from, self._refused = place, 0
+
+    def _cut(self, count: Count) -> None:
+        self._last_cut = self._clock()
+        self._taken = (self.limit, self._starting)
+        self._starting = False
+        used = min(self.limit, self.in_flight)
+        self.limit = max(1.0, used / 2)
+        self._trial.begin(count, used)
+        self._ceiling = self.limit if self._trial.is_on else float(self.most)
+        self._count_anew(self._left + self.in_flight)
+
+    def _look(self) -> None:
+        """End the trial of a cut when enough was seen."""
+        count = self._count()
+        if not self._trial.is_over(count):
+            return
+        self._ceiling = float(self.most)
+        if self._trial.end(count):
+            self.limit, self._starting = self._taken
+        self._count_anew(self._left)
 
     def _leave(self) -> None:
         self.in_flight -= 1

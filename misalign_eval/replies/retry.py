@@ -13,10 +13,10 @@ LOAD = frozenset({"rate_limit", "overloaded"})
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Bounds of one request. `attempt_s` is for one attempt, `total_s` for all with the waits between, in seconds.
+    """Bounds of one request, in seconds. `attempt_s` is for one attempt, `total_s` for all with the waits between.
 
-    A server that says it is busy is asked more often than one that fails: behind a tight quota, many requests wait for
-    the same second, and each refusal tells how long.
+    The wait for a free place at the account does not count. A server that says it is busy is asked more often than one
+    that fails: behind a tight quota, many requests wait for the same second, and each refusal tells how long.
     """
 
     attempts: int = 6

@@ -77,6 +77,27 @@ def test_an_attempt_that_takes_too_long_is_a_timeout_even_when_the_adapter_hangs
     assert (caught.value.fault.reason, provider.calls) == ("timeout", 2)
 
 
+def test_the_wait_for_a_free_place_is_no_time_of_the_request() -> None:
+    now = 0.0
+
+    class Busy(Limiter):
+        async def acquire(self) -> None:
+            nonlocal now
+            now += 100.0
+            await super().acquire()
+
+    def fail(_: int) -> ProviderFault:
+        nonlocal now
+        now += 4.0
+        return ProviderFault("server", "oops", status=500, retry=True)
+
+    policy = RetryPolicy(attempts=9, total_s=10.0, first_wait_s=0.0)
+    asked = Caller(FakeProvider(fail), Busy(4, lambda: now), Meter(), policy, clock=lambda: now, sleep=no_sleep)
+    with pytest.raises(FailedError) as caught:
+        asyncio.run(asked.call(REQUEST))
+    assert caught.value.attempts == 3  # 12 s of its own, 300 s of waiting for others
+
+
 def test_every_place_is_free_again_after_faults_timeouts_and_cancellation() -> None:
     async def run() -> int:
         asked = caller(FakeProvider(lambda n: HELLO if n % 3 else asyncio.sleep(60)), attempt_s=0.01, attempts=1)

@@ -1,10 +1,13 @@
 """The number of requests in flight follows the server: up while it answers, down when it is overloaded."""
 
 import asyncio
+from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 
 from misalign_eval.replies.limiter import HAND_OVER_EVERY, START, Limiter
+from misalign_eval.replies.trial import FIRST_LOOK
 
 
 class FakeClock:
@@ -62,20 +65,78 @@ def test_a_refusal_halves_once_for_all_the_requests_in_flight_together() -> None
     assert asyncio.run(run()) == START / 2
 
 
-def test_after_a_refusal_the_places_grow_by_one_a_round() -> None:
-    async def run() -> float:
+def test_after_a_refusal_half_the_places_are_tried_and_then_grow_by_one_a_round() -> None:
+    async def run() -> list[float]:
         limiter = Limiter(16, FakeClock())
         await fill(limiter)
         limiter.refused(started_at=100.0, after_s=None)
-        for _ in range(START - 1):
+        for _ in range(START - 1):  # they were in flight, and say nothing of half the places
             limiter.succeeded()
-        for _ in range(4):
+        limits = [limiter.limit]
+        for _ in range(FIRST_LOOK + 4):
             await limiter.acquire()
             limiter.succeeded()
-        return limiter.limit
+            limits.append(limiter.limit)
+        return limits
 
-    limit = asyncio.run(run())
-    assert 5.0 < limit < 7.0
+    limits = asyncio.run(run())
+    assert set(limits[:FIRST_LOOK]) == {START / 2}
+    assert START / 2 + 0.7 < limits[-1] < START / 2 + 1.3
+
+
+@dataclass
+class Server:
+    """Refuses a share of requests by chance, and all above its room."""
+
+    by_chance: float = 0.0
+    room: int = 1000
+    chance: Random = field(default_factory=lambda: Random(7))
+
+    def rounds(self, limiter: Limiter, clock: FakeClock, number: int) -> list[float]:
+        """Let it answer so many times all that is in flight; gives the limit after each."""
+        limits = []
+        for _ in range(number):
+            at = clock.now
+            clock.now += 1
+            places = int(limiter.limit)
+            for place in range(places):
+                limiter.in_flight = places  # somebody always waits for the place that is left
+                if place >= self.room or self.chance.random() < self.by_chance:
+                    limiter.refused(at, None)
+                else:
+                    limiter.succeeded()
+            limits.append(limiter.limit)
+        return limits
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.33])
+def test_refusals_that_half_the_places_do_not_mend_leave_the_places_as_they_are(share: float) -> None:
+    limiter = Limiter(50, clock := FakeClock())
+    limits = Server(by_chance=share).rounds(limiter, clock, 400)
+    assert sum(limits[100:]) / 300 > 30
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 4, 10, 30])
+def test_refusals_above_the_room_of_a_server_keep_the_places_near_it(room: int) -> None:
+    limiter = Limiter(50, clock := FakeClock())
+    limits = Server(room=room).rounds(limiter, clock, 400)
+    assert room * 0.6 <= sum(limits[100:]) / 300 <= room * 1.1 + 0.5
+
+
+def test_a_server_that_refuses_more_than_it_answers_is_left_alone() -> None:
+    limiter = Limiter(50, clock := FakeClock())
+    server = Server(by_chance=0.3)
+    server.rounds(limiter, clock, 100)
+    server.by_chance = 0.95
+    assert max(server.rounds(limiter, clock, 200)[50:]) < 8
+
+
+def test_room_that_returns_is_used_again() -> None:
+    limiter = Limiter(50, clock := FakeClock())
+    server = Server(by_chance=0.95)
+    server.rounds(limiter, clock, 100)
+    server.by_chance = 0.0
+    assert server.rounds(limiter, clock, 100)[-1] == 50
 
 
 def test_the_limit_never_falls_below_one() -> None:
