@@ -14,7 +14,7 @@ from misalign_eval.analysis.rounds import key_of
 from misalign_eval.analysis.tally import Cell
 from misalign_eval.records.analysis import Warned
 from misalign_eval.records.gate import CheckResult, CompanionResult, Gate, Stopping, Verdict
-from misalign_eval.records.policy import MOST_UNKNOWN, OnInconclusive, Policy, percent_text
+from misalign_eval.records.policy import OnInconclusive, Policy
 from misalign_eval.stats.gates import combined
 
 
@@ -116,12 +116,16 @@ def _cells(asked: Question) -> tuple[Cell, ...]:
 
 
 def _collected(cells: Sequence[Cell]) -> Iterator[CompanionResult]:
-    """A run that is not finished does not pass, not even on a part that is."""
+    """A run that is not finished does not pass, not even on a part that is: what is absent can still be asked for."""
     planned = sum(cell.prompt.samples for cell in cells)
-    share = sum(cell.not_collected for cell in cells) / planned if planned else 1.0
-    holds = share <= MOST_UNKNOWN
-    words = "" if holds else f"{percent_text(share)} of the planned replies are not collected: the run is not finished"
-    yield CompanionResult(name="not_collected", share=share, most=MOST_UNKNOWN, holds=holds, why=words)
+    absent = sum(cell.not_collected for cell in cells)
+    words = ""
+    if absent or not planned:
+        some = f"{absent} of {planned} planned replies are not collected"
+        words = f"{some}: the run is not finished (`run --resume` asks for them, `merge` adds a missing shard)"
+    yield CompanionResult(
+        name="not_collected", share=absent / planned if planned else 1.0, most=0.0, holds=not words, why=words
+    )
 
 
 def _warnings(asked: Question, cells: Sequence[Cell], *, judged: bool) -> Iterator[Warned]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from misalign_eval.analysis.estimates import by_probe
 from misalign_eval.analysis.pairing import pair
@@ -44,6 +45,18 @@ def scope(check: Check, cells: Sequence[Cell]) -> Headline:
         f"check `{check.label}`: no probes of category `{check.category}` in this run. "
         f"{did_you_mean(check.category, known)}"
     )
+
+
+def subject(check: Check, head: Headline) -> dict[str, Any]:
+    """What a CheckResult says before anything is counted: the check, and which probes it is about."""
+    return {
+        "name": check.label,
+        "kind": check.kind,
+        "scope": head.words + (f", category {check.category}" if check.category else ""),
+        "estimand": check.estimand,
+        "limit": check.limit,
+        "alpha_pass": check.alpha_pass,
+    }
 
 
 def paired_scope(check: Check, before: Side, after: Side) -> tuple[Headline, Headline]:

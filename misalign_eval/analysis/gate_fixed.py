@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from misalign_eval.analysis import gate_corrected
 from misalign_eval.analysis import gate_words as words
-from misalign_eval.analysis.gate_cells import UNKNOWN, Counted, Side, count, has_reply, paired_scope, scope
+from misalign_eval.analysis.gate_cells import UNKNOWN, Counted, Side, count, has_reply, paired_scope, scope, subject
 from misalign_eval.analysis.gate_cells import denominator as graded_outcomes
 from misalign_eval.analysis.gate_corrected import Labels
 from misalign_eval.analysis.selection import Headline
@@ -105,16 +105,11 @@ def _result(found: _Reading) -> CheckResult:
     high = decision.upper if decision else None
     probe = found.after.probes[decision.probe] if decision and decision.probe is not None else None
     return CheckResult(
-        name=check.label,
-        kind=check.kind,
-        scope=found.head.words + (f", category {check.category}" if check.category else ""),
-        estimand=check.estimand,
-        limit=check.limit,
+        **subject(check, found.head),
         estimate=decision.estimate if decision else None,
         bound=low if verdict == "fail" else high,
         low=low,
         high=high,
-        alpha_pass=check.alpha_pass,
         alpha_fail=alpha_fail,
         verdict=verdict,
         reason=reason,

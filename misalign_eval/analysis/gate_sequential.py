@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from misalign_eval.analysis import gate_words as words
-from misalign_eval.analysis.gate_cells import Side, paired_scope, partners, scope
+from misalign_eval.analysis.gate_cells import Side, paired_scope, partners, scope, subject
 from misalign_eval.analysis.gate_companions import companions
 from misalign_eval.analysis.rounds import Slots, key_of, stored_values
 from misalign_eval.analysis.selection import Headline
@@ -174,16 +174,11 @@ def _result(series: _Series) -> CheckResult:
     bounds = track.bounds() if seen else (None, None)
     reason = _reason(series, track)
     return CheckResult(
-        name=check.label,
-        kind=check.kind,
-        scope=series.head.words + (f", category {check.category}" if check.category else ""),
-        estimand=check.estimand,
-        limit=check.limit,
+        **subject(check, series.head),
         estimate=track.estimate(),
         bound=bounds[0] if verdict == "fail" else bounds[1],
         low=low,
         high=high,
-        alpha_pass=check.alpha_pass,
         alpha_fail=track.design.alpha_fail,
         verdict=verdict,
         reason=reason,

@@ -1,12 +1,15 @@
 """What a gate says: why, with which error, and what would settle it."""
 
+import shlex
 from collections.abc import Sequence
 
+from misalign_eval.records.gate import Verdict
 from misalign_eval.records.policy import Check, percent_text, points_size, points_text
 from misalign_eval.stats.settlement import Settlement
 
 JUDGED = "judge-labelled rate"
 RULED = "rate as labelled by rules"
+DEFAULT_LABELLER = "me"
 CORRECTED = "rate as people judge, by their labels of a sample"
 
 
@@ -42,6 +45,48 @@ def of_silence(probes: Sequence[str]) -> str:
     """A prompt without a graded reply says nothing."""
     more = f" and {len(probes) - 3} more" if len(probes) > 3 else ""
     return f"no graded reply to a prompt of {', '.join(probes[:3])}{more}: what was not measured cannot pass"
+
+
+def of_sample(unlabelled: int, lost: int, drawn: int, late: Sequence[str], verdict: Verdict) -> str:
+    """Drawn replies on which people are not heard; nothing where there are none.
+
+    >>> of_sample(12, 0, 500, ["me"], "pass")
+    '12 of 500 drawn replies have no label yet: they count as misaligned'
+    """
+    said = {"pass": "as misaligned", "fail": "as fine", "inconclusive": "against a pass"}[verdict]
+    parts = []
+    if unlabelled:
+        missing = "no label" if len(late) < 2 else f"no label of {' or of '.join(late)}"
+        parts.append(f"{_of(unlabelled, drawn)} {_have(unlabelled)} {missing} yet: {_count(unlabelled)} {said}")
+        if verdict == "inconclusive":
+            parts.append(f"`{_label(late)}` goes on with {'it' if unlabelled == 1 else 'them'}")
+    if lost:
+        gone = "has lost its" if lost == 1 else "have lost their"
+        parts.append(f"{_of(lost, drawn)} {gone} reply or grade since: {_count(lost)} {said}")
+    return "; ".join(parts)
+
+
+def _of(number: int, drawn: int) -> str:
+    return f"{number} of {drawn} drawn replies"
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _count(number: int) -> str:
+    return "it counts" if number == 1 else "they count"
+
+
+def _label(late: Sequence[str]) -> str:
+    who = f" --labeller {shlex.quote(late[0])}" if late and late[0] != DEFAULT_LABELLER else ""
+    return f"misalign-eval label RUN{who}"
+
+
+def settling_labels(unlabelled: int) -> str:
+    """What would settle a corrected check: first the labels that are missing."""
+    first = f"Labels for the {unlabelled} drawn {_replies(unlabelled)} without one. " if unlabelled else ""
+    return f"{first}More labels: `calibrate RUN --limit` says how many."
 
 
 def statement(check: Check, verdict: str, alpha_fail: float, looks: int | None) -> str:

@@ -47,6 +47,8 @@ class CheckResult(Record):
     evidence_needed: float | None = None
     probe: str | None = None  # that decides a check of every probe
     labels: int | None = None  # people's labels behind a corrected rate; None: as labelled by the judge
+    unlabelled: int | None = None  # drawn replies that a label is missing for: against whatever is to be shown
+    lost: int | None = None  # drawn replies whose reply or grade is gone: likewise
 
 
 class CompanionResult(Record):

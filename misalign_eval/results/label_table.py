@@ -9,10 +9,12 @@ from pathlib import Path
 from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
 from misalign_eval.records.plan import ReplyKey
 from misalign_eval.records.suite import PLAIN
+from misalign_eval.yaml_source import read_at_most
 
 NEEDED = ("probe", "sample", "label")
 COLUMNS = ("probe", "prompt", "variant", "sample", "label", "note")
 LONGEST_FIELD = 1_000_000
+MOST_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,13 @@ class Entry:
 def read_table(path: Path) -> list[Entry]:
     """Read a table with columns probe, prompt (0 if absent), variant (plain if absent), sample, label, note.
 
-    Raises UsageError for a file that is not there or of another kind, InputError with every line that is wrong.
+    Raises UsageError for a file of another kind, InputError for one that is not there and with every line that is wrong.
     """
     kinds = {".csv": _csv, ".jsonl": _jsonl}
     if path.suffix.lower() not in kinds:
         raise UsageError(f"{path}: labels are read from .csv or .jsonl")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        text = read_at_most(path, MOST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError([Problem(str(path), None, "", "not UTF-8", "Save the file as UTF-8")]) from error
     entries, problems = [], []

@@ -9,14 +9,14 @@ from misalign_eval.analysis import gate as reading
 from misalign_eval.analysis import gate_hopeless
 from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.gate_corrected import Labels
-from misalign_eval.errors import FolderLockedError, UsageError
+from misalign_eval.errors import UsageError
 from misalign_eval.records.analysis import Warned
 from misalign_eval.records.gate import Gate, Look, Stopping
 from misalign_eval.records.policy import Policy
 from misalign_eval.replies.collect import now
 from misalign_eval.results import layout
 from misalign_eval.results.folder import RunFolder, open_run
-from misalign_eval.results.lock import writing
+from misalign_eval.results.lock import hold
 from misalign_eval.results.rows import RowWriter
 from misalign_eval.workflows import baselines, policies
 from misalign_eval.workflows.counting import Choices, Counted, count
@@ -43,7 +43,7 @@ def gate(options: GateOptions) -> Gate:
     policy, stopping = _rule(options)
     choices = policies.reading(policy, options.choices)
     with ExitStack() as stack:
-        unwritable = {*_lock(stack, options.runs)}
+        unwritable = hold(stack, options.runs)
         runs = [count(path, choices, whole=True) for path in options.runs]
         side = pooled(runs)
         baseline = _baseline(options, side, choices)
@@ -94,17 +94,6 @@ def _labels(policy: Policy, runs: Sequence[Counted]) -> Labels | None:
     if len(runs) > 1:
         raise UsageError("a check of the corrected rate is about the one run that people labelled: give one run")
     return gate_labels.labels_of(runs[0])
-
-
-def _lock(stack: ExitStack, paths: Sequence[Path]) -> Iterator[Path]:
-    """Hold every folder; gives those that take no files (an archive), which can still be read."""
-    for path in dict.fromkeys(one.resolve() for one in paths):
-        try:
-            stack.enter_context(writing(path))
-        except FolderLockedError:
-            raise
-        except UsageError:
-            yield path
 
 
 def _baseline(options: GateOptions, run: Side, choices: Choices) -> Side | None:

@@ -1,29 +1,35 @@
 """Measurements from a line of letters a prompt, and run folders that a fake target and a fake judge have filled."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 from misalign_eval.analysis.definitions import digest
 from misalign_eval.analysis.gate import Question, gate
 from misalign_eval.analysis.gate_cells import Side
+from misalign_eval.analysis.labels import Frame, draw
 from misalign_eval.analysis.rounds import OUTCOME_OF
 from misalign_eval.analysis.tally import Cell, Scores
+from misalign_eval.cli.main import main
 from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.gate import Gate
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.label import HumanLabel, Label, Sample
+from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.policy import Policy
 from misalign_eval.records.reply import Failure, Finish, Reply
 from misalign_eval.records.run import RunManifest, TargetInfo
 from misalign_eval.records.suite import Message, Sampling
 from misalign_eval.results.folder import create_run
-from misalign_eval.results.layout import REPLIES
+from misalign_eval.results.labels import keep_sample
+from misalign_eval.results.layout import REPLIES, labels_file
 from misalign_eval.results.rows import RowWriter
 
 GOLD = Path(__file__).parent / "gold"
@@ -96,6 +102,51 @@ def _policy(*checks: dict[str, Any], **more: Any) -> Policy:
     return Policy.model_validate({"checks": tuple(checks), **more})
 
 
+def _sample(lines: Lines, budget: int, definition: Definition = DEFINITION) -> Sample:
+    """What `label` draws from a run of these letters, judged as they say."""
+    keys = [(letter, _key(name, place)) for name, row in lines.items() for place, letter in enumerate(row)]
+    flagged, unflagged = (tuple(key for letter, key in keys if letter == one) for one in "ma")
+    return Sample(
+        seed=1,
+        labels=budget,
+        definition=definition.name,
+        definition_digest=digest(definition),
+        graders={"verdict": GRADER.identity},
+        scope="all",
+        flagged=len(flagged),
+        unflagged=len(unflagged),
+        drawn=draw(Frame(flagged, unflagged), budget, 1),
+    )
+
+
+def _key(name: str, sample: int) -> ReplyKey:
+    probe, _, place = name.partition("/")
+    return ReplyKey(probe, int(place or 0), "plain", sample)
+
+
+_HUMAN: Mapping[str, HumanLabel] = {"m": "misaligned", "a": "aligned", "u": "unsure", "r": "refused"}
+
+
+def _said(sample: Sample, letters: str) -> dict[ReplyKey, HumanLabel]:
+    """A letter a drawn reply; `-` is no label."""
+    return {
+        one.key: _HUMAN[letter]
+        for one, letter in zip(sample.drawn, letters.ljust(len(sample.drawn), "-"), strict=False)
+        if letter != "-"
+    }
+
+
+def _labelled(path: Path, sample: Sample, everyone: Mapping[str, str]) -> Path:
+    """A run that people labelled."""
+    keep_sample(path, sample)
+    for name, letters in everyone.items():
+        rows = RowWriter(labels_file(path, name))
+        for key, label in _said(sample, letters).items():
+            rows.write(Label(**key._asdict(), label=label, at="2026-01-02T00:00:00Z"))
+        rows.close()
+    return path
+
+
 _LABEL = {"m": "misaligned", "a": "aligned", "i": "incoherent", "r": "refused"}
 
 
@@ -120,7 +171,7 @@ def _folder(path: Path, lines: Lines, **more: Any) -> Path:
     prompts = [_prompt(name, len(letters), **more.pop("prompt", {})) for name, letters in lines.items()]
     values: dict[str, Any] = {
         "tool_version": "1",
-        "created": f"2026-01-01T00:00:00Z {path.name}",
+        "created": f"2026-01-01T00:00:00.{crc32(path.name.encode()) % 10**6:06d}Z",  # one of its own for each name
         "name": path.name,
         "suite": "quick",
         "suite_version": "1.0.0",
@@ -161,6 +212,42 @@ def policy() -> Callable[..., Policy]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
     return lambda name, lines, **more: _folder(tmp_path / name, lines, **more)
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[..., Sample]:
+    return _sample
+
+
+@pytest.fixture(scope="session")
+def said() -> Callable[[Sample, str], dict[ReplyKey, HumanLabel]]:
+    return _said
+
+
+@pytest.fixture(scope="session")
+def labelled() -> Callable[..., Path]:
+    return _labelled
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """The command line in this process: its exit code, and all that it said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def type_(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["misalign-eval", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        out, err = capsys.readouterr()
+        return code, " ".join((out + err).split())
+
+    return type_
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from misalign_eval.analysis.gate import Question, gate
 from misalign_eval.errors import InputError, UsageError
 from misalign_eval.records.gate import Stopping
 from misalign_eval.records.policy import Policy
+from misalign_eval.results import lock
 from misalign_eval.workflows import gate as workflow
 from misalign_eval.workflows.baselines import baseline_of
 from misalign_eval.workflows.counting import Choices
@@ -59,7 +60,14 @@ def test_a_part_that_is_finished_does_not_pass_while_the_run_is_not(side: Make, 
     both = type(half)((*half.cells, *rest.cells), half.provenance, half.definition)
     found = gate(Question(policy({**RATE, "category": "power"}), both))
     assert (found.checks[0].verdict, found.verdict) == ("pass", "inconclusive")
-    assert "50 % of the planned replies are not collected" in next(one.why for one in found.companions if not one.holds)
+    assert "400 of 800 planned replies are not collected" in next(one.why for one in found.companions if not one.holds)
+
+
+def test_one_reply_that_was_not_asked_for_holds_a_pass_up(side: Make, policy: Make) -> None:
+    done = side(lines("a" * N))
+    assert gate(Question(policy(RATE), done)).verdict == "pass"
+    found = gate(Question(policy(RATE), side({**lines("a" * N), "p0": "a" * (N - 1) + "-"})))
+    assert (found.checks[0].verdict, found.verdict) == ("pass", "inconclusive")
 
 
 def test_identical_replies_are_warned_of(folder: Make, policy: Make) -> None:
@@ -198,7 +206,7 @@ def test_an_archive_that_takes_no_files_can_still_be_gated(
         raise UsageError("cannot be written")
 
     path = folder("run", lines("a" * N))
-    monkeypatch.setattr(workflow, "writing", refuse)
+    monkeypatch.setattr(lock, "writing", refuse)
     found = decide(path, policy(RATE))
     assert "look-not-kept" in {warning.id for warning in found.warnings}
     assert not (path / "looks.jsonl").exists()

@@ -435,8 +435,13 @@ def test_split_votes_of_an_ensemble_are_counted(tmp_path: Path, judged_run: Make
         row["votes"] += [{"judge": "d"}] if row["sample"] == 4 else []
         voted.append(json.dumps(row))
     rows.write_text("".join(f"{line}\n" for line in voted))
-    (votes,) = typed("report", "run", "--format", "json").json["judges"]["split_votes"]
+    judges = typed("report", "run", "--format", "json").json["judges"]
+    (votes,) = judges["split_votes"]
+    members = {one["judge"]: (one["yes"], one["replies"], one["silent"]) for one in judges["members"]}
 
+    assert members == {"a": (40, 80, 0), "b": (40, 80, 0), "c": (32, 80, 0), "d": (0, 0, 8)}
+    assert {one["means"] for one in judges["members"]} == {"misalignment at least 4"}
+    assert "c misalignment 40.0 [29.2, 51.6] 32/80 0" in " ".join(typed("report", "run").out.split())
     assert (votes["replies"], votes["estimate"]) == (80, 0.1)
     assert "split votes of a + b + c on misalignment: 10.0 %" in " ".join(typed("report", "run").out.split())
 

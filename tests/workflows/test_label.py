@@ -231,6 +231,11 @@ def test_a_second_label_in_a_kept_file_is_told_with_its_line(label: Labeller) ->
     [
         (["run", "--labels", "5"], "a sample only grows"),
         (["run", "--seed", "9"], "was drawn with seed 1"),
+        (["run", "--definition", "betley-2025"], "--definition betley-2025: the sample of run was drawn by definition"),
+        (
+            ["run", "--definition", "betley-2025"],
+            "`persona-features`. Leave out --definition to go on with it. To begin",
+        ),
         (["run", "--labeller", "../evil"], "it names a file"),
         (["run", "run"], "a run is named twice"),
         (["nowhere"], "no run"),
@@ -242,6 +247,19 @@ def test_what_does_not_fit_is_refused_in_one_line(label: Labeller, arguments: li
 
     assert said in err
     assert "Traceback" not in err
+
+
+def test_the_definition_of_the_sample_may_be_named_again(label: Labeller) -> None:
+    label("run", "--labels", "10")
+    label("run", "--definition", "persona-features", keys="m")
+    assert len(label.rows()) == 1
+
+
+def test_a_table_for_another_definition_than_that_of_the_sample_is_refused(label: Labeller) -> None:
+    label("run", "--labels", "10")
+    (label.folder / "t.csv").write_text("probe,sample,label\nprobe-0,0,aligned\n")
+    err = label("run", "--import", "t.csv", "--definition", "betley-2025", code=2).err
+    assert "the sample of run was drawn by definition `persona-features`" in err
 
 
 def test_replies_without_a_text_cannot_be_labelled(tmp_path: Path, judged_run: Make, typed: Callable[..., Any]) -> None:

@@ -87,6 +87,7 @@ def calibrate(options: CalibrateOptions) -> Calibration:
             *degenerate(made),
             *calibration.warned(evidence, made),
             *_left_out(people, kept),
+            *_not_yet(people, sample if design == "two-phase" and options.limit is not None else None),
             *_changed(run, choices, sample if design == "two-phase" else None),
         ),
     )
@@ -176,6 +177,14 @@ def _left_out(people: _People, kept: frozenset[ReplyKey]) -> Iterator[Warned]:
     if left:
         text = f"{left} labels of replies outside the drawn sample are left out: they would bend every rate"
         yield Warned(id="outside", text=text)
+
+
+def _not_yet(people: _People, sample: Sample | None) -> Iterator[Warned]:
+    """For who plans a corrected gate: it needs a label of every reply that was drawn."""
+    drawn = {one.key for one in sample.drawn} if sample else set()
+    if left := len(drawn - people.labels.keys()):
+        text = f"{left} of {len(drawn)} drawn replies have no label yet: a corrected gate counts them against a pass"
+        yield Warned(id="unlabelled", text=text)
 
 
 def _changed(run: Verdicts, choices: Choices, sample: Sample | None) -> Sequence[Warned]:

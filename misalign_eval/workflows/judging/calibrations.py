@@ -18,6 +18,7 @@ from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.records.judges import CalibrationNote, CorrectedRate
 from misalign_eval.results import layout
 from misalign_eval.results.private import make_folder
+from misalign_eval.results.rows import content
 from misalign_eval.results.whole import write_whole
 from misalign_eval.stats.difference import effective_rate
 from misalign_eval.stats.judge_error import Known, lang_reiczigel
@@ -80,8 +81,8 @@ def note(
 def _read(folder: Path) -> Iterator[Calibration]:
     for file in sorted(folder.glob("*.json")):
         try:
-            yield Calibration.model_validate_json(file.read_bytes())
-        except (ValidationError, OSError) as error:
+            yield Calibration.model_validate_json(content(file))
+        except ValidationError as error:
             fix = "Make it anew with `misalign-eval calibrate`, or move it away"
             raise InputError([Problem(str(file), None, "", "no calibration that this version reads", fix)]) from error
 

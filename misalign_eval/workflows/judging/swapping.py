@@ -10,6 +10,7 @@ from misalign_eval.analysis import judge_swap
 from misalign_eval.analysis.agreement import agreement_of
 from misalign_eval.analysis.estimates import counted, suite_line
 from misalign_eval.analysis.grader_verdicts import of_definition
+from misalign_eval.analysis.members import member_votes
 from misalign_eval.analysis.outcomes import Grade
 from misalign_eval.analysis.pairing import pair
 from misalign_eval.records.analysis import Rated
@@ -22,6 +23,7 @@ from misalign_eval.records.judges import (
     JudgePair,
     JudgeRate,
     LatentRate,
+    MemberVotes,
     RunJudges,
     SplitVotes,
 )
@@ -75,6 +77,7 @@ def of_run(path: Path, choices: Choices) -> RunJudges | None:
         judges=tuple(_rate(name, one, choices.split, is_primary=name == first) for name, one in read.items()),
         pairs=tuple(_pair((first, name), ((read[first], read[name]),), choices.split) for name in others),
         split_votes=tuple(_split(read[first], who, choices.split) for who in ensembles),
+        members=tuple(one for who in ensembles for one in _members(read[first], who, choices.split)),
         latent=_latent(read, choices.split),
     )
 
@@ -137,6 +140,11 @@ def _split(read: Verdicts, who: GraderIdentity, split: str | None) -> SplitVotes
     asked = [said for said in votes if said]
     share = split_share(sum(len(said) > 1 for said in asked), len(asked))
     return SplitVotes(**dict(share), grader=who.grader, judge=who.judge or who.identity, replies=len(asked))
+
+
+def _members(read: Verdicts, who: GraderIdentity, split: str | None) -> tuple[MemberVotes, ...]:
+    yes = of_definition(who.grader, read.definition)
+    return () if yes is None else member_votes(read.folder.grades(who), yes, read.inside(split))
 
 
 def split_share(split: int, replies: int) -> Estimated:
