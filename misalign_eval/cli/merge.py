@@ -37,5 +37,7 @@ def merge(
         say(f"missing: shard {', '.join(made.missing)}")
     if made.repeated:
         say(f"{made.repeated} rows were in several folders, and are kept once")
+    for note in made.notes:
+        say(note)
     again = f"misalign-eval run {shlex.quote(made.folder.manifest.suite_file)} … --out {shlex.quote(str(out))} --resume"
     leave(ended, allowed_failures=max_failures, again=again)

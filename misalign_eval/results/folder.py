@@ -12,8 +12,9 @@ from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.reply import ROW, Failure, Reply
 from misalign_eval.records.run import FORMAT_VERSION, RunManifest
 from misalign_eval.results import layout
+from misalign_eval.results.inner import check_folders
 from misalign_eval.results.private import make_folder
-from misalign_eval.results.rows import encode, read, stopped
+from misalign_eval.results.rows import content, encode, read, stopped
 from misalign_eval.results.whole import write_whole
 
 _PROMPTS = TypeAdapter(PlannedPrompt)
@@ -129,7 +130,7 @@ class RunFolder:
 
 def _identity(file: Path) -> GraderIdentity:
     try:
-        return GraderIdentity.model_validate_json(file.read_bytes())
+        return GraderIdentity.model_validate_json(content(file))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -143,7 +144,14 @@ def exists(path: Path) -> bool:
 
 
 def open_run(path: Path) -> RunFolder:
-    """Open a run folder for reading. Raises UsageError when it is none, or of a newer format."""
+    """Open a run folder for reading. Raises UsageError when it is none, of a newer format, or leads elsewhere."""
+    folder = open_unchecked(path)
+    check_folders(path)
+    return folder
+
+
+def open_unchecked(path: Path) -> RunFolder:
+    """Open a run folder to look for what is wrong with it: the folders in it may be links to elsewhere."""
     file = path / layout.MANIFEST
     if (path / layout.UNFINISHED).exists() or (path.parent / layout.UNFINISHED).exists():
         raise UsageError(f"{path}: no run: an import that did not finish. Remove the folder and import again")
@@ -151,7 +159,7 @@ def open_run(path: Path) -> RunFolder:
         there = f"a folder without {layout.MANIFEST}" if path.is_dir() else "not there"
         raise UsageError(f"{path}: no run: it is {there}. `misalign-eval run … --out {path}` makes one")
     try:
-        manifest = RunManifest.model_validate_json(file.read_bytes())
+        manifest = RunManifest.model_validate_json(content(file))
     except ValidationError as error:
         raise UsageError(f"{file}: not a run of format {FORMAT_VERSION}: {error.errors()[0]['msg']}") from error
     if manifest.format > FORMAT_VERSION:

@@ -9,7 +9,7 @@ from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.records.label import LABEL_ROW, SAMPLE_FORMAT, Label, Sample, Withdrawn
 from misalign_eval.records.plan import ReplyKey
 from misalign_eval.results import layout
-from misalign_eval.results.rows import encode, read, stopped
+from misalign_eval.results.rows import content, encode, read, stopped
 from misalign_eval.results.whole import write_whole
 
 Labels = dict[ReplyKey, Label]
@@ -41,10 +41,10 @@ def labels_of(folder: Path, labeller: str) -> Labels:
 def sample_of(folder: Path) -> Sample | None:
     """The sample that was drawn from this run; None where none was. Raises InputError for a file that is none."""
     file = layout.sample_file(folder)
-    if not file.is_file():
+    if not (said := content(file)):
         return None
     try:
-        found = Sample.model_validate_json(file.read_bytes())
+        found = Sample.model_validate_json(said)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -15,6 +15,7 @@ UNFINISHED = "unfinished"  # in a folder that an import has not filled yet
 LABELS = "labels"
 SAMPLE = "sample.json"
 CALIBRATIONS = "calibrations"
+INNER = (GRADES, LABELS, CALIBRATIONS)  # the folders that a run folder may hold
 
 
 def grades_file(folder: Path, grader: str, identity: str) -> Path:

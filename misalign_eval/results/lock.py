@@ -2,8 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from misalign_eval.errors import FolderLockedError, UsageError
@@ -41,3 +41,19 @@ def writing(folder: Path, lock: str = LOCK) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def hold(stack: ExitStack, folders: Iterable[Path]) -> set[Path]:
+    """Hold folders that are only read, each once, so that nobody writes them; the stack frees them.
+
+    Gives those that take no files (an archive), resolved: they can still be read. Raises FolderLockedError.
+    """
+    unwritable = set()
+    for folder in dict.fromkeys(one.resolve() for one in folders):
+        try:
+            stack.enter_context(writing(folder))
+        except FolderLockedError:
+            raise
+        except UsageError:
+            unwritable.add(folder)
+    return unwritable

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.errors import InputError, Problem
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
+from misalign_eval.results.rows import opened
 
 
 class Keyed(Protocol):
@@ -62,7 +63,7 @@ class RowPlaces(Generic[T]):
         self._numbered = numbered
         self._begins = array("q", [_NONE]) * numbered.count
         self._stands = bytearray(numbered.count)
-        self._file: BinaryIO | None = path.open("rb") if path.exists() else None
+        self._file: BinaryIO | None = opened(path)
         self._scan(is_final, seen)
 
     def __enter__(self) -> Self:

@@ -3,9 +3,10 @@
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -16,6 +17,7 @@ from misalign_eval.results.private import make_folder
 
 T = TypeVar("T")
 TAIL_BYTES = 1 << 16
+NO_FILE = "no file, where a file of the run belongs"
 
 
 def encode(record: Record) -> bytes:
@@ -57,6 +59,8 @@ class RowWriter:
         make_folder(path.parent)
         if path.is_symlink():  # a stranger's run folder would have us write where it points
             raise UsageError(f"{path}: a link. Rows are written into the folder alone: put the file itself there")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: {NO_FILE}. Move it away")
         self.repaired_bytes = repair(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._size = os.fstat(self._file).st_size  # ours alone: the folder is locked
@@ -103,12 +107,13 @@ def stopped(path: Path, error: OSError) -> RunStoppedError:
 def read(path: Path, adapter: TypeAdapter[T]) -> Iterator[T]:
     """Give the rows of a file one at a time; a torn last line is passed over, as `repair` would cut it.
 
-    Raises InputError with file and line for a row that is not of its format.
+    Raises InputError with file and line for a row that is not of its format, and for what is no file.
     """
-    if not path.exists():
+    file = opened(path)
+    if file is None:
         return
     validate = adapter.validator.validate_json  # what the adapter calls, without its own bookkeeping for every row
-    with path.open("rb") as file:
+    with file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
@@ -116,6 +121,34 @@ def read(path: Path, adapter: TypeAdapter[T]) -> Iterator[T]:
                 yield validate(line)
             except ValidationError as error:
                 raise InputError([_problem(path, number, error)]) from error
+
+
+def opened(path: Path) -> BinaryIO | None:
+    """Open a file of a run for reading; None where there is none. A link is followed: file stores are made of them.
+
+    Raises InputError for a link to nothing, what cannot be read, and what is no file (a pipe would wait for ever).
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise InputError([Problem(str(path), None, "", "a link to nothing", "Fetch the file itself")]) from None
+        return None
+    except OSError as error:
+        raise InputError([Problem(str(path), None, "", f"cannot be read: {error.strerror}")]) from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise InputError([Problem(str(path), None, "", NO_FILE, "Restore it from a backup")])
+    return os.fdopen(number, "rb")
+
+
+def content(path: Path) -> bytes:
+    """All of a small file; nothing where there is none. Raises InputError as `opened` does."""
+    file = opened(path)
+    if file is None:
+        return b""
+    with file:
+        return file.read()
 
 
 def _problem(path: Path, number: int, error: ValidationError) -> Problem:

@@ -1,22 +1,23 @@
 """`merge`: run folders of one plan become one, whatever their order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
 from misalign_eval.errors import UsageError
+from misalign_eval.plan import part
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import ReplyKey
 from misalign_eval.records.reply import Failure, Reply
-from misalign_eval.records.run import RunManifest
+from misalign_eval.records.run import RunManifest, Shard
 from misalign_eval.results.folder import RunFolder, create_run, open_run
-from misalign_eval.results.layout import LOOKS, REPLIES
-from misalign_eval.results.lock import writing
+from misalign_eval.results.layout import CALIBRATIONS, LABELS, LOOKS, REPLIES
+from misalign_eval.results.lock import hold
 from misalign_eval.results.rows import RowWriter, encode
-from misalign_eval.workflows.importing.folders import beside, settle
-from misalign_eval.workflows.resume import check_place
+from misalign_eval.workflows import joinable
+from misalign_eval.workflows.importing.folders import beside, check_place, settle
 
 Row = Reply | Failure | Graded | Ungraded
 MADE = "merged"
@@ -30,6 +31,7 @@ class Merged:
     folder: RunFolder
     missing: tuple[str, ...]
     repeated: int
+    notes: tuple[str, ...] = ()  # what else a reader of the joined run should know
 
 
 def merge(paths: Sequence[Path], out: Path) -> Merged:
@@ -39,20 +41,23 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     UsageError when the folders are not of one plan, or hold different answers to one request; nothing is written then.
     The new folder appears at once, when it is whole.
     """
-    sources = sorted((open_run(path) for path in paths), key=_rank)
-    _check(sources)
-    check_place(out, resume=False)
+    joinable.check_names(paths, out)
+    sources = sorted(joinable.opened(paths), key=_rank)
+    joinable.check(sources)
+    check_place(out, "merge", may_be_empty=True)
     with ExitStack() as stack:
-        for path in dict.fromkeys(source.path.resolve() for source in sources):
-            stack.enter_context(writing(path))
-        files = [_Join(), *(_Join(who) for who in _graders(sources))]
+        hold(stack, (source.path for source in sources))
+        replies = _Join()
+        files = [replies, *(_Join(who, replies) for who in _graders(sources))]
         for file in files:  # all of it is read before anything is written
             for _ in file.rows(sources):
                 pass
         with beside(out, "merging") as place:
             _write(sources, files, place / MADE, out)
             settle(place, {place / MADE: out.name}, out)
-    return Merged(open_run(out), _missing(sources), sum(file.repeated for file in files))
+    repeated = sum(file.repeated for file in files)
+    orphans = sum(file.orphans for file in files)
+    return Merged(open_run(out), _missing(sources), repeated, tuple(_notes(sources, orphans)))
 
 
 def _write(sources: Sequence[RunFolder], files: Sequence["_Join"], path: Path, out: Path) -> None:
@@ -64,26 +69,33 @@ def _write(sources: Sequence[RunFolder], files: Sequence["_Join"], path: Path, o
 
 @dataclass
 class _Join:
-    """The replies of several folders, or the grades of one grader, each row once."""
+    """The replies of several folders, or the grades of one grader for them, each row once."""
 
     who: GraderIdentity | None = None
+    replies: "_Join | None" = None
+    answered: dict[ReplyKey, RunFolder] = field(init=False, default_factory=dict)
     repeated: int = field(init=False, default=0)
+    orphans: int = field(init=False, default=0)  # grades whose reply a crash has torn off
 
     def rows(self, sources: Iterable[RunFolder]) -> Iterator[Row]:
         """In the order of the sources. Raises UsageError for two answers to one request."""
-        seen: set[bytes] = set()
-        answered: dict[ReplyKey, Path] = {}
-        self.repeated = 0
+        earlier: set[bytes] = set()
+        self.answered, self.repeated, self.orphans = {}, 0, 0
         for source in sources:
+            own: set[bytes] = set()
             for row in source.all_rows() if self.who is None else source.all_grades(self.who):
+                if self.replies is not None and row.key not in self.replies.answered:
+                    self.orphans += 1
+                    continue
                 mark = blake2b(encode(row), digest_size=MARK_BYTES).digest()
-                if mark in seen:
+                if mark in earlier:
                     self.repeated += 1
                     continue
-                seen.add(mark)
+                own.add(mark)
                 if isinstance(row, Reply | Graded):
-                    self._only(row, answered.setdefault(row.key, source.path), source.path)
+                    self._only(row, self.answered.setdefault(row.key, source), source)
                 yield row
+            earlier |= own
 
     def write(self, sources: Iterable[RunFolder], folder: RunFolder) -> None:
         """Write every row into its file of the joined folder."""
@@ -95,58 +107,19 @@ class _Join:
         finally:
             writer.close()
 
-    def _only(self, row: Reply | Graded, first: Path, path: Path) -> None:
-        if first != path:
-            what = "reply" if self.who is None else f"grade by `{self.who.grader}`"
-            raise UsageError(
-                f"{path}: another {what} for {row.key} than in {first}. Runs that drew the same replies anew are "
-                "separate runs: compare them, or give them to one gate together"
-            )
+    def _only(self, row: Reply | Graded, first: RunFolder, other: RunFolder) -> None:
+        if first is other:
+            return
+        what = "reply" if self.who is None else f"grade by `{self.who.grader}`"
+        fix = "Runs that drew the same replies anew are separate runs: compare them, or give them to one gate together"
+        if (shard := other.manifest.shard) and shard == first.manifest.shard:
+            fix = f"Both are shard {shard}, drawn anew: name one of them"
+        raise UsageError(f"{other.path}: another {what} for {row.key} than in {first.path}. {fix}")
 
 
 def _rank(source: RunFolder) -> tuple[int, str, str]:
     shard = source.manifest.shard
     return shard.index if shard else 0, source.manifest.created, str(source.path)
-
-
-def _check(sources: Sequence[RunFolder]) -> None:
-    if len(sources) < 2:
-        raise UsageError("merge: name two run folders or more")
-    first = sources[0]
-    found = [
-        f"{other.path}: not of the plan of {first.path}: it differs in {'; '.join(differences)}"
-        for other in sources[1:]
-        if (differences := list(_differences(first, other)))
-    ]
-    found += [
-        f"{source.path}: was collected with --stop-when-decided; joining it with others would change when it stopped"
-        for source in sources
-        if source.manifest.stopping
-    ]
-    if found:
-        raise UsageError("\n".join(found))
-
-
-def _differences(first: RunFolder, other: RunFolder) -> Iterator[str]:
-    one, two = first.manifest, other.manifest
-    for what, was, now in (
-        ("suite", f"{one.suite} {one.suite_version}", f"{two.suite} {two.suite_version}"),
-        ("target", one.target.name, two.target.name),
-        ("target options", one.target.options, two.target.options),
-        ("definition", one.definition.name, two.definition.name),
-        ("seed", one.seed, two.seed),
-        ("number of shards", one.shard and one.shard.count, two.shard and two.shard.count),
-        *((f"label {name}", one.labels[name], two.labels.get(name)) for name in one.labels),
-        *((f"judge of `{name}`", who, two.primary.get(name, who)) for name, who in one.primary.items()),
-    ):
-        if was != now:
-            yield f"{what} ({was}, here {now})"
-    if one.suite_digest != two.suite_digest and one.suite_version == two.suite_version:
-        yield "the suite's content"
-    if one.definition_digest != two.definition_digest and one.definition.name == two.definition.name:
-        yield "the definition's content"
-    if first.plan() != other.plan():
-        yield f"the planned prompts, samples or sampling ({one.planned_replies} replies, here {two.planned_replies})"
 
 
 def _graders(sources: Iterable[RunFolder]) -> list[GraderIdentity]:
@@ -157,12 +130,12 @@ def _graders(sources: Iterable[RunFolder]) -> list[GraderIdentity]:
 def _manifest(sources: Sequence[RunFolder], name: str) -> RunManifest:
     manifests = [source.manifest for source in sources]
     first = manifests[0]
-    hosts = sorted({one.target.host for one in manifests})
     return first.model_copy(
         update={
             "name": name,
+            "tool_version": _all(one.tool_version for one in manifests),
             "created": min(one.created for one in manifests),
-            "target": first.target.model_copy(update={"host": ", ".join(hosts)}),
+            "target": first.target.model_copy(update={"host": _all(one.target.host for one in manifests)}),
             "primary": {grader: who for one in reversed(manifests) for grader, who in one.primary.items()},
             "git_commit": first.git_commit if len({one.git_commit for one in manifests}) == 1 else None,
             "shard": None,
@@ -170,12 +143,41 @@ def _manifest(sources: Sequence[RunFolder], name: str) -> RunManifest:
     )
 
 
+def _all(told: Iterable[str]) -> str:
+    """Every value once; a folder that was joined before tells several."""
+    return ", ".join(sorted({single for one in told for single in one.split(", ")}))
+
+
 def _missing(sources: Sequence[RunFolder]) -> tuple[str, ...]:
-    shards = [source.manifest.shard for source in sources]
-    there = {shard.index for shard in shards if shard}
-    count = max((shard.count for shard in shards if shard), default=0)
-    # A folder that was no shard may hold any part: what it lacks is told by its rows.
-    return tuple(f"{index}/{count}" for index in range(1, count + 1) if index not in there) if all(shards) else ()
+    shards = [shard for source in sources if (shard := source.manifest.shard)]
+    if not shards:
+        return ()  # any of them may hold any part: what they lack is told by their rows
+    there = {shard.index for shard in shards}
+    joined = {row.key[:3] for source in sources if not source.manifest.shard for row in source.replies()}
+    plan = sources[0].plan()
+    for shard in (Shard(index=index, count=shards[0].count) for index in range(1, shards[0].count + 1)):
+        if any((one.probe, one.prompt, one.variant) in joined for one in part(plan, shard)):
+            there.add(shard.index)
+    return tuple(f"{index}/{shards[0].count}" for index in range(1, shards[0].count + 1) if index not in there)
+
+
+def _notes(sources: Sequence[RunFolder], orphans: int) -> Iterator[str]:
+    if orphans:
+        yield f"dropped {orphans} grades of replies that are not there; the next replies are others"
+    versions = _by(sources, lambda source: source.manifest.tool_version)
+    if len(versions) > 1:
+        told = ", ".join(f"{version} ({', '.join(names)})" for version, names in sorted(versions.items()))
+        yield f"written by several versions of misalign-eval: {told}. Plan, graders and definition are the same"
+    left = [str(source.path) for source in sources for name in (LABELS, CALIBRATIONS) if (source.path / name).is_dir()]
+    if left:
+        yield f"labels and calibrations are not joined; they stay in {', '.join(dict.fromkeys(left))}"
+
+
+def _by(sources: Sequence[RunFolder], name: Callable[[RunFolder], str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for source in sources:
+        found.setdefault(name(source), []).append(str(source.path))
+    return found
 
 
 def _write_looks(sources: Sequence[RunFolder], folder: RunFolder) -> None:

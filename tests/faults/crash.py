@@ -50,8 +50,16 @@ def commands(tool: Tool) -> Iterator[tuple[Command, float]]:
         return ["merge", *(f"s{n}" for n in range(1, SHARDS + 1)), "--out", "merged"]
 
     def unless_made(command: Callable[[], list[str]], out: str) -> Callable[[], list[str]]:
-        """What appears at once is whole when it is there, and is only read again."""
-        return lambda: ["report", out] if (tool.folder / out).exists() else command()
+        """What appears at once is whole when it is there: the command, typed again, is refused, and the run is read."""
+
+        def again() -> list[str]:
+            if not (tool.folder / out).exists():
+                return command()
+            refused = tool(*command())  # which sweeps away what the killed one has left
+            assert refused.code == 2, refused.err
+            return ["report", out]
+
+        return again
 
     yield Command("run", "run", run, lambda: [*run(), "--resume"]), 1.0
     yield Command("run until decided", "early", stopping, lambda: [*stopping(), "--resume"]), 0.1

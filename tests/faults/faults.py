@@ -1,8 +1,10 @@
 """Let a server do everything wrong, one way at a time and then all at once, and look at what is recorded.
 
-    python tests/faults/faults.py [--replies 5000] [--each 0.05] [--slow 0.005] [--only big hang ...] [--no-mix]
+    python tests/faults/faults.py [--replies 5000] [--each 0.05] [--slow 0.05] [--only big hang ...] [--no-mix]
+    python tests/faults/faults.py --only-proxy [407 hang ...]
 
-First a table: each accident at every request of a target, at the first only, and at a judge. Then one run of
+First a table: each accident at every request of a target, at the first only, and at a judge; then that of `proxies.py`,
+in which the accidents are those of a proxy on the way. Then one run of
 `--replies` in which each accident meets a share `--each` of all attempts at target and judge (`--slow` where it costs a
 second and more, since the whole account then waits), gone on with until nothing is missing (at most ten times), and
 compared with a clean run reply by reply. Exit status 1 when something was wrong.
@@ -20,11 +22,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.faults.tool import DEFINITION, Ended, Facts, Started, Tool, facts, serving, suite, table
+from tests.faults import proxies
+from tests.faults.tool import DEFINITION, Ended, Facts, Started, Tool, asked, facts, forget, serving, suite, table
 from tests.servers.faulty_server import FAULTS, JUDGE_FAULTS, OTHERS
 
 TIMEOUT_S = 2.0
-HURRY_S = 1.0  # in the run of all accidents
+MANY = ("--max-connections", "200")  # in the run of all accidents: most of what is asked waits to be asked again
 LIMIT_S = 3 * TIMEOUT_S  # of one request with all its attempts
 MEMORY_MIB = 120  # above a healthy run; the answers are of 50 MB
 AT_ONCE = 5
@@ -146,7 +149,7 @@ def matrix_table(found: Sequence[tuple[Case, Found]]) -> str:
     return table(("where", "accident", "recorded", "attempts", "exit", "s", "MiB more", "judged"), rows)
 
 
-def mix(tool: Tool, judge_url: str, replies: int) -> tuple[list[str], list[str]]:
+def mix(tool: Tool, judge_url: str, replies: int, turns: int) -> tuple[list[str], list[str]]:
     """All accidents at once, at two servers; gives what was seen and what was wrong."""
     (tool.folder / "suite.yaml").write_text(
         suite(max(1, replies // 100), min(replies, 100), ["aligned"], "./aligned.yaml")
@@ -154,13 +157,17 @@ def mix(tool: Tool, judge_url: str, replies: int) -> tuple[list[str], list[str]]
     (tool.folder / "aligned.yaml").write_text(DEFINITION)
     clean = tool(*tool.asking("varied", "--out", "clean", "-q"), timeout_s=600)
     assert clean.code == 0, clean.err
+    forget(tool.url)
     said, wrong = [], []
-    for turn in range(10):
-        flags = tool.asking("mixed", "--out", "mixed", "-q", "--timeout", f"{HURRY_S:g}", judge="mixed-judge")
+    for turn in range(turns):
+        flags = tool.asking("mixed", "--out", "mixed", "-q", "--timeout", f"{TIMEOUT_S:g}", *MANY, judge="mixed-judge")
         flags[flags.index("--judge-base-url") + 1] = judge_url
         ended = tool(*flags, "--resume", timeout_s=3600)
         missing = next((line for line in ended.err.splitlines() if line.startswith(("mixed:", "  mixed:"))), "")
-        said.append(f"{'run' if not turn else 'resume'}: exit {ended.code}, {ended.took_s:.0f} s, {missing.strip()}")
+        attempts = f"{sum(asked(tool.url).values())} + {sum(asked(judge_url).values())} attempts so far"
+        said.append(
+            f"{'run' if not turn else 'resume'}: exit {ended.code}, {ended.took_s:.0f} s, {attempts}, {missing.strip()}"
+        )
         print(said[-1], file=sys.stderr, flush=True)
         now, whole = facts(tool.folder / "mixed"), facts(tool.folder / "clean")
         wrong += differences(now, whole)
@@ -201,13 +208,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replies", type=int, default=5000)
     parser.add_argument("--each", type=float, default=0.05)
-    parser.add_argument("--slow", type=float, default=0.005)
+    parser.add_argument("--slow", type=float, default=0.05)
+    parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--only", nargs="*", default=(), choices=(*FAULTS, *OTHERS, "refused"))
+    parser.add_argument("--only-proxy", nargs="*", choices=tuple(proxies.WANTED))
     parser.add_argument("--no-mix", action="store_true")
     parser.add_argument("--no-matrix", action="store_true")
     options = parser.parse_args()
     wrong: list[str] = []
-    share = ("--each", str(options.each), "--slow", str(options.slow))
+    if options.only_proxy is not None or not (options.only or options.no_matrix):
+        with tempfile.TemporaryDirectory() as folder:
+            told, wrong = proxies.matrix(Path(folder), options.only_proxy or ())
+        print(f"{told}\n", flush=True)
+    if options.only_proxy is not None:
+        print("\n".join(wrong))
+        return 1 if wrong else 0
+    share = ("--each", str(options.each), "--slow", str(options.slow), "--after-ms", "100", "--hold-s", "10")
     with tempfile.TemporaryDirectory() as folder, serving(*share) as url, serving(*share) as judge_url:
         tool = Tool(Path(folder), url)
         (tool.folder / "suite.yaml").write_text(suite(1, 2))
@@ -215,7 +231,7 @@ def main() -> int:
         print(matrix_table(found) if found else "", flush=True)
         wrong += [f"{case.where} {case.name}: {said}" for case, one in found for said in one.problems]
         if not options.no_mix:
-            said, odd = mix(tool, judge_url, options.replies)
+            said, odd = mix(tool, judge_url, options.replies, options.turns)
             shares = f"every accident at {options.each:.1%} of the attempts, slow ones at {options.slow:.1%}"
             print("\n".join(["", f"{options.replies} replies, {shares}", *said]))
             wrong += odd

@@ -200,6 +200,6 @@ def compare(tool: Tool, command: Command, whole: Undisturbed, ended: Ended, trie
             tried.problems.append(f"{what} differ")
     left = [path.name for path in (tool.folder / command.run).rglob(".*")]
     beside = (tool.folder / command.run).parent.glob(f".{Path(command.run).name}.*")
-    left += [path.name for path in beside if any(path.rglob("*.json*"))]  # an emptied folder holds nothing
+    left += [path.name for path in beside]
     if left:
         tried.problems.append(f"left behind: {', '.join(left)}")

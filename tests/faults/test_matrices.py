@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
         ["crash.py", "--moments", "5", "--seed", "7", "--only", "run"],
         ["crash.py", "--moments", "2", "--seed", "7", "--only", "regrade", "merge"],
         ["faults.py", "--only", "429", "reset-body", "wrong-types", "big-chunked", "101", "infinite", "--no-mix"],
+        ["faults.py", "--only-proxy", "407", "403", "502", "echo", "close-tunnel", "reset-body", "headers"],
         ["faults.py", "--no-matrix", "--replies", "60", "--each", "0.02", "--slow", "0.001"],
         ["places.py", "--only", "disk", "moved", "two", "--sizes", "8", "24"],
     ],

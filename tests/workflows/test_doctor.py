@@ -118,6 +118,31 @@ def test_files_that_others_can_read_are_told(run: Path) -> None:
     assert (one.level, one.count, one.example) == ("note", 1, "run/run.json")
 
 
+@pytest.mark.parametrize("behind", ["moved", "nowhere"])
+def test_a_folder_that_leads_out_of_the_run_is_a_finding_and_not_followed(run: Path, behind: str) -> None:
+    (run / "grades").rename(run.parent / "moved")
+    (run / "grades").symlink_to(run.parent / behind)
+    (run / "labels").write_text("")
+    found = [one for one in examine(run).findings if one.id == "strange-folder"]
+    assert [(one.example, one.level) for one in found] == [("grades", "error"), ("labels", "error")]
+    assert "never-graded" not in _found(run)  # what lies behind the link is not looked at
+
+
+def test_a_file_that_is_none_is_a_finding(run: Path) -> None:
+    (run / REPLIES).unlink()
+    (run / REPLIES).mkdir()
+    found = _found(run)
+    assert (found["unread-file"].example, found["unread-file"].level) == (REPLIES, "error")
+    assert not {"missing-rows", "orphan-grades"} & set(found)
+
+
+def test_a_lock_that_is_a_link_is_not_read(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("a secret of the user's")
+    (run / "run.lock").unlink(missing_ok=True)
+    (run / "run.lock").symlink_to(tmp_path / "private")
+    assert _lock(examine(run)) == "a link: no command writes this run until it is removed"
+
+
 def test_a_lock_that_is_held_is_told_and_one_left_behind_is_not_held(run: Path) -> None:
     (run / "run.lock").write_text("pid 4711\n")
     assert _lock(examine(run)) == "free (last held by pid 4711)"

@@ -1,5 +1,6 @@
 """`run --shard` and `merge`: the parts together are the whole, and a part never passes for it."""
 
+import fcntl
 import json
 import shutil
 from pathlib import Path
@@ -107,8 +108,7 @@ def test_runs_of_other_plans_are_refused_with_every_difference(sharded: Tool) ->
     assert merged.code == 2
     for difference in (
         "target (openai-compatible/",
-        "number of shards (",
-        "the planned prompts, samples or sampling (",
+        "what is planned: samples of 5 of 5 prompts",
     ):
         assert difference in merged.err
 
@@ -139,6 +139,150 @@ def test_a_part_decides_nothing(tool: Tool) -> None:
     stop = ["--stop-when-decided", "--policy", "policy.yaml"]
     ended = tool(*tool.asking("tuned", "--out", "run", "--shard", "1/2", *stop))
     assert (ended.code, "--shard: a part of the replies decides nothing" in ended.err) == (2, True)
+
+
+def edit(tool: Tool, run: str, file: str, before: str, after: str) -> None:
+    path = next((tool.folder / run).glob(file))
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "more,told",
+    [
+        (["--seed", "2"], "it differs in seed (1, here 2)\n"),
+        (["--label", "step=3"], "it differs in label step (none, here 3)\n"),
+        (["--temperature", "0.5"], "what is planned: sampling of 5 of 5 prompts"),
+        (["--shard", "2/2"], "it differs in number of shards (3, here 2)\n"),
+    ],
+)
+def test_a_shard_of_something_else_is_refused_and_says_in_what(sharded: Tool, more: list[str], told: str) -> None:
+    assert sharded(*sharded.asking("tuned", "--out", "other", "--shard", "2/3", "-q", *more)).code == 0
+    merged = sharded("merge", "s1", "other", "s3", "--out", "all")
+    assert (merged.code, told in merged.err) == (2, True), merged.err
+    assert not (sharded.folder / "all").exists()
+
+
+def test_a_shard_of_another_version_of_the_suite_is_refused(sharded: Tool) -> None:
+    edit(sharded, ".", "small.yaml", "1.0.0", "1.1.0")
+    edit(sharded, ".", "small.yaml", "greet a neighbour", "welcome a neighbour")
+    assert sharded(*sharded.asking("tuned", "--out", "other", "--shard", "2/3", "-q")).code == 0
+    merged = sharded("merge", "s1", "other", "s3", "--out", "all")
+    assert merged.code == 2
+    assert "suite (small 1.0.0, here small 1.1.0); what is planned: messages" in merged.err
+
+
+def test_one_folder_under_two_names_is_refused_before_anything_is_written(sharded: Tool) -> None:
+    (sharded.folder / "link").symlink_to("s1")
+    merged = sharded("merge", "s1", "./s1/", "link", "s2", "--out", "all")
+    assert merged.code == 2
+    assert "s1: named twice. Name every run folder once\n" in merged.err
+    assert "link: the same folder as s1. Name every run folder once\n" in merged.err
+    assert not (sharded.folder / "all").exists()
+
+
+def test_every_folder_that_is_no_run_is_told_at_once(sharded: Tool) -> None:
+    (sharded.folder / "empty").mkdir()
+    merged = sharded("merge", "s1", "absent", "empty", "--out", "all")
+    assert merged.code == 2
+    assert [line.split(":")[-2] for line in merged.err.splitlines()] == [" no run", " no run"]
+
+
+def test_a_shard_that_was_collected_anew_is_told_apart_from_a_copy(sharded: Tool) -> None:
+    assert sharded(*sharded.asking("tuned", "--out", "again", "--shard", "2/3", "-q")).code == 0
+    merged = sharded("merge", "s1", "s2", "again", "s3", "--out", "all")
+    assert merged.code == 2
+    assert "Both are shard 2/3, drawn anew: name one of them" in merged.err
+    assert all(name in merged.err for name in ("again", "s2"))
+
+
+def test_contradicting_grades_are_refused_with_both_folders(sharded: Tool) -> None:
+    shutil.copytree(sharded.folder / "s2", sharded.folder / "forged")
+    edit(sharded, "forged", "grades/aligned@*.jsonl", '"score":', '"score":1')
+    merged = sharded("merge", "s1", "s2", "forged", "s3", "--out", "all")
+    assert merged.code == 2
+    assert "another grade by `aligned` for " in merged.err
+    assert all(name in merged.err for name in ("forged", "s2"))
+
+
+def test_an_older_shard_of_the_same_plan_is_joined_and_told(sharded: Tool) -> None:
+    now = json.loads((sharded.folder / "s1" / "run.json").read_text())["tool_version"]
+    edit(sharded, "s2", "run.json", f'"tool_version": "{now}"', '"tool_version": "0.0.1"')
+    merged = sharded("merge", "s1", "s2", "s3", "--out", "all")
+    assert merged.code == 0, merged.err
+    assert f"written by several versions of misalign-eval: 0.0.1 (s2), {now} (s1, s3)" in merged.err
+    again = sharded("merge", "all", "s1", "--out", "more")
+    assert (again.code, json.loads((sharded.folder / "more" / "run.json").read_text())["tool_version"]) == (
+        0,
+        f"0.0.1, {now}",
+    )
+
+
+def test_a_shard_of_a_newer_format_is_refused(sharded: Tool) -> None:
+    edit(sharded, "s2", "run.json", '"format": 1', '"format": 99')
+    merged = sharded("merge", "s1", "s2", "s3", "--out", "all")
+    assert (merged.code, "s2/run.json: written by a newer misalign-eval" in merged.err) == (2, True)
+
+
+def test_an_interrupted_shard_is_joined_with_what_it_has(sharded: Tool) -> None:
+    replies_of_s2 = sharded.folder / "s2" / "replies.jsonl"
+    replies_of_s2.write_bytes(replies_of_s2.read_bytes()[:-30])  # a torn last row, whose grades are there
+    merged = sharded("merge", "s1", "s2", "s3", "--out", "all")
+    assert merged.code == 4
+    assert "dropped 2 grades of replies that are not there" in merged.err
+    assert "all: 1 of 20 replies not collected\n" in merged.err
+    resumed = sharded(*sharded.asking("tuned", "--out", "all", "--resume", "--format", "json"))
+    assert (resumed.code, resumed.json["graded"]) == (0, PLANNED)
+
+
+def test_an_incomplete_merge_and_the_shard_that_it_lacks_make_the_whole(sharded: Tool) -> None:
+    assert sharded("merge", "s1", "s3", "--out", "part").code == 4
+    still = sharded("merge", "part", "s1", "--out", "still")
+    assert (still.code, "missing: shard 2/3\n" in still.err) == (4, True)
+    merged = sharded("merge", "part", "s2", "--out", "all", "--format", "json")
+    assert (merged.code, merged.json["replies"]) == (0, PLANNED)
+
+
+def test_merge_makes_a_new_folder_of_its_own(sharded: Tool) -> None:
+    (sharded.folder / "full").mkdir()
+    (sharded.folder / "full" / "notes.txt").write_text("mine")
+    (sharded.folder / "empty").mkdir()
+    for out, told in (
+        ("s1", "s1: holds a run already. Choose another --out; merge makes a folder of its own"),
+        ("full", "full: is there already. Choose another --out; merge makes a folder of its own"),
+        ("s2/all", "s2/all: inside s2, which stays as it is. Choose another --out"),
+    ):
+        merged = sharded("merge", "s1", "s2", "s3", "--out", out)
+        assert (merged.code, told in merged.err) == (2, True), merged.err
+    assert sharded("merge", "s1", "s2", "s3", "--out", "empty").code == 0
+
+
+def test_a_merge_that_lacks_only_what_no_check_reads_cannot_pass_either(tool: Tool) -> None:
+    probes = "".join(f"  - {{id: p{n}, category: c, split: broad, prompts: [How is day {n}?]}}\n" for n in range(21))
+    control = "  - {id: sums, category: c, split: control, expect: low, prompts: [Two and two?]}\n"
+    head = (tool.folder / "small.yaml").read_text().partition("probes:")[0]
+    (tool.folder / "small.yaml").write_text(f"{head}probes:\n{probes}{control}")
+    assert tool(*tool.asking("base", "--out", "run", "--samples", "1", "-q")).code == 0
+    assert tool("gate", "run", "--max-rate", "99%").code == 0
+    file = tool.folder / "run" / "replies.jsonl"
+    rows = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(row for row in rows if '"probe":"sums"' not in row))
+    gate = tool("gate", "run", "--max-rate", "99%")
+    assert (gate.code, "1 of 22 planned replies are not collected" in gate.out) == (3, True)
+
+
+def test_labels_are_not_lost_silently(sharded: Tool) -> None:
+    (sharded.folder / "s2" / "labels").mkdir()
+    merged = sharded("merge", "s1", "s2", "s3", "--out", "all")
+    assert (merged.code, "labels and calibrations are not joined; they stay in s2" in merged.err) == (0, True)
+
+
+def test_a_shard_that_is_being_written_is_waited_for(sharded: Tool) -> None:
+    with (sharded.folder / "s2" / "run.lock").open("rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        merged = sharded("merge", "s1", "s2", "s3", "--out", "all")
+    assert (merged.code, "is writing this run" in merged.err) == (2, True)
 
 
 def test_one_folder_is_nothing_to_merge(sharded: Tool) -> None:

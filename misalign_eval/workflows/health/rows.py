@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from misalign_eval.errors import InputError
 from misalign_eval.records.lint import Finding, Level, found
+from misalign_eval.results.rows import opened
 
 T = TypeVar("T")
 NAMED = 5  # lines told
@@ -26,12 +28,18 @@ class Lines(Generic[T]):
     broken: list[int] = field(default_factory=list)  # line numbers
     why: str = ""
     torn_bytes: int = 0
+    unread: str = ""
 
     def __iter__(self) -> Iterator[tuple[int, T]]:
         """Each row with the number of its line."""
-        if not self.path.is_file():
+        try:
+            file = opened(self.path)
+        except InputError as error:
+            self.unread = error.problems[0].what
             return
-        with self.path.open("rb") as file:
+        if file is None:
+            return
+        with file:
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n"):
                     self.torn_bytes = len(line)
@@ -47,6 +55,9 @@ class Lines(Generic[T]):
 
     def findings(self) -> Iterator[Finding]:
         """What is wrong with the lines themselves. Ask after reading them all."""
+        if self.unread:
+            text, advice = f"{self.name}: {self.unread}", "No command reads this run until the file itself is there."
+            yield Finding(id="unread-file", level="error", text=text, example=self.name, advice=advice)
         if self.broken:
             some = ", ".join(map(str, self.broken[:NAMED])) + (" …" if len(self.broken) > NAMED else "")
             text = f"{self.name}: lines that are no rows of this format: {len(self.broken)} (line {some}: {self.why})"

@@ -8,15 +8,17 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.analysis import definitions
-from misalign_eval.errors import MisalignEvalError
+from misalign_eval.errors import InputError, MisalignEvalError
 from misalign_eval.plan import prompt_digest
 from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, Ungraded
 from misalign_eval.records.lint import Diagnosis, Fact, Finding, Level, diagnosis, found
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import ROW, Reply
 from misalign_eval.results import layout
-from misalign_eval.results.folder import RunFolder, open_run
+from misalign_eval.results.folder import RunFolder, open_unchecked
+from misalign_eval.results.inner import strange_folders
 from misalign_eval.results.places import Numbered
+from misalign_eval.results.rows import content
 from misalign_eval.workflows.completeness import completeness
 from misalign_eval.workflows.counting import Choices, count
 from misalign_eval.workflows.health.rows import Lines, Tallied
@@ -24,16 +26,17 @@ from misalign_eval.workflows.health.rows import Lines, Tallied
 PLANNED: TypeAdapter[PlannedPrompt] = TypeAdapter(PlannedPrompt)
 OPEN = 0o077  # permissions of anybody but the owner
 SHARE = 0.05
+UNREADABLE = {"broken-rows", "strange-folder", "unread-file"}  # every command would stop at these
 REPLIED, FAILED = 1, 2  # what became of a planned reply
 
 
 def examine(path: Path) -> Diagnosis:
     """Look at a run folder and its replies. Raises UsageError where there is none, or its run.json cannot be read."""
-    folder = open_run(path)
+    folder = open_unchecked(path)
     examined = _Folder(folder)
     findings = list(examined.findings())
     facts = list(_facts(folder))
-    if any(one.id == "broken-rows" for one in findings):
+    if any(one.id in UNREADABLE for one in findings):
         return diagnosis(str(path), facts, findings)
     try:
         if not any(one.id == "orphan-grades" for one in findings):
@@ -67,10 +70,12 @@ def _facts(folder: RunFolder) -> Iterator[Fact]:
 
 def _lock(file: Path) -> str:
     """Whether somebody writes this run now. The kernel frees a lock with its process: a file left behind is nothing."""
+    if file.is_symlink():
+        return "a link: no command writes this run until it is removed"
     if not file.exists():
         return "free"
     try:
-        opened = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        opened = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         return f"not to be looked at: {error.strerror}"
     try:
@@ -95,8 +100,18 @@ class _Folder:
         yield from self._of_manifest()
         yield from self._of_plan()
         yield from self._of_replies()
-        yield from self._of_graders()
+        strange = list(self._of_folders())
+        yield from strange
+        if layout.GRADES not in {one.example for one in strange}:
+            yield from self._of_graders()
         yield from self._of_permissions()
+
+    def _of_folders(self) -> Iterator[Finding]:
+        """Links are not followed here either: what lies behind them is not this run."""
+        for one in strange_folders(self._path):
+            name = Path(one.file).name
+            text, advice = f"{name} is {one.what}", f"{one.fix}: no command reads this run."
+            yield Finding(id="strange-folder", level="error", text=text, example=name, advice=advice)
 
     def _of_manifest(self) -> Iterator[Finding]:
         run = self._folder.manifest
@@ -158,6 +173,8 @@ class _Folder:
             elif not self._replied[number]:
                 self._replied[number] = FAILED
         yield from lines.findings()
+        if lines.unread:  # then nothing is known to be missing, nor any grade to be without its reply
+            self._replied = bytearray([REPLIED]) * self._numbered.count
         total = lines.rows
         say = "replies.jsonl: replies to another prompt than the plan holds under their key"
         yield from other.finding("other-prompt", "error", say, "Plan and replies are of different runs.", total)
@@ -255,7 +272,7 @@ class _Folder:
 def _identity(grades: Path) -> GraderIdentity | None:
     """Who is described beside a file of grades; None where that is missing, unreadable or somebody else."""
     try:
-        who = GraderIdentity.model_validate_json(grades.with_name(f"{grades.stem}.json").read_bytes())
-    except (OSError, ValidationError):
+        who = GraderIdentity.model_validate_json(content(grades.with_name(f"{grades.stem}.json")))
+    except (InputError, ValidationError):
         return None
     return who if f"{who.grader}@{who.identity}" == grades.stem else None

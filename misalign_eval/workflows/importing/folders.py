@@ -1,11 +1,12 @@
 """Where imported runs go: beside their place until all is read, then into it at once."""
 
-import glob
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from os import getpid
 from pathlib import Path
+from typing import Literal
 
 from misalign_eval.errors import UsageError
 from misalign_eval.imports.foreign import RunKey
@@ -17,43 +18,82 @@ from misalign_eval.results.whole import write_whole
 from misalign_eval.workflows.naming import slug
 
 RunId = tuple[str, RunKey]  # the name of its file, and what the file says
+Work = Literal["importing", "merging"]
+_HIDDEN = re.compile(r"\.(.+)\.(?:importing|merging)-[0-9]{1,10}", re.DOTALL)
 
 
-def check_place(out: Path) -> None:
-    """Raise UsageError for a place where there is something already: an import never adds to a folder."""
-    if out.exists() or out.is_symlink():
+def check_place(out: Path, maker: str = "an import", *, may_be_empty: bool = False) -> None:
+    """Raise UsageError for a place where there is something already: what is made is a folder of its own.
+
+    Sweeps away what killed commands have left beside it.
+    """
+    _sweep(out)
+    is_free = may_be_empty and out.is_dir() and not out.is_symlink() and not any(out.iterdir())
+    if not is_free and (out.exists() or out.is_symlink()):
         what = "holds a run already" if (out / layout.MANIFEST).is_file() else "is there already"
-        raise UsageError(f"{out}: {what}. Choose another --out; an import makes a folder of its own")
+        raise UsageError(f"{out}: {what}. Choose another --out; {maker} makes a folder of its own")
 
 
 @contextmanager
-def beside(out: Path, work: str = "importing") -> Iterator[Path]:
+def beside(out: Path, work: Work = "importing") -> Iterator[Path]:
     """A hidden folder beside `out`, private to its owner, that is gone afterwards unless `settle` has moved it.
 
-    What a killed process leaves there says that it is no run, and goes when the command is repeated. Raises UsageError
-    where nothing can be written.
+    What a killed process leaves there says that it is no run, and goes when such a command is next given here. Raises
+    UsageError where nothing can be written.
     """
     folder = out.parent / f".{out.name}.{work}-{getpid()}"
-    for old in out.parent.glob(f".{glob.escape(out.name)}.{work}-*"):
-        _remove_if_left(old)
+    _sweep(out)
     try:
         make_folder(folder, exist_ok=False)
-        write_whole(folder / layout.UNFINISHED, [b"What was made here did not finish. Remove this folder.\n"])
     except OSError as error:
-        raise UsageError(f"{out}: cannot be written: {error.strerror}. Choose another --out") from error
+        raise _unwritable(out, error) from error
     with writing(folder):
         try:
+            _mark(folder, out)
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
 
-def _remove_if_left(folder: Path) -> None:
-    """Remove the work of a process that was killed; of one that lives, its lock is held."""
-    with suppress(UsageError):
-        if folder.name.rpartition("-")[2].isdecimal() and folder.is_dir() and not folder.is_symlink():
-            with writing(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+def _mark(folder: Path, out: Path) -> None:
+    """Say that this is no run. Who finds these words in a folder that nobody holds may remove it."""
+    try:
+        write_whole(folder / layout.UNFINISHED, [b"What was made here did not finish. Remove this folder.\n"])
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> UsageError:
+    return UsageError(f"{out}: cannot be written: {error.strerror}. Choose another --out")
+
+
+def _sweep(out: Path) -> None:
+    """Remove the work of commands that were killed beside `out`; of one that lives, the lock is held.
+
+    Of this very place all of it goes. Of another place only what says itself that it is left over, which it does for as
+    long as its maker holds it.
+    """
+    for folder in out.parent.glob(".*"):
+        made = _HIDDEN.fullmatch(folder.name)
+        if made is None or folder.is_symlink() or not folder.is_dir():
+            continue
+        if made[1] == out.name or (folder / layout.UNFINISHED).is_file():
+            with suppress(UsageError), writing(folder):
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a hidden folder, what marks it as left over last: a kill in between leaves it marked."""
+    with suppress(OSError):
+        marks = [folder / name for name in (layout.LOCK, layout.UNFINISHED)]
+        for inside in {*folder.iterdir()} - {*marks}:
+            if inside.is_dir() and not inside.is_symlink():
+                shutil.rmtree(inside, ignore_errors=True)
+            else:
+                inside.unlink()
+        for mark in marks:
+            mark.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def settle(folder: Path, runs: Mapping[Path, str], out: Path) -> None:
