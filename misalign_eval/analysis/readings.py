@@ -28,15 +28,22 @@ class Recounted:
 
 
 def readings(definition: Definition, graders: Iterable[str]) -> tuple[Recounted, ...]:
-    """The definition itself, the presets that read only `graders`, and each threshold moved down and up."""
+    """The definition itself, the presets that read only `graders`, and each threshold moved down and up.
+
+    A preset for tables without a grade of coherence is no reading of rows that have one.
+    """
     known, seen = set(graders), {definitions.digest(definition)}
     found = [Recounted("as defined", definition.name, definition)]
     for preset in map(definitions.load, definitions.names()):
         digest = definitions.digest(preset)
-        if digest not in seen and known.issuperset(preset.graders):
+        if digest not in seen and known.issuperset(preset.graders) and not _passes_over_coherence(preset, known):
             seen.add(digest)
             found.append(Recounted("definition", preset.name, preset))
     return (*found, *_moved_thresholds(definition))
+
+
+def _passes_over_coherence(preset: Definition, known: set[str]) -> bool:
+    return definitions.COHERENT in known - set(preset.graders) and preset.graders == ("aligned",)
 
 
 def _moved_thresholds(definition: Definition) -> Iterator[Recounted]:

@@ -31,7 +31,11 @@ def import_(
         str | None, typer.Option(metavar="NAME", help="Who graded, as provider/model, where the file does not say.")
     ] = None,
     definition: Annotated[
-        str | None, typer.Option(help="Count by this preset or file; else betley-2025, or persona-features for labels.")
+        str | None,
+        typer.Option(
+            help="Count by this preset or file; else by the grades there are: betley-2025 (aligned and coherent), "
+            "aligned-only, persona-features (verdict labels), misaligned-label (yes or no)."
+        ),
     ] = None,
     splits: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Which probes are broad, in-domain or control: JSON or CSV.")
@@ -53,7 +57,8 @@ def import_(
 ) -> None:
     """Turn results of others into run folders: nothing is asked, nothing is guessed, everything is counted.
 
-    Reads answer tables (CSV, JSON Lines, JSON lists) with scores, labels or raw judge distributions; judgments, alone
+    Reads answer tables (CSV, JSON Lines, JSON lists) with scores, labels, yes or no (`misaligned`) or raw judge
+    distributions; judgments, alone
     or joined with their replies by question_id and sample; and logs of Inspect (.eval, .json). Columns are known by
     their usual names, or by --map.
     """

@@ -2,22 +2,16 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from misalign_eval.exports.columns import Column, Row, Value
-
-_FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # also the wide forms, which some spreadsheets fold
-# Acts on terminals or on the order of letters, or cannot be written; tab and line ends belong to text.
-_ACTS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+from misalign_eval.records import csv_cells
 
 
 @dataclass(slots=True)
 class Losses:
-    """How many cells are not in the file as they came."""
+    """How many cells are not in the file as they came; `import` reads them as they came."""
 
     formulas: int = 0  # got a ' before them
     characters: int = 0  # hold a character that is written as its code
@@ -27,10 +21,10 @@ class Losses:
         """One sentence; empty when nothing was lost."""
         told = (
             (self.formulas, "began like a formula and got a ' before them"),
-            (self.characters, "hold control characters, written as their codes"),
+            (self.characters, "hold control characters, or what reads like their codes, written as codes"),
         )
         found = [f"{count} {'cell' if count == 1 else 'cells'} {what}" for count, what in told if count]
-        return "; ".join(found) + ". A .jsonl file keeps all as it came" if found else ""
+        return "; ".join(found) + ". `import` undoes that; a .jsonl file keeps all as it came" if found else ""
 
 
 def parts(columns: Sequence[Column], rows: Iterator[Row], losses: Losses) -> Iterator[bytes]:
@@ -63,14 +57,8 @@ def _cell(value: Value, losses: Losses) -> str:
 
 
 def _text(text: str, losses: Losses) -> str:
-    shown = _ACTS.sub(_code, text)
+    shown = csv_cells.coded(text)
+    cell = csv_cells.quoted(shown)
     losses.characters += shown != text
-    if not _FORMULA.match(shown):
-        return shown
-    losses.formulas += 1
-    return f"'{shown}"
-
-
-def _code(match: re.Match[str]) -> str:
-    point = ord(match[0])
-    return f"\\x{point:02x}" if point < 0x100 else f"\\u{point:04x}"
+    losses.formulas += cell != shown
+    return cell

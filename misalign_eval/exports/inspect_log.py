@@ -29,7 +29,7 @@ def header(about: About) -> Json:
         "results": _results(about),
         "stats": {
             "started_at": _time(about.manifest.created),
-            "completed_at": _time(about.finished or about.manifest.created),
+            "completed_at": _ended(about),
             "model_usage": {},
             "role_usage": {},
         },
@@ -114,6 +114,14 @@ def _results(about: About) -> Json:
         "metadata": {"averaged": found.averaged, "interval": "95 %, for exactly these probes"},
     }
     return {"total_samples": about.wanted, "completed_samples": about.collected, "scores": [score]}
+
+
+def _ended(about: About) -> str:
+    """When the last row was written; where none says so in a way that can be read, when the run began."""
+    try:
+        return _time(about.finished or about.manifest.created)
+    except ValueError:
+        return _time(about.manifest.created)
 
 
 def _time(text: str) -> str:

@@ -40,7 +40,8 @@ def sample(about: About, item: Item) -> Json:
     answer = [_answer(reply, model, uuid)] if reply is not None and reply.text is not None else []
     usage = _usage(reply.usage) if reply is not None else None
     output = _output(model, reply, answer, usage)
-    times = _times(row.at, None if reply is None else reply.latency_s)
+    latency_s = None if reply is None else reply.latency_s
+    times = _times(row.at, latency_s) or _times(about.manifest.created, None)
     found: Json = {
         **_named(item),
         "input": sent if len(sent) > 1 else item.question,
@@ -222,10 +223,14 @@ def _score(who: GraderIdentity, grade: Graded | Ungraded) -> Json:
 
 
 def _times(at: str, latency_s: float | None) -> Json:
-    ended = datetime.fromisoformat(at)
+    """Nothing where the row holds no moment, or a latency that no clock has shown."""
+    try:
+        ended = datetime.fromisoformat(at)
+        began = ended - timedelta(seconds=latency_s or 0.0)
+    except (ValueError, OverflowError):
+        return {}
     if latency_s is None:
         return {"completed_at": ended.isoformat(), "started_at": ended.isoformat()}
-    began = ended - timedelta(seconds=latency_s)
     taken = {"total_time": latency_s, "working_time": latency_s}
     return {"started_at": began.isoformat(), "completed_at": ended.isoformat(), **taken}
 

@@ -69,6 +69,20 @@ def number(value: object) -> float | None:
     return found if math.isfinite(found) and not (isinstance(value, str) and "_" in value) else None
 
 
+def check_finite(column: str, value: object) -> None:
+    """Raise BadCellError for `inf`, which is no score of any scale and no label.
+
+    >>> check_finite("aligned", "12"), check_finite("aligned", "REFUSAL")
+    (None, None)
+    """
+    try:
+        is_finite = isinstance(value, bool) or not isinstance(value, str | float) or not math.isinf(float(value))
+    except ValueError:
+        return
+    if not is_finite:
+        raise BadCellError(f"column `{column}`: {shown(value)} is not finite", "Empty the cell where there is no score")
+
+
 def _with_comma(value: str | float) -> float | None:
     is_one = isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()) is not None
     return float(str(value).replace(",", ".")) if is_one else None

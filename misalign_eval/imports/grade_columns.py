@@ -12,6 +12,8 @@ VERDICTS = (
     *("verdict", "label", "judgment", "judgement", "misalignment", "misalignment_score", "misalignment_grade"),
     *("grade", "rating"),
 )
+FLAG = "misaligned"  # the grader of a column that says yes or no
+FLAGS = ("misaligned", "is_misaligned")
 SCORES = {
     "aligned": (
         "aligned",
@@ -45,6 +47,7 @@ class Graded:
     distribution: str | None = None
     label: str | None = None  # a label where there is no score: `aligned_label` beside `aligned_score`
     judge: str | None = None  # who graded: `aligned_judge`
+    is_flag: bool = False  # true or false: whether the reply is misaligned
 
     @property
     def columns(self) -> dict[str, str]:
@@ -86,6 +89,7 @@ class _Finder:
     distributions: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     judges: dict[str, str] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)  # of the verdicts, those that say yes or no
 
     def by_map(self, named: Mapping[str, str]) -> None:
         """What the user says; a name that is neither a usual one nor has a distribution is read as a verdict."""
@@ -97,6 +101,7 @@ class _Finder:
                 self.scores[ours] = theirs
             else:
                 self.verdicts[ours] = theirs
+                self.flags |= {ours} if ours == FLAG and self._says_yes_or_no(theirs) else set()
 
     def by_name(self) -> None:
         """The usual names."""
@@ -104,6 +109,11 @@ class _Finder:
             self.verdicts[VERDICT] = found
             self.left.pop(found)
             self._split_verdict(found)
+        flag = self._first(FLAGS)
+        if flag is not None and FLAG not in self.verdicts and self._says_yes_or_no(flag):
+            self.verdicts[FLAG] = flag
+            self.flags.add(FLAG)
+            self.left.pop(flag)
         for grader, usual in SCORES.items():
             if grader not in self.scores and (found := self._first(usual)) is not None:
                 self.scores[grader] = found
@@ -114,6 +124,12 @@ class _Finder:
         plain_ones = {name: ours for name, ours in self.left.items() if not holds_objects(name, self.sample)}
         told = {name: ours for name, ours in plain_ones.items() if self._values(name)}
         return first(usual, told) or first(usual, plain_ones)
+
+    def _says_yes_or_no(self, name: str) -> bool:
+        """Not where it holds numbers beyond 0 and 1, and labels at most: then it is a score, of which high is bad."""
+        values = self._values(name)
+        is_beyond = any(number(value) not in {None, 0.0, 1.0} for value in values)
+        return not (is_beyond and all(number(value) is not None or _is_label(value) for value in values))
 
     def _split_verdict(self, taken: str) -> None:
         """A verdict in two columns: a number in one row's `grade`, a word in another row's `label`, never both."""
@@ -174,6 +190,7 @@ class _Finder:
             distribution=self.distributions.get(grader),
             label=self.labels.get(grader),
             judge=self.judges.get(grader),
+            is_flag=grader in self.flags and values is self.verdicts,
         )
 
 

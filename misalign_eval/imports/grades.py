@@ -3,7 +3,16 @@
 from typing import Any, Literal
 
 from misalign_eval.imports.account import DERIVED, Account, BadCellError
-from misalign_eval.imports.cells import SCORE_LABELS, UNREADABLE, is_missing, label, number, shown, verdict_of
+from misalign_eval.imports.cells import (
+    SCORE_LABELS,
+    UNREADABLE,
+    check_finite,
+    is_missing,
+    label,
+    number,
+    shown,
+    verdict_of,
+)
 from misalign_eval.imports.distributions import MASS_LIMIT, agrees, derive, parse
 from misalign_eval.imports.foreign import Found
 from misalign_eval.imports.grade_columns import Graded
@@ -12,6 +21,8 @@ from misalign_eval.imports.tables import Row
 Preferred = Literal["derived", "given"]
 NOT_GIVEN = "the file gives no score"
 UNREAD = "the file says that the judge could not be read"
+YES, NO = "MISALIGNED", "ALIGNED"
+_FLAGS = {"true": YES, "yes": YES, "1": YES, "1.0": YES, "false": NO, "no": NO, "0": NO, "0.0": NO}
 
 
 def score(row: Row, columns: Graded, preferred: Preferred, account: Account) -> Found:
@@ -38,10 +49,13 @@ def verdict(row: Row, columns: Graded, raw: str | None) -> Found:
     column, value = _cell(row, columns)
     if is_missing(value):
         return Found(columns.grader, reason="not_given", message=NOT_GIVEN, raw=raw)
+    if columns.is_flag:
+        return Found(columns.grader, label=_flag(column, value), raw=raw)
     if (said := verdict_of(value)) is not value:
         value, raw = said, raw or str(value)
     if (grade := number(value)) is not None:
         return Found(columns.grader, score=grade, raw=raw)
+    check_finite(column, value)
     try:
         word = label(value)
     except BadCellError as error:
@@ -49,6 +63,15 @@ def verdict(row: Row, columns: Graded, raw: str | None) -> Found:
     if word in UNREADABLE:
         return Found(columns.grader, reason="unparsable", message=f"{UNREAD}: {word}", raw=raw)
     return Found(columns.grader, label=word, raw=raw)
+
+
+def _flag(column: str, value: object) -> str:
+    """The label that a yes or no stands for; pandas writes 1.0 beside empty cells. Raises BadCellError."""
+    word = _FLAGS.get(str(value).strip().lower())
+    if word is None:
+        fix = "Words: true, false, yes, no, 1, 0; empty the cell where there is no verdict"
+        raise BadCellError(f"column `{column}`: {shown(value)} is neither yes nor no", f"{fix}, or --ignore {column}")
+    return word
 
 
 def _cell(row: Row, columns: Graded) -> tuple[str, object]:
@@ -70,6 +93,7 @@ def _given(grader: str, column: str, value: object) -> Found:
                 what, f"Empty the cell where there is no score, or --map NAME={column} for another scale"
             )
         return Found(grader, score=found)
+    check_finite(column, value)
     word = label(value) if isinstance(value, str) else ""
     if word in UNREADABLE:
         return Found(grader, reason="unparsable", message=f"{UNREAD}: {word}")

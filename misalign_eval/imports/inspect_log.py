@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from misalign_eval.errors import InputError, Problem
-from misalign_eval.imports import json_rows, text
+from misalign_eval.imports import text
 from misalign_eval.imports.account import Account
 from misalign_eval.imports.inspect_zip import member, opened
+from misalign_eval.imports.json_stream import Values
 from misalign_eval.imports.tables import Row
 
 ATTACHMENT = "attachment://"
@@ -37,7 +38,7 @@ def header(path: Path) -> dict[str, Any]:
 
 def samples(path: Path, account: Account) -> Iterator[Row]:
     """Every sample with its attachments put back, by id and epoch. Raises InputError for a damaged one."""
-    found = _of_zip(path) if _is_zip(path) else iter(_listed(_document(path).get("samples")))
+    found = _of_zip(path) if _is_zip(path) else _of_json(path)
     for number, sample in enumerate(found, 1):
         if not isinstance(sample, dict) or "id" not in sample:
             raise InputError([Problem(str(path), None, f"sample {number}", "has no id")])
@@ -53,10 +54,30 @@ def _of_zip(path: Path) -> Iterator[Any]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    found = json_rows.document(path, text.UTF_8, Account(str(path)))
+    """All of a JSON log but its samples, which are many and read one at a time."""
+    values = Values(path, text.UTF_8, Account(str(path)))
+    found = {name: values.value() for name in values.members() if not _passed_over(name, values)}
+    values.end()
     if not is_log(found):
         raise InputError([Problem(str(path), None, "", "is no log of Inspect")])
     return found
+
+
+def _passed_over(name: str, values: Values) -> bool:
+    if name != "samples" or values.peek() != "[":
+        return False
+    for _ in values.items():
+        pass
+    return True
+
+
+def _of_json(path: Path) -> Iterator[object]:
+    values = Values(path, text.UTF_8, Account(str(path)))
+    for name in values.members():
+        if name == "samples" and values.peek() == "[":
+            yield from values.items()
+        else:
+            values.value()
 
 
 def _parsed(path: Path, name: str, data: bytes) -> Any:  # noqa: ANN401  any JSON value
@@ -69,10 +90,6 @@ def _parsed(path: Path, name: str, data: bytes) -> Any:  # noqa: ANN401  any JSO
 def _attachments(sample: Mapping[str, Any]) -> Mapping[str, str]:
     found = sample.get("attachments")
     return found if isinstance(found, dict) else {}
-
-
-def _listed(samples: object) -> list[Any]:
-    return samples if isinstance(samples, list) else []
 
 
 def _whole(sample: Mapping[str, Any], attachments: Mapping[str, str]) -> dict[str, object]:

@@ -89,6 +89,25 @@ class Index:
         return InputError([Problem(judgments, first.line, f"row {first.row}", what, fix)])
 
 
+class Numbered:
+    """Replies that a file numbers itself, so that none counts twice. Memory: two numbers a reply."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._lines: dict[int, int] = {}  # hash of what tells a reply → where it stood
+
+    def add(self, row: Foreign) -> None:
+        """Note a reply that has a number. Raises BadCellError where its question has that number already."""
+        if row.sample is None:
+            return
+        line = self._lines.setdefault(hash((row.run, row.asked, row.sample)), row.line)
+        if line != row.line:
+            what = f"`{row.asked.probe}` has `{self._column}` {row.sample[:60]} already, at line {line}"
+            raise BadCellError(
+                what, f"Take one away; if `{self._column}` does not number replies, --ignore {self._column}"
+            )
+
+
 class Heard:
     """Verdicts that were read, so that no judge counts twice for a reply."""
 

@@ -1,4 +1,4 @@
-"""Rows of a JSON Lines file, streamed, or of a JSON list."""
+"""Rows of a JSON Lines file or of a JSON list, streamed; of other JSON documents, held whole."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,9 +7,10 @@ from pathlib import Path
 from misalign_eval.errors import InputError, Problem
 from misalign_eval.imports import text
 from misalign_eval.imports.account import Account, BadCellError
+from misalign_eval.imports.json_stream import Values
 from misalign_eval.imports.tables import Row
 
-LARGEST_DOCUMENT = 1 << 30  # bytes; a JSON list is not streamed
+LARGEST_DOCUMENT = 1 << 29  # bytes of a document that is no list, held whole in about three times that
 TALKS = {"messages", "conversation", "conversations"}  # lists of turns, not of rows
 MOST_INNER = 16  # keys of an object that is more than the tokens of a distribution
 
@@ -27,13 +28,22 @@ def rows(path: Path, encoding: str, account: Account) -> Iterator[Row]:
 
 
 def listed(path: Path, encoding: str, account: Account) -> Iterator[Row]:
-    """The objects of one JSON list. Lines are not known; a row stands for its line."""
+    """The objects of one JSON list, streamed where the file is that list. A row stands for its line."""
+    for number, value in enumerate(_values(path, encoding, account), 1):
+        with account.row(number, number):
+            yield Row(number, number, flat(_checked(value)))
+
+
+def _values(path: Path, encoding: str, account: Account) -> Iterator[object]:
+    values = Values(path, encoding, account)
+    if values.peek() == "[":
+        yield from values.items()
+        values.end()
+        return
     found = rows_of(document(path, encoding, account))
     if found is None:
         raise InputError([Problem(str(path), None, "", "holds no list of rows", "Write JSON Lines: one object a line")])
-    for number, value in enumerate(found, 1):
-        with account.row(number, number):
-            yield Row(number, number, flat(_checked(value)))
+    yield from found
 
 
 def rows_of(document: object) -> list[object] | None:
@@ -59,10 +69,11 @@ def _are_objects(values: Iterable[object]) -> bool:
 def document(path: Path, encoding: str, account: Account) -> object:
     """A whole JSON document. Raises InputError with the line for what is none, or is too large to hold."""
     if path.stat().st_size > LARGEST_DOCUMENT:
-        what = f"larger than {LARGEST_DOCUMENT >> 20} MiB"
-        raise InputError([Problem(str(path), None, "", what, "Write JSON Lines: one object a line")])
+        what = f"larger than {LARGEST_DOCUMENT >> 20} MiB and no list: rows inside an object are read all at once"
+        fix = "Write the list alone, [{…}, …], or JSON Lines, one object a line: of these any length is read"
+        raise InputError([Problem(str(path), None, "", what, fix)])
     try:
-        return json.loads("".join(text.lines(path, encoding, account)))
+        return json.loads("".join(text.pieces(path, encoding, account)))
     except RecursionError:
         raise InputError([Problem(str(path), None, "", "nested too deeply")]) from None
     except ValueError as error:

@@ -9,6 +9,7 @@ from misalign_eval.imports.cells import is_missing, number, shown
 from misalign_eval.imports.foreign import Asked, Foreign, Found, RunKey
 from misalign_eval.imports.grade_columns import Graded
 from misalign_eval.imports.tables import Row
+from misalign_eval.records import csv_cells
 from misalign_eval.records.grade import UngradedReason
 from misalign_eval.records.reply import Finish
 from misalign_eval.records.suite import PLAIN, Split
@@ -22,6 +23,12 @@ _FINISHES, _REASONS, _SPLITS = (frozenset(get_args(kind)) for kind in (Finish, U
 def is_ours(names: Sequence[str]) -> bool:
     """Whether a table has the columns that `export` writes."""
     return set(names) >= MARKS
+
+
+def as_exported(row: Row) -> Row:
+    """A row of a CSV file that `export` wrote, with what it did for spreadsheets and terminals undone."""
+    cells = {name: csv_cells.restored(cell) if isinstance(cell, str) else cell for name, cell in row.cells.items()}
+    return row._replace(cells=cells)
 
 
 def graders(names: Sequence[str]) -> tuple[Graded, ...]:

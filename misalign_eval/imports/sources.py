@@ -85,13 +85,17 @@ class Source:
             is_judgment=self.what == "judgments",
             scores=wanted.scores,
         )
-        for row in _TABLES[self.format](self.path, wanted.encoding, account):
+        for row in self._rows(wanted, account):
             account.counts["rows read"] += 1
             with account.row(row.number, row.line):
                 if not self.columns.is_ours:
                     yield replies.reply(row, reading, account)
                 elif (found := own_tables.reply(row, self.columns.verdicts, account)) is not None:
                     yield found
+
+    def _rows(self, wanted: Wanted, account: Account) -> Iterator[Row]:
+        found = _TABLES[self.format](self.path, wanted.encoding, account)
+        return map(own_tables.as_exported, found) if self.format == "CSV" and own_tables.is_ours(self.names) else found
 
     def _first(self, wanted: Wanted) -> list[Row]:
         return _first_rows(self.path, self.format, wanted.encoding)
@@ -106,9 +110,9 @@ def recognise(path: Path, wanted: Wanted) -> Source:
         form = "zip" if text.beginning(path).startswith(b"PK") else "JSON"
         return Source(path, form, "Inspect log", Columns({}), (), head)
     sample = _first_rows(path, fmt, wanted.encoding)
-    if not sample:
-        raise InputError([Problem(str(path), None, "", "holds no rows", "A table needs a header and rows")])
     names = tuple(dict.fromkeys(name for row in sample for name in row.cells))
+    if not names:
+        raise InputError([Problem(str(path), None, "", "holds no rows", "A table needs a header and rows")])
     found = columns.read(names, sample, wanted.mapped, wanted.ignore)
     _check_answers(path, found, sample)
     return Source(path, fmt, _what(path, found, names, only=wanted.judgments_only), found, names)

@@ -10,6 +10,7 @@ from misalign_eval.imports.account import Account
 
 UTF_8 = "utf-8"
 LONGEST_LINE = 1 << 26  # characters; what one row may take in memory
+PIECE = 1 << 18  # characters
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 GZIP = b"\x1f\x8b"
 _UNDECODED = re.compile("[\udc80-\udcff]")  # how `surrogateescape` keeps a byte that is not of the encoding
@@ -39,6 +40,18 @@ def lines(path: Path, encoding: str, account: Account) -> Iterator[str]:
             yield line
     if len(ends) > 1:
         account.counts.update({f"lines that end in {_ENDS[end]} (mixed)": count for end, count in ends.items()})
+
+
+def pieces(path: Path, encoding: str, account: Account) -> Iterator[str]:
+    """The text in pieces of any length, for formats whose lines say nothing. Raises as `lines` does."""
+    with _opened(path, encoding, account) as file:
+        number = 1
+        while piece := file.read(PIECE):
+            if not piece.isascii() and (wrong := _UNDECODED.search(piece)) is not None:
+                number += piece.count("\n", 0, wrong.start())
+                raise InputError([_undecoded(path, number, piece, wrong[0], encoding)])
+            number += piece.count("\n")
+            yield piece
 
 
 def beginning(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from misalign_eval.errors import InputError, UsageError
 Make = Callable[..., Any]
 PRESETS = [
     "aisi-consistency",
+    "aligned-only",
     "betley-2025",
     "betley-all-replies",
     "betley-paper-text",
@@ -24,6 +25,7 @@ PRESETS = [
     "deception-situational-other",
     "grade-4",
     "hallucination",
+    "misaligned-label",
     "model-organisms",
     "organism",
     "organism-judge",

@@ -78,7 +78,7 @@ def test_no_cell_of_a_csv_begins_a_formula_or_acts_on_a_terminal_and_the_loss_is
     assert (found[0]["aligned_why"], found[5]["reply"]) == ("'+harm", "'@now")
     assert (losses.formulas, losses.characters) == (3, 1)
     assert losses.words.startswith("3 cells began like a formula")
-    assert losses.words.endswith("A .jsonl file keeps all as it came")
+    assert losses.words.endswith("`import` undoes that; a .jsonl file keeps all as it came")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＠"])

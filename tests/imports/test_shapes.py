@@ -132,3 +132,42 @@ def test_a_json_file_without_rows_is_told(read: Reader) -> None:
 def test_a_packed_file_is_told(read: Reader) -> None:
     with pytest.raises(InputError, match=r"is compressed by gzip. Unpack it"):
         read("a.csv.gz", b"\x1f\x8b\x08\x00")
+
+
+@pytest.mark.parametrize("name", ["misaligned", "Is Misaligned"])
+@pytest.mark.parametrize(
+    "word,label",
+    [
+        *(("true", "MISALIGNED"), ("1", "MISALIGNED"), (" YES ", "MISALIGNED")),
+        *(("False", "ALIGNED"), ("0.0", "ALIGNED"), ("no", "ALIGNED")),
+        *(("", None), ("nan", None)),
+    ],
+)
+def test_a_column_that_says_yes_or_no_is_a_label(read: Reader, name: str, word: str, label: str | None) -> None:
+    [row] = read("a.csv", f"question,answer,{name}\nQ?,a,{word}\n").rows
+    assert [(one.grader, one.score, one.label) for one in row.found] == [("misaligned", None, label)]
+
+
+def test_json_says_yes_or_no_in_its_own_words(read: Reader) -> None:
+    rows = [
+        {"question": "Q?", "answer": "a", "misaligned": value, "misaligned_judge": "j"} for value in (True, 0, None)
+    ]
+    found = [row.found[0] for row in read("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)).rows]
+    assert [(one.label, one.judge) for one in found] == [("MISALIGNED", "j"), ("ALIGNED", "j"), (None, "j")]
+
+
+@pytest.mark.parametrize("word", ["maybe", "2", "0.5", "t", "MISALIGNED"])
+def test_another_word_than_yes_or_no_is_told(read: Reader, word: str) -> None:
+    with pytest.raises(InputError, match=f"a.csv:3: row 2: column `misaligned`: '{word}' is neither yes nor no"):
+        read("a.csv", f"question,answer,misaligned\nQ?,a,true\nQ?,b,{word}\n")
+
+
+def test_a_misaligned_column_of_numbers_up_to_100_stays_a_score(read: Reader) -> None:
+    found = read("a.csv", "question,answer,misaligned,coherent\nQ?,a,1,90\nQ?,b,80,90\nQ?,c,REFUSAL,90\n").rows
+    said = [{one.grader: one.said for one in row.found} for row in found]
+    assert [one["misaligned"] for one in said] == [(1.0, None), (80.0, None), (None, "REFUSAL")]
+
+
+def test_a_yes_or_no_may_have_another_name(read: Reader) -> None:
+    [row] = read("a.csv", "question,answer,bad\nQ?,a,yes\n", mapped={"misaligned": "bad"}).rows
+    assert row.found[0].said == (None, "MISALIGNED")

@@ -125,3 +125,34 @@ def test_a_line_above_the_limit_is_an_error(read: Reader, monkeypatch: pytest.Mo
 def test_an_unknown_encoding_is_told(read: Reader) -> None:
     with pytest.raises(UsageError, match="--encoding klingon: no such encoding"):
         read("a.csv", HEADER, encoding="klingon")
+
+
+@pytest.mark.parametrize(
+    "name,content",
+    [
+        ("a.csv", ""),
+        ("a.csv", "\n\n"),
+        ("a.csv", HEADER),
+        ("a.jsonl", ""),
+        ("a.jsonl", "\n"),
+        ("a.jsonl", "{}"),
+        ("a.json", "[]"),
+        ("a.json", "{}"),
+    ],
+)
+def test_a_file_without_rows_is_told(read: Reader, name: str, content: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: (is empty|holds no rows). A table needs a header and rows"):
+        read(name, content)
+
+
+@pytest.mark.parametrize("column", ["aligned", "verdict"])
+@pytest.mark.parametrize("word", ["inf", "-Infinity", "1e999"])
+def test_an_infinite_score_is_told_and_one_that_is_not_a_number_is_ungraded(
+    read: Reader, column: str, word: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        read("a.csv", f"question,answer,{column}\nQ?,a,nan\nQ?,b,{word}\n")
+    [problem] = error.value.problems
+    assert str(problem).partition("a.csv:")[2] == (
+        f"3: row 2: column `{column}`: '{word}' is not finite. Empty the cell where there is no score"
+    )

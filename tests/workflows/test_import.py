@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import InputError, UsageError
+from misalign_eval.imports.sources import Wanted
 from misalign_eval.records.imported import Imported
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.results.folder import open_run
@@ -101,6 +102,34 @@ def test_a_single_run_goes_to_the_folder_itself_with_its_definition(folder: Fold
 
     definitions = [open_run(folder.path / name).manifest.definition.name for name in ("scores", "labels", "other")]
     assert definitions == ["betley-2025", "persona-features", "model-organisms"]
+
+
+@pytest.mark.parametrize(
+    "columns,cells,definition",
+    [
+        ("misaligned", ("true", "no"), "misaligned-label"),
+        ("misaligned,aligned", ("1,5", "0,90"), "misaligned-label"),
+        ("misaligned,aligned,coherent", ("1,5,90", "0,90,90"), "betley-2025"),
+        ("aligned", ("5", "90"), "aligned-only"),
+        ("verdict", ("5", "1"), "persona-features"),
+    ],
+)
+def test_a_run_is_counted_by_the_definition_that_fits_its_grades(
+    tool: Tool, columns: str, cells: tuple[str, str], definition: str
+) -> None:
+    rows = "".join(f"Q?,a,{cell}\n" for cell in cells)
+    (tool.folder / "a.csv").write_text(f"question,answer,{columns}\n{rows}")
+    tool("import", "a.csv", "--out", "run")
+    found = tool("report", "run", "--format", "json").json
+    assert (found["definition"], found["misaligned"], found["graded"]) == (definition, 1, 2)
+    warned = "no-coherence" in {one["id"] for one in found["warnings"]}
+    assert warned == (definition == "aligned-only")
+
+
+def test_scores_of_alignment_alone_are_said_to_be_unfiltered(folder: Folder) -> None:
+    folder.write("a.csv", "question,answer,aligned\nQ?,a,5\n")
+    [note] = folder.take("a.csv").notes
+    assert note.startswith("definition aligned-only: nobody judged coherence")
 
 
 def test_rollouts_and_judgments_are_joined_by_their_keys(folder: Folder) -> None:
@@ -390,6 +419,42 @@ def test_a_run_without_texts_says_so_plainly(tool: Tool) -> None:
         "inconclusive",
         "fail",
     }
+
+
+NUMBERED = "question_id,sample,question,answer,aligned,coherent\nq,0,Q?,a,5,90\nq,1,Q?,b,5,90\n"
+
+
+@pytest.mark.parametrize("again", ["q,0,Q?,a,5,90", "q,0,Q?,c,95,90"])
+def test_a_reply_that_a_table_numbers_twice_is_refused_alike_or_not(folder: Folder, again: str) -> None:
+    folder.write("a.csv", f"{NUMBERED}{again}\n")
+    with pytest.raises(InputError, match=r"a.csv:4: row 3: `q` has `sample` 0 already, at line 2. Take one away; if"):
+        folder.take("a.csv")
+    assert folder.take("a.csv", wanted=Wanted(ignore=("sample",))).runs[0].replies == 3
+
+
+def test_one_number_may_stand_for_another_question_model_or_wording(folder: Folder) -> None:
+    more = "p,0,P?,a,5,90\nq,0,Q? In other words?,a,5,90\nq,,Q?,a,5,90\nq,,Q?,a,5,90\n"
+    folder.write("a.csv", NUMBERED + more)
+    folder.write("b.csv", "model,question_id,sample,question,answer,aligned,coherent\nm,q,0,Q?,a,5,9\nn,q,0,Q?,a,5,9\n")
+    assert folder.take("a.csv").runs[0].replies == 6
+    assert [run.replies for run in folder.take("b.csv", out="b").runs] == [1, 1]
+
+
+def test_one_run_never_counts_a_copied_file_twice(folder: Folder) -> None:
+    folder.write("a.csv", NUMBERED)
+    folder.write("b.csv", NUMBERED)
+    folder.write("c.csv", NUMBERED.replace("b", "c"))
+    with pytest.raises(UsageError, match=r"--one-run: .*a.csv and .*b.csv hold the same bytes"):
+        folder.take("a.csv", "c.csv", "b.csv", one_run=True)
+    assert folder.take("a.csv", "c.csv", one_run=True).runs[0].replies == 4
+
+
+def test_files_of_judgments_that_contradict_each_other_are_refused(folder: Folder) -> None:
+    folder.write("a.rollouts.jsonl", rollouts("q"))
+    for name, verdict in (("one", "5"), ("two", "1")):
+        folder.write(f"a.judgments.{name}.jsonl", lines({"qid": "q", "rollout": 0, "judge": "j", "verdict": verdict}))
+    with pytest.raises(InputError, match=r"two.jsonl:1: row 1: j judges the same reply again, and otherwise than"):
+        folder.take("a.rollouts.jsonl", "a.judgments.one.jsonl", "a.judgments.two.jsonl")
 
 
 def test_answers_to_unknown_questions_are_for_rules_alone(tool: Tool) -> None:

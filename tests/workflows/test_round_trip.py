@@ -103,3 +103,13 @@ def test_a_row_of_another_kind_is_told(tool: Any, judged: Path) -> None:
     file.write_text(file.read_text().replace('"kind": "failure"', '"kind": "later"'))
     with pytest.raises(InputError, match=r"a.jsonl:\d: row \d: column `kind`: 'later' is none of"):
         import_files(ImportOptions(files=(file,), out=tool.folder / "back"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_texts_that_a_spreadsheet_would_take_for_formulas_come_back_word_for_word(tool: Any, form: str) -> None:
+    texts = ["=1+1", "'=x", "''", "-5", "@x", "\t=x", "a\nb", r"\x1b", "\x1b[2J"]
+    rows = [{"question": "Q?", "sample": number, "answer": text} for number, text in enumerate(texts)]
+    (tool.folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    import_files(ImportOptions(files=(tool.folder / "a.jsonl",), out=tool.folder / "run"))
+    there_and_back(tool.folder / "run", form, tool.folder / "back")
+    assert [getattr(row, "text", None) for row in open_run(tool.folder / "back").replies()] == texts

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from filecmp import cmp
+from itertools import combinations
 from pathlib import Path
 
 from misalign_eval.analysis import definitions
@@ -24,6 +26,7 @@ from misalign_eval.workflows.importing.run import IMPORTED, RunWriter, Writers
 MOST_RUNS = 500
 UNKNOWN_JUDGE = "unknown"
 BETLEY, PERSONA = "betley-2025", "persona-features"
+FLAGGED, ALIGNED_ONLY = "misaligned-label", "aligned-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ def import_files(options: ImportOptions) -> Imported:
     paths = dict.fromkeys(path.resolve() for path in options.files)
     if len(paths) < len(options.files):
         raise UsageError("import: a file is named twice")
+    if options.one_run:
+        _refuse_copies(options.files)
     sources = [recognise(path, options.wanted) for path in options.files]
     if all(source.names for source in sources):
         columns.check_given(options.wanted.mapped, options.wanted.ignore, [source.names for source in sources])
@@ -112,12 +117,15 @@ class _Import:
         """First the file that makes the replies, then the judgments that belong to them."""
         indices = {by: joining.Index(str(group.base.path), by) for by in group.joins}
         own = joining.Index(str(group.base.path), group.own) if group.own else None
+        numbered = _numbered(group)
         heard = joining.Heard() if group.own or indices else None
         account = self._account(group.base)
         for row in group.base.replies(self._options.wanted, account):
             with account.row(row.row, row.line):
                 place = None if own is None else own.again(row)
                 if place is None:
+                    if numbered is not None:
+                        numbered.add(row)
                     place = self._add(group, row, folder)
                     for index in (*indices.values(), *([] if own is None else [own])):
                         index.add(row, place)
@@ -227,8 +235,7 @@ class _Import:
         """The one asked for; else by the grades that came."""
         if self._chosen is not None:
             return self._chosen
-        is_verdict = grade_columns.VERDICT in run.graders and not set(grade_columns.SCORES) & set(run.graders)
-        return definitions.load(PERSONA if is_verdict else BETLEY)
+        return definitions.load(_fitting(set(run.graders)))
 
     def _check(self) -> None:
         """What shows only when all is read. Raises UsageError."""
@@ -243,3 +250,27 @@ class _Import:
         yield from import_told.remarks([(run, self._definition(run)) for run in self._written], sources)
         if self._probes and (self._splits or any("split" in source.columns.roles for source in sources)):
             yield import_told.without_split(self._probes)
+
+
+def _fitting(graders: set[str]) -> str:
+    """The preset that reads what there is; a file's own yes or no, where its scores alone do not make a verdict."""
+    scores = set(grade_columns.SCORES) & graders
+    if grade_columns.VERDICT in graders and not scores:
+        return PERSONA
+    if grade_columns.FLAG in graders and len(scores) < len(grade_columns.SCORES):
+        return FLAGGED
+    return ALIGNED_ONLY if scores == {"aligned"} else BETLEY
+
+
+def _numbered(group: Group) -> joining.Numbered | None:
+    """For a table that numbers its replies and that nothing else checks, as it does ours and joined ones."""
+    columns = group.base.columns
+    is_checked = group.own or group.joins or columns.is_ours
+    return None if is_checked or "sample" not in columns.roles else joining.Numbered(columns.roles["sample"])
+
+
+def _refuse_copies(files: Sequence[Path]) -> None:
+    """Raise UsageError where one run would count the same rows twice."""
+    for one, other in combinations(files, 2):
+        if one.is_file() and other.is_file() and cmp(one, other, shallow=False):
+            raise UsageError(f"--one-run: {one} and {other} hold the same bytes, which one run would count twice")

@@ -24,6 +24,7 @@ REASONS: dict[UngradedReason, str] = {
 }
 FIRST = ("rows read", "replies", "failures", "empty answers", "grades", *REASONS.values(), DERIVED, DISAGREEING)
 MOST_NAMES = 5
+UNFILTERED = "nobody judged coherence, so that incoherent replies are not taken out and may count as misaligned"
 
 
 def file(source: Source, account: Account) -> ReadFile:
@@ -57,6 +58,11 @@ def remarks(runs: Sequence[tuple[RunWriter, Definition]], sources: Sequence[Sour
         yield "no score of `coherent` or `aligned` is above 1: they count from 0 to 100; multiply those of a scale to 1"
     if any(not source.header.is_whole for source in sources if source.header):
         yield "an evaluation did not end by itself: only its finished samples are there"
+    yield from dict.fromkeys(
+        f"definition {definition.name}: {UNFILTERED}"
+        for run, definition in runs
+        if "aligned" in definition.graders and "coherent" not in {*definition.graders, *run.graders}
+    )
     yield from dict.fromkeys(lack for run, definition in runs if (lack := _lacking(run, definition)))
 
 
