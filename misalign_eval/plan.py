@@ -1,7 +1,7 @@
 """From a suite and the user's choices to what a run will ask. Pure: the same input gives the same plan."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.base import Record
 from misalign_eval.records.digest import digest
+from misalign_eval.records.dry_run import ExpectedAnswer
 from misalign_eval.records.plan import Plan, PlannedPrompt
 from misalign_eval.records.run import Shard, TargetInfo
 from misalign_eval.records.suite import REPLY_MARK, Message, Probe, Sampling, Suite, Variant
@@ -18,7 +19,6 @@ CHARACTERS_PER_TOKEN = 4  # of English in the vocabularies of current models; ot
 TOKENS_PER_MESSAGE = 4  # what a chat template adds to each turn
 TYPICAL_REPLY_TOKENS = 300  # of a chat model's answer to an open question; `max_tokens` cuts it
 RUBRIC_TOKENS = 950  # what a judge reads besides question and reply: bundled rubrics have 3,000 to 4,300 characters
-VERDICT_TOKENS = 50  # a judge that reasons writes more, one that scores by log-probabilities a single token
 Prices = tuple[float, float, float | None]  # USD per million tokens: input, output, cached input
 
 
@@ -53,7 +53,8 @@ class Estimate(Record):
     target_output_tokens: int  # with replies of typical length
     target_output_tokens_most: int | None  # if every reply ran to its `max_tokens`; None where one has none
     judge_input_tokens: int
-    judge_output_tokens: int
+    judge_output_tokens: int  # with answers of the length that is assumed for each way of reading them
+    judge_output_tokens_most: int | None  # if every answer ran to its limit; None where one has none
     cost_usd: float | None  # None when the price of the target, or of a judge that is asked, is not known
 
 
@@ -133,20 +134,19 @@ def first_messages(plan: Plan, count: int) -> list[tuple[PlannedPrompt, tuple[Me
 def estimate(
     plan: Plan,
     *,
-    judge_requests: Mapping[str, int] | None = None,
+    judge_answers: Sequence[ExpectedAnswer] = (),
     prices: Prices | None = None,
     judge_prices: Prices | None = None,
 ) -> Estimate:
-    """What the plan will take. `judge_requests`: how many requests a grader makes for each reply; rules make none."""
-    asked = judge_requests or {}
+    """What the plan will take. `judge_answers`: what each judge writes for a reply; rules ask none."""
     target = [(prompt.samples, _reply_tokens(prompt), list(_requests(prompt))) for prompt in plan.prompts]
-    verdicts = [(one, one.samples * sum(asked.get(name, 0) for name in one.graders)) for one in plan.prompts]
-    judged = sum(count for _, count in verdicts)
+    verdicts = [(to, to.samples, one) for to in plan.prompts for one in judge_answers if one.grader in to.graders]
+    judged = sum(n * one.requests for _, n, one in verdicts)
     tokens = {
         "target_input_tokens": sum(n * _input_tokens(requests, size) for n, size, requests in target),
         "target_output_tokens": sum(n * size * len(requests) for n, size, requests in target),
-        "judge_input_tokens": sum(count * _judged_tokens(prompt) for prompt, count in verdicts),
-        "judge_output_tokens": judged * VERDICT_TOKENS,
+        "judge_input_tokens": sum(n * one.requests * _judged_tokens(prompt) for prompt, n, one in verdicts),
+        "judge_output_tokens": sum(n * one.answers * one.tokens for _, n, one in verdicts),
     }
     costs = [
         _cost(prices, tokens["target_input_tokens"], tokens["target_output_tokens"]),
@@ -158,7 +158,8 @@ def estimate(
         replies=plan.replies,
         target_requests=sum(n * len(requests) for n, _, requests in target),
         judge_requests=judged,
-        target_output_tokens_most=_most_output(plan),
+        target_output_tokens_most=_total([_most_output(prompt) for prompt in plan.prompts]),
+        judge_output_tokens_most=_total([one.most_written and n * one.most_written for _, n, one in verdicts]),
         cost_usd=sum(known) if len(known) == len(costs) else None,
         **tokens,
     )
@@ -285,13 +286,14 @@ def _judged_tokens(prompt: PlannedPrompt) -> int:
     return RUBRIC_TOKENS + _input_tokens([last], _reply_tokens(prompt)) + _reply_tokens(prompt)
 
 
-def _most_output(plan: Plan) -> int | None:
-    total = 0
-    for prompt in plan.prompts:
-        if prompt.sampling.max_tokens is None:
-            return None
-        total += prompt.samples * prompt.sampling.max_tokens * len(list(_requests(prompt)))
-    return total
+def _most_output(prompt: PlannedPrompt) -> int | None:
+    most = prompt.sampling.max_tokens
+    return None if most is None else prompt.samples * most * len(list(_requests(prompt)))
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _cost(prices: Prices | None, input_tokens: int, output_tokens: int) -> float | None:

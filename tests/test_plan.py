@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from misalign_eval.plan import (
     request_seed,
 )
 from misalign_eval.records.definition import Definition, OutcomeRule, When
+from misalign_eval.records.dry_run import ExpectedAnswer
 from misalign_eval.records.plan import Plan
 from misalign_eval.records.run import TargetInfo
 from misalign_eval.records.suite import Message, Probe, Sampling, Suite, Variant
@@ -239,14 +242,26 @@ def test_the_first_messages_are_those_of_the_first_request() -> None:
     assert first_messages(plan(MANY), 0) == []
 
 
+def answer(grader: str, **said: Any) -> ExpectedAnswer:
+    usual = {"judge": "x/y", "reads": "rubric", "requests": 1, "answers": 1, "tokens": 7, "tokens_most": 9}
+    return ExpectedAnswer(grader=grader, **{**usual, **said})
+
+
 def test_the_estimate_counts_a_request_for_every_turn_that_the_target_answers() -> None:
     made = plan(suite(SCRIPTED, probe("single", "e" * 40, samples_per_prompt=3)), overrides=Sampling(max_tokens=100))
-    found = estimate(made, judge_requests={"aligned": 1, "coherent": 2})
+    found = estimate(made, judge_answers=[answer("aligned", tokens=1), answer("coherent", requests=2, answers=2)])
     assert (found.prompts, found.replies, found.target_requests, found.judge_requests) == (2, 5, 7, 15)
     first, second, single = 2 * (4 + 10), 5 * (4 + 10) + (4 + 100), 4 + 10
     assert found.target_input_tokens == 2 * (first + second) + 3 * single
     assert found.target_output_tokens == 7 * 100
     assert found.target_output_tokens_most == 7 * 100
+    assert (found.judge_output_tokens, found.judge_output_tokens_most) == (5 * (1 + 2 * 7), 5 * 3 * 9)
+
+
+def test_a_judge_without_a_limit_has_no_greatest_output() -> None:
+    made = plan(suite(probe("a", samples_per_prompt=2)))
+    found = estimate(made, judge_answers=[answer("aligned"), answer("coherent", tokens_most=None)])
+    assert (found.judge_output_tokens, found.judge_output_tokens_most) == (2 * 14, None)
 
 
 def test_a_reply_without_a_limit_has_a_typical_length_and_no_greatest_one() -> None:
@@ -262,16 +277,16 @@ def test_rules_ask_no_judge() -> None:
 
 def test_a_price_that_is_not_known_makes_the_cost_unknown_not_zero() -> None:
     made = plan(CHOICE)
-    judges = {"aligned": 1}
+    judges = [answer("aligned")]
     assert estimate(made).cost_usd is None
-    assert estimate(made, prices=(1.0, 2.0, None), judge_requests=judges).cost_usd is None
-    assert estimate(made, judge_prices=(1.0, 2.0, None), judge_requests=judges).cost_usd is None
+    assert estimate(made, prices=(1.0, 2.0, None), judge_answers=judges).cost_usd is None
+    assert estimate(made, judge_prices=(1.0, 2.0, None), judge_answers=judges).cost_usd is None
     assert estimate(made, prices=(0.0, 0.0, None)).cost_usd == 0.0
 
 
 def test_the_cost_is_that_of_target_and_judge_tokens() -> None:
     found = estimate(
-        plan(CHOICE), prices=(1.0, 2.0, None), judge_prices=(3.0, 4.0, None), judge_requests={"aligned": 1}
+        plan(CHOICE), prices=(1.0, 2.0, None), judge_prices=(3.0, 4.0, None), judge_answers=[answer("aligned")]
     )
     assert found.cost_usd == pytest.approx(
         (

@@ -12,12 +12,15 @@ from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
     from misalign_eval.records.suite import OwnGrader
+    from misalign_eval.suites.closest import Pair
     from misalign_eval.suites.load import Loaded
     from misalign_eval.workflows.suites import Checked
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List, show, check and import suites of probes.")
 
 FORMATS = ("text", "json")
+MOST_SHOWN = 160  # characters of a prompt
+_KINDS = {"within": "within a suite", "between": "between suites", "splits": "between broad and in-domain probes"}
 FormatOption = Annotated[str, typer.Option("--format", help="What to print: text or json.")]
 FilesOption = Annotated[
     list[Path] | None, typer.Option("-o", "--output", help="Also write this file; its extension names the format.")
@@ -54,6 +57,14 @@ def check(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="Suite files or bundled names.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Check every bundled suite.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check, too.")] = False,
+    closest: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Also show the N closest pairs of probes within a suite, between suites, and between broad and "
+            "in-domain probes, by the words and word pairs that they share.",
+        ),
+    ] = None,
     fmt: FormatOption = "text",
     output: FilesOption = None,
 ) -> None:
@@ -64,12 +75,17 @@ def check(
     check_format(FORMATS, fmt, output or ())
     from misalign_eval.suites.catalog import names
     from misalign_eval.workflows.suites import checked
+    from misalign_eval.workflows.suites import closest as closest_of
 
     wanted = [*(files or ()), *(names() if every else ())]
     if not wanted:
         raise UsageError("name at least one suite file, or --all for the bundled ones")
     found = [checked(source) for source in dict.fromkeys(wanted)]
-    renderers = {"text": lambda: _findings(found), "json": lambda: _json([one.as_json() for one in found])}
+    pairs = None if closest is None else closest_of(found, closest)
+    renderers = {
+        "text": lambda: _findings(found) + ("" if pairs is None else _closest(pairs, closest or 0)),
+        "json": lambda: _json(_checked_json(found, pairs)),
+    }
     emit(renderers, fmt, output or ())
     if any(one.errors or (strict and one.warnings) for one in found):
         raise typer.Exit(2)
@@ -171,3 +187,30 @@ def _findings(found: "list[Checked]") -> str:
         lines += [f"warning: {problem}" for problem in one.warnings]
         lines += [f"{one.source}: {one.summary}"]
     return plain("\n".join(lines)) + "\n"
+
+
+def _checked_json(found: "list[Checked]", pairs: "list[Pair] | None") -> object:
+    from misalign_eval.workflows.suites import pair_as_json
+
+    suites = [one.as_json() for one in found]
+    return suites if pairs is None else {"suites": suites, "closest": [pair_as_json(pair) for pair in pairs]}
+
+
+def _closest(pairs: "list[Pair]", most: int) -> str:
+    """The pairs under a heading for each kind that there is."""
+    from misalign_eval.reports.escape import plain
+
+    lines = [] if pairs else ["", "No two probes have more than stray words in common."]
+    for kind, title in _KINDS.items():
+        there = [pair for pair in pairs if kind in pair.kinds][:most]
+        lines += ["", f"Closest {title} (1 = the same words and word pairs, 0 = none)"] if there else []
+        for pair in there:
+            lines += [f"{pair.similarity:.2f}"]
+            for one in (pair.first, pair.second):
+                said = " ".join(one.text.split())
+                lines += [f"  {one.suite}: {one.probe}, prompt {one.prompt} ({one.split}): {_cut(said)}"]
+    return plain("\n".join(lines)) + "\n"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"

@@ -1,5 +1,7 @@
 """What `run --dry-run` shows."""
 
+from typing import Literal
+
 from misalign_eval.records.base import Record
 from misalign_eval.records.suite import Message, Sampling
 
@@ -13,6 +15,26 @@ class FirstRequest(Record):
     samples: int
     messages: tuple[Message, ...]
     sampling: Sampling
+
+
+Reads = Literal["logprobs", "sampled", "rubric", "structured", "label", "unknown"]
+
+
+class ExpectedAnswer(Record):
+    """What one judge is expected to write for one reply, when every answer can be read. Tokens are of one answer."""
+
+    grader: str
+    judge: str  # provider/model
+    reads: Reads  # how its verdict is read
+    requests: int
+    answers: int  # of a sampled score several, in one request where the judge takes `n`
+    tokens: int  # assumed
+    tokens_most: int | None  # its limit; None: left to the server
+
+    @property
+    def most_written(self) -> int | None:
+        """Tokens of all its answers to one reply, each as long as it may be; None where it has no limit."""
+        return None if self.tokens_most is None else self.answers * self.tokens_most
 
 
 class DryRun(Record):
@@ -34,5 +56,7 @@ class DryRun(Record):
     target_output_tokens_most: int | None
     judge_input_tokens: int
     judge_output_tokens: int
+    judge_output_tokens_most: int | None  # if every answer ran to its limit; None where one has none
+    judge_answers: tuple[ExpectedAnswer, ...] = ()
     cost_usd: float | None
     first: tuple[FirstRequest, ...]

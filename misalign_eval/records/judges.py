@@ -88,6 +88,20 @@ class SplitVotes(Estimated):
     replies: int
 
 
+class MemberVotes(Estimated):
+    """One member of an ensemble: of the headline's replies on which it had a verdict, the share that it says yes to.
+
+    A share of replies, not a mean over probes as the headline is.
+    """
+
+    grader: str
+    judge: str
+    means: str  # what yes is, such as `aligned below 30`
+    yes: int
+    replies: int  # with a verdict of this member
+    silent: int  # it was asked, and had no verdict
+
+
 class LatentRate(Record):
     """Dawid-Skene over three judges or more: a diagnostic, as judges share their mistakes. Never a corrected rate."""
 
@@ -104,6 +118,7 @@ class RunJudges(Record):
     judges: tuple[JudgeRate, ...]
     pairs: tuple[JudgePair, ...]
     split_votes: tuple[SplitVotes, ...] = ()
+    members: tuple[MemberVotes, ...] = ()
     latent: LatentRate | None = None
 
 

@@ -1,12 +1,12 @@
 """What a run will ask: pure data, the same for the same suite, choices and seed."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
-from misalign_eval.records.suite import PLAIN, Direction, Message, OwnGrader, Sampling, Split
+from misalign_eval.records.suite import MOST_SAMPLES, PLAIN, Direction, Message, OwnGrader, Sampling, Split
 
 
 class ReplyKey(NamedTuple):
@@ -37,7 +37,7 @@ class PlannedPrompt(Record):
     # (an imported run that names its questions only by id); such a prompt is paired by the id of its probe.
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
-    samples: int
+    samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)]
     graders: tuple[str, ...]
     criteria: str | None = None
     reference: JsonValue = None

@@ -18,6 +18,7 @@ ANSWER_MARK = "{answer}"
 
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_/ -]*")
 
+MOST_SAMPLES = 100_000  # of one prompt: a file that says more was not meant, and would only eat memory
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
 
@@ -68,7 +69,7 @@ class Probe(Record):
     prompts: tuple[tuple[Message, ...], ...]  # each ends with a user turn; assistant turns may be REPLY_MARK
     system: str | None = None
     sampling: Sampling = Sampling()
-    samples_per_prompt: Annotated[int, Field(gt=0)] = 1
+    samples_per_prompt: Annotated[int, Field(gt=0, le=MOST_SAMPLES)] = 1
     graders: tuple[Name, ...]
     criteria: str | None = None
     reference: JsonValue = None  # what a rule compares with: text, number, list, JSON schema

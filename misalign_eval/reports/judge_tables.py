@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from misalign_eval.records.bounds import Estimated
-from misalign_eval.records.judges import ChangeJudges, JudgePair, LatentRate, RunJudges
+from misalign_eval.records.judges import ChangeJudges, JudgePair, LatentRate, MemberVotes, RunJudges
 from misalign_eval.reports import numbers
 from misalign_eval.reports.calibration import coefficient
 from misalign_eval.reports.judge_words import share, survives
@@ -31,9 +31,20 @@ def _of_run(found: RunJudges) -> Iterator[Table]:
     )
     heads = ("judge", "misaligned % [95 %]", "replies", "missing")
     yield Table("The same replies under each judge", heads, rows, split)
+    yield from _members(found.members)
     yield from _agreement(found.pairs)
     if found.latent is not None:
         yield _latent(found.latent)
+
+
+def _members(found: tuple[MemberVotes, ...]) -> Iterator[Table]:
+    if not found:
+        return
+    rows = tuple((one.judge, one.grader, _short(one), f"{one.yes}/{one.replies}", str(one.silent)) for one in found)
+    means = ", ".join(dict.fromkeys(one.means for one in found))
+    heads = ("judge", "grader", "yes % [95 %]", "replies", "no verdict")
+    note = f"each member's own votes, yes being {means}; shares of single replies, no means over probes"
+    yield Table("Members of the ensemble", heads, rows, note)
 
 
 def _latent(found: LatentRate) -> Table:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
-from misalign_eval.records.suite import Direction, Expected, JudgeSpec, Name, Sampling, Split
+from misalign_eval.records.suite import MOST_SAMPLES, Direction, Expected, JudgeSpec, Name, Sampling, Split
 from misalign_eval.yaml_source import NOT_BLANK
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NOT_BLANK)]
@@ -45,7 +45,8 @@ class Asking(Sampling):
     """How often a prompt is asked, with which settings, and who grades."""
 
     samples_per_prompt: (
-        Annotated[int, Field(gt=0, description="Replies to each prompt in each form. 1 if unset.")] | None
+        Annotated[int, Field(gt=0, le=MOST_SAMPLES, description="Replies to each prompt in each form. 1 if unset.")]
+        | None
     ) = None
     graders: Annotated[tuple[GraderItem, ...], Field(description="Graders by name, or rules with options.")] | None = (
         None

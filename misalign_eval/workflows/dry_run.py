@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from misalign_eval.graders.build import build
-from misalign_eval.graders.kinds import requests_per_reply
+from misalign_eval.graders.expected import answers
 from misalign_eval.plan import estimate, first_messages
 from misalign_eval.providers.beforehand import known_beforehand
 from misalign_eval.providers.prices import price_of
@@ -34,10 +34,11 @@ def _one(prepared: Prepared, suite: Suite, plan: Plan, target: ModelSpec, folder
         method=prepared.options.method,
         search=load.own_graders(),
     )
+    written = tuple(one for grader in graders for one in answers(grader))
     judge = prepared.judges[0] if len(prepared.judges) == 1 else None
     found = estimate(
         plan,
-        judge_requests={grader.identity.grader: requests_per_reply(grader) for grader in graders},
+        judge_answers=written,
         prices=price_of(target),
         judge_prices=price_of(judge) if judge else None,
     )
@@ -48,6 +49,7 @@ def _one(prepared: Prepared, suite: Suite, plan: Plan, target: ModelSpec, folder
         target=target.name,
         judges=tuple(spec.name for spec in prepared.judges),
         folder=folder,
+        judge_answers=written,
         seed=plan.seed,
         first=tuple(
             FirstRequest(

@@ -1,5 +1,6 @@
 """`suites`: what there is, what is in it, and what is wrong with it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.plan import plan
 from misalign_eval.records.suite import Probe, Suite
 from misalign_eval.suites import catalog, native_yaml
+from misalign_eval.suites.closest import Pair
+from misalign_eval.suites.closest import closest as closest_pairs
 from misalign_eval.suites.foreign.opened import Origin
 from misalign_eval.suites.lint import lint
 from misalign_eval.suites.load import Loaded
@@ -23,6 +26,7 @@ class Checked:
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     origins: tuple[tuple[str, Origin], ...] = ()  # of its files in foreign formats
+    loaded: Loaded | None = None
 
     @property
     def summary(self) -> str:
@@ -82,7 +86,26 @@ def checked(source: str) -> Checked:
         return Checked(source, None, error.problems)
     except UsageError as error:
         return Checked(source, None, (Problem(source, None, "", str(error)),))
-    return Checked(source, loaded.suite, warnings=tuple(warnings), origins=loaded.origins)
+    return Checked(source, loaded.suite, warnings=tuple(warnings), origins=loaded.origins, loaded=loaded)
+
+
+def closest(found: Sequence[Checked], most: int) -> list[Pair]:
+    """The closest pairs of probes within and between the suites that can be read; at most so many of each kind.
+
+    Raises UsageError for a number below 1.
+    """
+    if most < 1:
+        raise UsageError(f"--closest {most}: at least 1")
+    return closest_pairs([one.loaded for one in found if one.loaded is not None], most)
+
+
+def pair_as_json(pair: Pair) -> dict[str, Any]:
+    """With suite, probe, prompt, split and text of both."""
+    sides = {
+        name: {key: value for key, value in one._asdict().items() if key != "place"}
+        for name, one in (("first", pair.first), ("second", pair.second))
+    }
+    return {"similarity": pair.similarity, "kinds": sorted(pair.kinds), **sides}
 
 
 def imported(source: str) -> tuple[str, list[str]]:
