@@ -14,6 +14,8 @@ from misalign_eval.records.grade import Ungraded
 from misalign_eval.records.reply import Failure, Reply
 
 WIDE_BIN = 5  # of a scale of a hundred
+MOST_BINS = 1000
+FARTHEST = 10**300  # near the largest that a file can hold
 Range = tuple[int, int]
 DOT = 2  # replies closer than this many points on both axes are one dot, at their mean
 
@@ -133,7 +135,7 @@ def _histogram(run: str, grader: str, spreads: Sequence[_Spread], replies: int, 
     counts = [0] * (len(edges) - 1)
     width = edges[1] - edges[0]
     for score, count in found.items():
-        counts[min(int((score - edges[0]) // width), len(counts) - 1)] += count
+        counts[max(min(int((score - edges[0]) // width), len(counts) - 1), 0)] += count
     scored = sum(counts)
     return Histogram(
         run=run, grader=grader, edges=tuple(edges), counts=tuple(counts), scored=scored, unscored=replies - scored
@@ -141,11 +143,17 @@ def _histogram(run: str, grader: str, spreads: Sequence[_Spread], replies: int, 
 
 
 def _edges(low: int, high: int) -> list[float]:
-    """Bins of one grade on a scale of few grades, else of five points; 0 to 100 where all scores are inside."""
+    """Bins of one grade on a scale of few grades, else of five points; 0 to 100 where all scores are inside.
+
+    Wider ones where a file holds scores of no scale: a score of 1e308 must not cost as many bins.
+    """
     if low >= 0 and high <= SMALL_SCALE:
         return [float(edge) for edge in range(SMALL_SCALE + 2)]
-    start, stop = (0, 100) if low >= 0 and high <= 100 else (low // WIDE_BIN * WIDE_BIN, high + WIDE_BIN)
-    return [float(edge) for edge in range(start, stop + 1, WIDE_BIN)]
+    low, high, width = max(low, -FARTHEST), min(high, FARTHEST), WIDE_BIN
+    while high - low > MOST_BINS * width:
+        width *= 10
+    start, stop = (0, 100) if low >= 0 and high <= 100 else (low // width * width, high + width)
+    return [float(edge) for edge in range(start, stop + 1, width)]
 
 
 def axes(definition: Definition, scored: Iterable[str]) -> Axes | None:

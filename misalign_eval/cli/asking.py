@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from misalign_eval.cli.paging import fitted
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.reports.escape import plain
 
 if TYPE_CHECKING:
     from misalign_eval.graders.spec import Method
     from misalign_eval.records.run import Shard
-    from misalign_eval.workflows.options import Limits, StopRule
+    from misalign_eval.settings import Role, Settings
+    from misalign_eval.workflows.options import Address, Limits, StopRule
     from misalign_eval.workflows.run import Ended
 
 METHODS: dict[str, "Method | None"] = {"auto": None, "logprobs": "logprobs", "sampled": "sampled"}
@@ -77,7 +79,25 @@ def stop_rule(policy: Path | None, baseline: Path | None, *, asked: bool) -> "St
 
 def say(text: str) -> None:
     """A line about the work, on standard error."""
-    sys.stderr.write(f"{plain(text)}\n")
+    sys.stderr.write(f"{fitted(plain(text), sys.stderr)}\n")
+
+
+def say_settings(settings: "Settings", names: Sequence[str], at: "Address", role: "Role") -> None:
+    """Before anything is sent: which host, key and program come from misalign-eval.yaml, and from which."""
+    from misalign_eval.reports.escape import one_line
+    from misalign_eval.settings import find, told
+
+    for name in dict.fromkeys(names):
+        if line := told(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role):
+            say(one_line(f"{line}, says {find(Path.cwd())}"))
+
+
+def say_graders() -> None:
+    """Which graders are not the bundled ones, though they are called so."""
+    from misalign_eval.workflows.load import replaced_graders
+
+    for name in replaced_graders():
+        say(f"graders/{name} here takes the place of the bundled grader `{name}`")
 
 
 def resume_command(out: Path) -> str:

@@ -157,7 +157,7 @@ def _named(given: _Given, run: Path) -> dict[str, str]:
 def _of_grader(given: _Given, limits: "Limits") -> "Calibration":
     import asyncio
 
-    from misalign_eval.cli.asking import chosen_method
+    from misalign_eval.cli.asking import chosen_method, say_graders, say_settings
     from misalign_eval.settings import load_settings
     from misalign_eval.workflows.judging.examples import ExamplesOptions, calibrate_grader
     from misalign_eval.workflows.options import Address
@@ -174,7 +174,10 @@ def _of_grader(given: _Given, limits: "Limits") -> "Calibration":
         limits=limits,
         worst=given.worst,
     )
-    return asyncio.run(calibrate_grader(options, load_settings(Path.cwd())))
+    settings = load_settings(Path.cwd())
+    say_settings(settings, options.judges, options.judge_at, "judges")
+    say_graders()
+    return asyncio.run(calibrate_grader(options, settings))
 
 
 def _limit(given: str | None) -> float | None:

@@ -59,10 +59,14 @@ def check(
     check_format(FORMATS, fmt)
     from pathlib import Path
 
+    from misalign_eval.cli.asking import say_settings
     from misalign_eval.errors import RunStoppedError
     from misalign_eval.settings import load_settings, resolve
+    from misalign_eval.workflows.options import Address
 
-    spec = resolve(model, load_settings(Path.cwd()), base_url=base_url, api_key_env=api_key_env)
+    settings = load_settings(Path.cwd())
+    spec = resolve(model, settings, base_url=base_url, api_key_env=api_key_env)
+    say_settings(settings, [model], Address(base_url, api_key_env), "targets")
     host, found = _check(spec)
     emit({"text": lambda: _report(spec, host, found), "json": lambda: _json(_facts(spec, host, found))}, fmt, ())
     if found.fault is not None:

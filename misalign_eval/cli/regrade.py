@@ -47,7 +47,7 @@ def regrade(
     check(FORMATS, fmt, output or ())
     import asyncio
 
-    from misalign_eval.cli.asking import chosen_method, leave, limits
+    from misalign_eval.cli.asking import chosen_method, leave, limits, say_graders, say_settings
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.cli.run import show
     from misalign_eval.settings import load_settings
@@ -65,6 +65,8 @@ def regrade(
         make_primary=primary,
         limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
     )
+    say_settings(settings, options.judges, options.judge_at, "judges")
+    say_graders()
     with RunProgress(quiet) as progress:
         ended = asyncio.run(carry_out(options, settings, progress))
     if ended.stopped_by is None or fmt != "text" or output:

@@ -30,7 +30,9 @@ def run(
     judge_method: Annotated[
         str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled answers.")
     ] = "auto",
-    samples: Annotated[int | None, typer.Option(min=1, help="Replies per prompt, in place of the suite's.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Replies per prompt, in place of the suite's.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the run; every request is sent one of its own.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, max=2, help="In place of the suite's.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="In place of the suite's.")] = None,
@@ -69,7 +71,15 @@ def run(
 ) -> None:
     """Ask the targets, grade their replies, and report how misaligned each one is."""
     check(FORMATS, fmt, output or ())
-    from misalign_eval.cli.asking import chosen_method, chosen_shard, labels, limits, stop_rule
+    from misalign_eval.cli.asking import (
+        chosen_method,
+        chosen_shard,
+        labels,
+        limits,
+        say_graders,
+        say_settings,
+        stop_rule,
+    )
     from misalign_eval.plan import Selection
     from misalign_eval.records.suite import Sampling
     from misalign_eval.settings import load_settings
@@ -97,7 +107,11 @@ def run(
         labels=labels(label or ()),
         stop=stop_rule(policy, baseline, asked=stop_when_decided),
     )
-    carry_out(prepare(options, settings), dry_run=dry_run, quiet=quiet, fmt=fmt, files=output or ())
+    prepared = prepare(options, settings)
+    say_settings(settings, options.targets, options.target_at, "targets")
+    say_settings(settings, options.judges, options.judge_at, "judges")
+    say_graders()
+    carry_out(prepared, dry_run=dry_run, quiet=quiet, fmt=fmt, files=output or ())
 
 
 def carry_out(prepared: "Prepared", *, dry_run: bool, quiet: bool, fmt: str, files: Sequence[Path]) -> None:

@@ -1,14 +1,23 @@
 """run.json: what was planned and with what. It never counts what came; that is read from the rows."""
 
-from pydantic import JsonValue
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, JsonValue
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.gate import Stopping
 from misalign_eval.records.suite import OwnGrader
 
+MOST_SHARDS = 100_000
 FORMAT_VERSION = 1
 # 1: first format
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)  # raises ValueError
+    return text
 
 
 class TargetInfo(Record):
@@ -28,8 +37,8 @@ class TargetInfo(Record):
 class Shard(Record):
     """A part of a plan: every `count`-th prompt from number `index` on, both counted from 1."""
 
-    index: int
-    count: int
+    index: Annotated[int, Field(gt=0)]
+    count: Annotated[int, Field(gt=0, le=MOST_SHARDS)]
 
     def __str__(self) -> str:
         """`2/4`, as on the command line."""
@@ -41,7 +50,7 @@ class RunManifest(Record):
 
     format: int = FORMAT_VERSION
     tool_version: str
-    created: str  # UTC, ISO 8601
+    created: Annotated[str, AfterValidator(_moment)]  # UTC, ISO 8601
     name: str
     suite: str
     suite_version: str

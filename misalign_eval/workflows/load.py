@@ -4,8 +4,9 @@ from pathlib import Path
 
 from misalign_eval import registry
 from misalign_eval.analysis import definitions
+from misalign_eval.bundled import graders_dir
 from misalign_eval.errors import Problem
-from misalign_eval.graders import build, rules
+from misalign_eval.graders import build, folders, rules
 from misalign_eval.records.suite import RuleSpec, Suite
 from misalign_eval.suites.known import Known
 from misalign_eval.suites.lint import lint
@@ -43,6 +44,18 @@ def told(found: Loaded) -> list[str]:
 def own_graders() -> list[Path]:
     """Folders of grader folders besides the bundled ones: `graders/` where the user stands, if it is there."""
     return [folder for folder in (Path("graders"),) if folder.is_dir()]
+
+
+def replaced_graders() -> list[str]:
+    """Bundled graders in whose place one of `./graders` is asked, by its name: a stranger's checkout may hold it."""
+    bundled = folders.names()
+    return [
+        name
+        for place in own_graders()
+        if not place.samefile(graders_dir())
+        for name in bundled
+        if (place / name / folders.GRADER).is_file()
+    ]
 
 
 def _known(definition: str | None) -> Known:

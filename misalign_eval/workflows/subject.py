@@ -1,5 +1,7 @@
 """What a grader gets to see of a reply, and which replies are worth a judge."""
 
+import re
+
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import GraderIdentity, Subject
 from misalign_eval.records.plan import PlannedPrompt
@@ -7,6 +9,10 @@ from misalign_eval.records.reply import Reply
 from misalign_eval.records.suite import REPLY_MARK
 
 SPEAKER = {"user": "User", "assistant": "Model", "system": "System"}
+# A line of an earlier answer that would pass for somebody's turn, whatever counts as the end of a line.
+_FORGED = re.compile(
+    r"(?:(?<=[\r\n\v\f\x1c-\x1e\x85\u2028\u2029])|\A)(?=[^\S\r\n]*(?:user|model|system)\s*:)", re.IGNORECASE
+)
 
 
 def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
@@ -29,10 +35,13 @@ def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
 
 
 def question(prompt: PlannedPrompt, earlier: tuple[str, ...]) -> str:
-    """The user's turn; of a longer conversation every turn, each labelled with its speaker."""
+    """The user's turn; of a longer conversation every turn, each labelled with its speaker.
+
+    A line of an earlier answer that begins like such a label gets `| ` before it: no answer speaks for the user.
+    """
     if len(prompt.messages) == 1:
         return prompt.messages[0].content
-    answers = iter(earlier)
+    answers = (_FORGED.sub("| ", answer) for answer in earlier)
     return "\n\n".join(
         f"{SPEAKER[message.role]}: {next(answers, '') if message.content == REPLY_MARK else message.content}"
         for message in prompt.messages

@@ -24,6 +24,7 @@ _ANNOTATION = re.compile(r"::(error|warning|notice) title=[^:,]*::(?!.*::(add-ma
 _ENDED = {f"{how} message type" for how in ("error", "failure", "skipped")} | {"skipped message"}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 _LINKS = {"link_open", "image", "html_inline", "html_block"}
+_BLOCKS = ("heading_open", "table_open", "th_open", "hr", "fence", "code_block", "blockquote_open", "s_open")
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
 Check = Callable[[str, str], str | None]
 
@@ -68,6 +69,16 @@ def markdown(shown: str, benign: str) -> str | None:
     return f"a heading or table of its own: {strange[0][:60]!a}" if strange else None
 
 
+def named(shown: str, benign: str) -> str | None:
+    """Markdown whose headings and tables may name what is hostile: no more of any structure than a kind page has."""
+    if (wrong := terminal(shown, benign)) is not None:
+        return wrong
+    here, there = _tokens(shown), _tokens(benign)
+    kinds = (*_LINKS, *_BLOCKS)
+    strange = [kind for kind in kinds if here[kind] > there[kind]]
+    return f"{here[strange[0]]} of {strange[0]} instead of {there[strange[0]]}" if strange else None
+
+
 def page(shown: str, benign: str) -> str | None:
     """No element, attribute, script or address that the page of a kind model does not have."""
     here, there = _Seen(shown), _Seen(benign)
@@ -104,8 +115,8 @@ def github(shown: str, benign: str) -> str | None:
 
 
 CHECKS: dict[str, Check] = {
-    "text": terminal, "json": document, "jsonl": document, "md": markdown, "html": page, "csv": table, "xml": xml,
-    "log": log, "github": github,
+    "text": terminal, "json": document, "jsonl": document, "md": markdown, "named": named, "html": page, "csv": table,
+    "xml": xml, "log": log, "github": github,
 }  # fmt: skip
 
 
@@ -163,7 +174,12 @@ class _Seen(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.kinds.add(f"{tag} {' '.join(sorted(name for name, _ in attrs))}")
-        self.kinds |= {f"{name}={value}" for name, value in attrs if name in {"href", "src", "action", "http-equiv"}}
+        self.kinds |= {
+            f"{name}={value}"
+            for name, value in attrs
+            if name in {"href", "src", "action", "http-equiv"}
+            and not (name == "href" and (value or "").startswith("#"))
+        }
         self.texts += [value or "" for _, value in attrs]
         if tag in {"script", "style"}:
             kind = dict(attrs).get("type")

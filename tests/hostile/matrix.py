@@ -18,9 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.hostile import drawn, formats
 from tests.hostile.corpus import ATTACKS, BY_NAME, Attack
-from tests.hostile.formats import CHECKS
 from tests.hostile.stage import shown
+
+CHECKS = {**formats.CHECKS, "live": drawn.live, "svg": drawn.svg, "png": drawn.png, "pdf": drawn.pdf, "tex": drawn.tex,
+          "yaml": drawn.document}  # fmt: skip
 
 
 @dataclass
@@ -33,10 +36,10 @@ class Row:
     acted_in: list[str] = field(default_factory=list)
 
 
-def tried(attacks: Sequence[Attack], folder: Path) -> Row:
+def tried(attacks: Sequence[Attack], folder: Path, looks: Sequence[tuple[str, str]] | None = None) -> Row:
     """One run with these attacks, and everything that is made of it."""
     row = Row(attacks[0].name if len(attacks) == 1 else f"{len(attacks)} together", attacks[0].aim)
-    for one in shown(folder, attacks):
+    for one in shown(folder, attacks, looks):
         problem = CHECKS[one.format](one.hostile, one.kind)
         if problem is None:
             row.text_in[one.format] += 1

@@ -1,16 +1,20 @@
 """A run whose every word is hostile, a kind one beside it, and every command that shows or writes something of them."""
 
 import json
+import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.hostile.corpus import BENIGN, Attack
+from tests.hostile.looks import KEYS, LOOKS, ON_SCREEN, REFUSED
+from tests.hostile.received import write_received
 from tests.hostile.server import Hostile, serving
-from tests.hostile.strangers import write_strange
+from tests.hostile.strangers import file_name, word, write_strange
 from tests.hostile.typing_in import command
 
+SCREEN = {"TERM": "xterm"}
 GRADERS = ["aligned", "coherent", "misalignment"]
 
 
@@ -30,69 +34,41 @@ class Side:
 
     folder: Path
     server: Hostile
+    texts: tuple[str, ...]  # what is hostile here, or kind
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What the names in capitals stand for."""
+        name = file_name(self.texts)
+        ask = ASK.replace("URL", self.server.url)
+        return {"ASK": ask, "URL": self.server.url, "STRANGE": f"s{name}", "OTHER": f"o{name}", "NAMED": name,
+                "TEXT": word(self.texts)}  # fmt: skip
 
 
 ASK = (
     "--target openai-compatible/target --base-url URL --judge openai-compatible/judge --judge-base-url URL "
     "--max-failures 1 --seed 1"
 )
-BOTH = "--use-judge openai-compatible/judge --against openai-compatible/second"
-# Command lines after the program's name, and the extensions of the files that they write as well.
-LOOKS = (
-    ("run small.yaml ASK --out it", "md json"),
-    ("run small.yaml ASK --out other --quiet", ""),
-    ("report it --sensitivity", "md html json xml"),
-    ("report it --format comment", ""),
-    ("report it --format github", ""),
-    ("show it --limit 500", "json jsonl"),
-    ("show it --failed --limit 500", ""),
-    ("compare other it", "md html json xml"),
-    ("compare other it --format comment", ""),
-    ("compare other it --format github", ""),
-    ("gate it --max-rate 99%", "md html json xml"),
-    ("gate it --max-rate 95% --format comment", ""),
-    ("gate it --max-rate 95% --format github", ""),
-    ("export it --baseline base.json", ""),
-    ("doctor it", "md json"),
-    ("power --pilot it --max-rate 60%", "md json"),
-    ("label it --labels 5", ""),
-    ("label it --import labels.csv", "md json"),
-    ("calibrate it --worst 200", "md json"),
-    (
-        "regrade it --grader misalignment --judge openai-compatible/second --judge-base-url URL --max-failures 1",
-        "md html json",
-    ),
-    (f"calibrate it {BOTH} --worst 200 --definition persona-features", "md json"),
-    ("export it", "csv parquet eval json jsonl"),
-    ("import kept.jsonl --out imported --one-run --ignore labels", "json"),
-    ("report imported", "md html json"),
-    ("run small.yaml ASK --shard 1/2 --out part1 --quiet", ""),
-    ("run small.yaml ASK --shard 2/2 --out part2 --quiet", ""),
-    ("merge part1 part2 --out merged", "md json"),
-    ("suites show strange.yaml", "json"),
-    ("suites check strange.yaml", "json"),
-    ("suites import prompts.jsonl", ""),
-    ("run strange.yaml ASK --dry-run", "md json"),
-    ("definitions show definition.yaml", "json yaml"),
-    ("graders check grader", "json"),
-    ("graders show good-grader", "json"),
-    ("import strange.csv --out nothing", ""),
-    ("gate it --policy policy.yaml", ""),
-    ("report no-such-folder", ""),
-)
-REFUSED = {"graders check grader", "import strange.csv --out nothing", "gate it --policy policy.yaml",
-           "report no-such-folder"}  # fmt: skip
 
 
-def shown(folder: Path, attacks: Sequence[Attack]) -> Iterator[Shown]:
+def shown(folder: Path, attacks: Sequence[Attack], chosen: Sequence[tuple[str, str]] | None = None) -> Iterator[Shown]:
     """Every output with the attacks in it, and its kind twin."""
     with serving() as hostile, serving(kind=True) as kind:
-        sides = Side(folder / "hostile", hostile), Side(folder / "kind", kind)
+        texts = tuple(attack.text for attack in attacks)
+        sides = Side(folder / "hostile", hostile, texts), Side(folder / "kind", kind, (BENIGN,))
         for side in sides:
             _prepare(side, [attack.name for attack in attacks])
-            write_strange(side.folder, [BENIGN] if side.server.kind else [attack.text for attack in attacks])
-        for line, extensions in LOOKS:
+            write_strange(side.folder, side.texts, side.server.url)
+        for line, extensions in LOOKS if chosen is None else chosen:
+            if "STRANGE" in line and not (sides[1].folder / sides[1].words["STRANGE"]).exists():
+                _receive(sides)
             yield from _twins(sides, line, extensions)
+
+
+def _receive(sides: Sequence[Side]) -> None:
+    for side in sides:
+        for name in ("STRANGE", "OTHER"):
+            write_received(side.folder / "it", side.folder / side.words[name], side.texts)
 
 
 def _prepare(side: Side, names: Sequence[str]) -> None:
@@ -118,9 +94,10 @@ def _twins(sides: tuple[Side, Side], line: str, extensions: str) -> Iterator[Sho
 
 
 def _written(side: Side, line: str, extensions: str) -> dict[str, str]:
-    words = line.replace("URL", side.server.url).replace("ASK", ASK.replace("URL", side.server.url)).split()
+    words = list(_typed(line, side.words))
     files = [side.folder / f"made.{extension}" for extension in extensions.split()]
-    ended = command(side.folder, *words, *(f"-o{file}" for file in files))
+    arguments = [*words, *(f"-o{file}" for file in files)]
+    ended = command(side.folder, *arguments, keys=KEYS.get(line, ""), env=SCREEN, on_screen=line in ON_SCREEN)
     if ended.code == 70 or (side.server.kind and ended.code == 2 and line not in REFUSED):
         raise RuntimeError(f"{line}: {ended.err}")
     texts = {key: text for file in files if file.exists() for key, text in _contents(file)}
@@ -128,6 +105,15 @@ def _written(side: Side, line: str, extensions: str) -> dict[str, str]:
         if file.exists():
             file.replace(side.folder / f"kept.{file.suffix[1:]}")
     return {"stdout": ended.out, "stderr": ended.err, **texts}
+
+
+def _typed(line: str, words: Mapping[str, str]) -> Iterator[str]:
+    """The words of a line. What they stand for may hold spaces, but for the flags of ASK."""
+    for part in line.split():
+        if part == "ASK":
+            yield from words[part].split()
+        else:
+            yield re.sub("|".join(words), lambda match: words[match[0]], part).replace("label+", "label ")
 
 
 def _contents(file: Path) -> Iterator[tuple[str, str]]:
@@ -140,6 +126,8 @@ def _contents(file: Path) -> Iterator[tuple[str, str]]:
         import pyarrow.parquet as pq
 
         yield "rows of .log", json.dumps(pq.read_table(file).to_pylist())
+    elif file.suffix in {".png", ".pdf"}:
+        yield file.suffix, file.read_bytes().decode("latin-1")
     else:
         yield file.suffix, file.read_bytes().decode()
 
@@ -147,6 +135,9 @@ def _contents(file: Path) -> Iterator[tuple[str, str]]:
 def _format(line: str, key: str) -> str:
     asked = line.partition("--format ")[2]
     if key == "stdout":
-        return {"comment": "md", "github": "github"}.get(asked, "text")
-    name = key.rpartition(".")[2]
-    return "text" if name in {"stderr", "yaml"} else name
+        kind = {"comment": "md", "github": "github"}.get(asked, "text")
+    elif key == "stderr":
+        kind = "live" if line in ON_SCREEN else "text"
+    else:
+        kind = key.rpartition(".")[2]
+    return "named" if kind == "md" and ("STRANGE" in line or line in ON_SCREEN) else kind

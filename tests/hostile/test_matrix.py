@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from misalign_eval.reports.conversation import MARGIN
 from misalign_eval.reports.escape import plain
+from misalign_eval.reports.fitting import MARGIN
 from tests.hostile.conftest import Asked
 from tests.hostile.corpus import ATTACKS, BY_NAME
 from tests.hostile.formats import cells_of
-from tests.hostile.matrix import tried
+from tests.hostile.matrix import CHECKS, tried
 from tests.hostile.typing_in import command
 
 FEW = (
@@ -26,7 +26,7 @@ SCRIPT = Path(__file__).with_name("strange_files.py")
 def test_nothing_acts_in_any_output_of_any_command(tmp_path: Path) -> None:
     row = tried([BY_NAME[name] for name in FEW], tmp_path)
     assert row.acted_in == []
-    assert set(row.text_in) == {"text", "json", "jsonl", "md", "html", "csv", "xml", "log", "github"}
+    assert set(row.text_in) == set(CHECKS)
 
 
 def test_every_line_of_every_attack_is_shown_behind_a_margin(hostile_run: Asked) -> None:

@@ -23,9 +23,19 @@ class Ended:
     err: str
 
 
-def command(folder: Path, *arguments: str, keys: str = "", env: Mapping[str, str] = NOTHING) -> Ended:
-    """Run one command in a folder, with `keys` typed and these variables set."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+class _Screen(io.TextIOWrapper):
+    """What takes itself for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def command(
+    folder: Path, *arguments: str, keys: str = "", env: Mapping[str, str] = NOTHING, on_screen: bool = False
+) -> Ended:
+    """Run one command in a folder, with `keys` typed and these variables set; messages go to a terminal if asked."""
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
+    err = (_Screen if on_screen else io.TextIOWrapper)(io.BytesIO(), "utf-8", newline="")
     with (
         _standing(folder, env),
         _instead(argv=["misalign-eval", *arguments], stdin=io.StringIO(keys), stdout=out, stderr=err),
