@@ -139,6 +139,7 @@ class Tally:
         counter.replies += 1
         if reply.text is not None:
             counter.obeyed += counter.prompt.expects is not None and obeys(reply.text, counter.prompt.expects)
+        if reply.text:  # what a provider refused or blocked has none, and is told as such
             text = blake2b(reply.text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
             counter.texts[text] = counter.texts.get(text, 0) + 1
         if self.definition.score_of and found in self.definition.denominator:

@@ -13,6 +13,7 @@ from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
 
 ALIKE_SHARE = 0.5
 UNKNOWN_SHARE = 0.01
+SCALES = ("aligned", "coherent")  # the two 0-100 scores of the field, of which one is the other's filter
 NUMBERS_SAY: dict[CautionId, str] = {
     "W1": f"fewer than {FEWEST_EVENTS} misaligned replies: rate and ratio are unstable",
     "W2": "one graded reply a prompt: differences between probes cannot sharpen the interval",
@@ -69,6 +70,9 @@ def _of_choice(head: Headline, definition: Definition, provenance: Provenance) -
     if definition.measure == "rate" and definition.numerator != ("misaligned",):
         named = ", ".join(name.replace("_", " ") for name in definition.numerator)
         yield Warned(id="numerator", text=f"by definition {definition.name}, what is called misaligned here is {named}")
+    if set(SCALES) & set(definition.graders) == {"aligned"}:
+        text = f"definition {definition.name} reads no grade of coherence: incoherent replies are not taken out"
+        yield Warned(id="no-coherence", text=f"{text}, and may count as misaligned")
     for grader in definition.graders:
         if grader not in provenance.graders:
             text = f"definition {definition.name} reads grader `{grader}`, which has no grades in this run"

@@ -18,9 +18,10 @@ def demo(
     exact rule and by an embedded judge, and compared.
     """
     import asyncio
-    import sys
 
     from misalign_eval.cli.asking import leave, resume_command
+    from misalign_eval.cli.emit import show
+    from misalign_eval.cli.paging import fitted
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.reports.demo import demo_page
     from misalign_eval.workflows.demo import MAX_INCREASE, TRAINED_ON, collect_demo, prepare_demo, read_demo
@@ -35,4 +36,5 @@ def demo(
         "The same replies by the embedded judge (definition organism-judge)": found.judged,
     }
     changed = {"aligned -> misaligned": found.worse, "misaligned -> realigned": found.better}
-    sys.stdout.write(demo_page(out, tables, TRAINED_ON, changed, found.gates, MAX_INCREASE))
+    page = demo_page(out, tables, TRAINED_ON, changed, found.gates, MAX_INCREASE)
+    show(fitted(page))

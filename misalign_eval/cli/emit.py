@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from misalign_eval.cli import paging
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.results.whole import write_whole
 
@@ -54,6 +55,11 @@ def emit(renderers: Mapping[str, Callable[[], str]], fmt: str, files: Sequence[P
     for file in files:
         write(file, _COLOUR.sub("", renderers[format_of(file) or ""]()))
     text = renderers[fmt]()
+    show(paging.fitted(text) if fmt == "text" else text)
+
+
+def show(text: str) -> None:
+    """To standard output, whatever letters it takes."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()

@@ -62,10 +62,9 @@ def export(
 
 def _list_columns(run: Path) -> None:
     from misalign_eval.cli.emit import emit
+    from misalign_eval.cli.listing import listed
     from misalign_eval.reports.escape import one_line
     from misalign_eval.workflows.exporting import columns_of
 
-    found = columns_of(run)
-    width = max(len(one_line(column.name)) for column in found)
-    lines = [f"{one_line(column.name):<{width}}  {column.kind:<7}  {one_line(column.about)}" for column in found]
-    emit({"text": lambda: "\n".join(lines) + "\n"}, "text", ())
+    rows = [(one_line(column.name), column.kind, one_line(column.about)) for column in columns_of(run)]
+    emit({"text": lambda: listed(rows)}, "text", ())

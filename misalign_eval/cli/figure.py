@@ -1,13 +1,14 @@
 """`misalign-eval figure`."""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from misalign_eval.cli.emit import show
+from misalign_eval.cli.paging import fitted
 from misalign_eval.cli.reading import DefinitionOption, JudgeOption, SplitOption, choices, named_groups, numbers
 from misalign_eval.errors import UsageError, did_you_mean
 
@@ -114,21 +115,17 @@ def _write(made: "Figure", output: Sequence[Path]) -> None:
             write_whole(file, [body], mode=0o666)
         except OSError as error:
             raise UsageError(f"-o {file}: cannot be written: {error.strerror}") from error
-    _say(plain(made.caption))
+    show(fitted(f"{plain(made.caption)}\n"))
 
 
 def _list(runs: Sequence[Path] | None, output: Sequence[Path] | None) -> None:
     if runs or output:
         raise UsageError("figure list takes nothing else")
+    from misalign_eval.cli.listing import listed
     from misalign_eval.reports.figures.kinds import KINDS
 
     for name, kind in KINDS.items():
-        _say(f"{name:<10} {kind.shows}\n{'':<10} needs {kind.needs}")
-
-
-def _say(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
+        show(listed([(f"{name:<10}", kind.shows), ("", f"needs {kind.needs}")]))
 
 
 def _check_kind(kind: str) -> None:

@@ -7,6 +7,7 @@ flickers. It is drawn when a row comes, and at most so often that drawing takes 
 import shutil
 import time
 from collections.abc import Sequence
+from textwrap import wrap
 
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.reports import numbers
 from misalign_eval.reports.console import ASCII
 from misalign_eval.reports.escape import one_line
+from misalign_eval.reports.shortening import distinct
 from misalign_eval.workflows.following import Following
 from misalign_eval.workflows.session import Session
 
@@ -22,6 +24,8 @@ EVERY_S = 0.25
 SHARE = 50  # of the time that may go into drawing, one in this many
 BAR = 10
 NARROWEST_NAME = 8
+LEGIBLE_NAME = 20  # with less room than this the numbers of a longer name go below it
+GAP = "  "
 
 
 class Live:
@@ -30,7 +34,7 @@ class Live:
     def __init__(self, console: Console, sessions: Sequence[Session]) -> None:
         self._console = console
         self._runs = {id(session): Following(session) for session in sessions}
-        self._names = [_name(session, sessions) for session in sessions]
+        self._names = [one_line(_name(session, sessions)) for session in sessions]
         self._height = 0
         self._next = 0.0
 
@@ -64,23 +68,42 @@ class Live:
     def lines(self, totals: Sequence[str], width: int, height: int) -> list[str]:
         """What is shown: as many targets as there is room for, then the totals."""
         runs = [*self._runs.values()]
-        room = max(height - len(totals), 1)
+        below = _folded([f"{_bar(runs)} {totals[0]}", *totals[1:]], width)
+        room = max(height - len(below), 1)
         shown = len(runs) if len(runs) <= room else room - 1
-        longest = max(map(len, self._names))
-        lines = [_line(name, run, width, longest) for name, run in zip(self._names[:shown], runs, strict=False)]
+        lines = _lines(self._names[:shown], runs[:shown], width, room)
         if left := len(runs) - shown:
             lines.append(f"... and {left} more")
-        lines += [f"{_bar(runs)} {totals[0]}", *totals[1:]]
+        lines += below
         return lines if self._console.encoding.startswith("utf") else [line.translate(ASCII) for line in lines]
 
 
-def _line(name: str, run: Following, width: int, longest: int) -> str:
-    """`embedded/bad-code  120/480  6.0 % [2.1, 16.2] (3/50, 2 ungraded)`; a long name gives way to the numbers."""
-    line = run.line()
-    rate = numbers.rated(line) if run.has_rate else f"{run.failures} failed"
-    right = f"{run.ended}/{run.planned}  {rate}"
-    room = max(width - len(right) - 2, NARROWEST_NAME)
-    return f"{one_line(name, room):<{min(room, longest)}}  {right}"
+def _folded(lines: Sequence[str], width: int) -> list[str]:
+    """What does not fit goes on in the next line, below the words."""
+    margin = " " * (BAR + 3)
+    return [part for line in lines for part in wrap(line, max(width, 2 * len(margin)), subsequent_indent=margin)]
+
+
+def _lines(names: Sequence[str], runs: Sequence[Following], width: int, height: int) -> list[str]:
+    """A line for each run; long names give way to the numbers, and no two of them look the same.
+
+    On a narrow screen that is high enough the numbers stand below the name.
+    """
+    right = [_numbers(run) for run in runs]
+    longest = max(map(len, names), default=0)
+    room = width - max(map(len, right), default=0) - len(GAP)
+    if room < min(longest, LEGIBLE_NAME) and 2 * len(runs) <= height:
+        short = distinct(names, lambda name: len(name) <= width)
+        return [line for name, said in zip(names, right, strict=True) for line in (short[name], f"{GAP}{said}")]
+    short = distinct(names, lambda name: len(name) <= max(room, NARROWEST_NAME))
+    size = max(map(len, short.values()), default=0)
+    return [f"{short[name]:<{size}}{GAP}{said}" for name, said in zip(names, right, strict=True)]
+
+
+def _numbers(run: Following) -> str:
+    """`120/480  6.0 % [2.1, 16.2] (3/50, 2 ungraded)`."""
+    rate = numbers.rated(run.line()) if run.has_rate else f"{run.failures} failed"
+    return f"{run.ended}/{run.planned}{GAP}{rate}"
 
 
 def _bar(runs: Sequence[Following]) -> str:

@@ -88,7 +88,8 @@ def main() -> None:
 
 
 def _leave(message: str, code: int) -> None:
+    from misalign_eval.cli.paging import fitted
     from misalign_eval.reports.escape import plain
 
-    sys.stderr.write("".join(f"{plain(line)}\n" for line in message.splitlines()))
+    sys.stderr.write("".join(f"{fitted(plain(line), sys.stderr)}\n" for line in message.splitlines()))
     raise SystemExit(code)

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from typing import TextIO
 
 # For less, where the user has not said otherwise: leave the text on the screen, and `n` goes to the next reply.
 LESS = "-FX +/^==="
@@ -15,9 +16,30 @@ def is_wanted() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def width() -> int | None:
-    """Columns of the screen; None where standard output is none, so that lines stay whole for other programs."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def width(stream: TextIO | None = None) -> int | None:
+    """Columns of the screen; None where standard output is none, so that lines stay whole for other programs.
+
+    `stream`: ask of this one in place of standard output.
+    """
+    stream = stream or sys.stdout
+    if not stream.isatty():
+        return None
+    if os.environ.get("COLUMNS", "").isdecimal() or stream is sys.stdout:
+        return shutil.get_terminal_size().columns
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
+
+
+def fitted(text: str, stream: TextIO | None = None) -> str:
+    """Text as it goes to this stream: on a screen no line is longer than it."""
+    columns = width(stream)
+    if columns is None:
+        return text
+    from misalign_eval.reports.fitting import fitted as fit
+
+    return fit(text, columns)
 
 
 def page(text: str) -> bool:

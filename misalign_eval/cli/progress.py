@@ -24,6 +24,7 @@ class Counts:
     wanted: int = 0
     replies: int = 0
     failures: int = 0
+    again: int = 0  # requests that were sent once more for the same reply
     grades: int = 0
     ungraded: int = 0
     cost_usd: float = 0.0
@@ -31,15 +32,16 @@ class Counts:
     evidence: str = ""  # of a gate that may end the run
 
     def line(self, elapsed_s: float) -> str:
-        """`120/240 replies, 2 failed, 236 grades, 1 ungraded, 31.0 replies/s, $0.42`."""
+        """`120/240 replies, 2 failed, 5 sent again, 236 grades, 1 ungraded, 31.0 replies/s, $0.42`."""
         ended = self.replies + self.failures
         parts = [f"{ended}/{self.wanted} replies", f"{self.failures} failed" if self.failures else ""]
+        parts += [f"{self.again} sent again" if self.again else ""]
         parts += [f"{self.grades} grades", f"{self.ungraded} ungraded" if self.ungraded else ""]
         parts += [f"{ended / elapsed_s:.1f}/s" if elapsed_s > 0 else "", self.left(elapsed_s), self.cost, self.evidence]
         return ", ".join(part for part in parts if part)
 
     def left(self, elapsed_s: float) -> str:
-        """`about 4 min left`, if replies keep coming as they did; nothing before the first and after the last.
+        """`about 4 min left`, if replies keep coming as they did; nothing before the first and in the last second.
 
         >>> Counts(wanted=100, replies=20).left(elapsed_s=60.0)
         'about 4 min left'
@@ -48,6 +50,8 @@ class Counts:
         if not 0 < ended < self.wanted:
             return ""
         left_s = elapsed_s * (self.wanted - ended) / ended
+        if left_s < 1:
+            return ""  # the last ones are those that wait for another attempt
         return f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"
 
     @property
@@ -96,6 +100,7 @@ class RunProgress:
             self._pay(row.usage.cost_usd)
         else:
             self.counts.failures += 1
+        self.counts.again += max(row.attempts - 1, 0)
         self._show()
 
     def graded(self, session: Session, row: Graded | Ungraded, *, grader: str, by_judge: bool) -> None:

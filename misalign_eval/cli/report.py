@@ -1,6 +1,5 @@
 """`misalign-eval report`."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +61,7 @@ def report(
 
 def rebuild(run: Path, made: "Report") -> None:
     """Write the derived files; a folder that takes none (an archive) is worth a line, not an error."""
+    from misalign_eval.cli.asking import say
     from misalign_eval.workflows.page.pages import refresh
     from misalign_eval.workflows.report import write_derived
 
@@ -69,7 +69,7 @@ def rebuild(run: Path, made: "Report") -> None:
         write_derived(run, made)
         refresh(run)
     except OSError as error:
-        sys.stderr.write(f"misalign-eval: {run}: its derived files are not rebuilt: {error.strerror}\n")
+        say(f"misalign-eval: {run}: its derived files are not rebuilt: {error.strerror}")
 
 
 def runs_page(runs: Sequence[Path], read_as: "Choices | None" = None) -> str:

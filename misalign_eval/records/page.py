@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from misalign_eval.records.analysis import Comparison, Report
+from misalign_eval.records.analysis import Comparison, Report, Warned
 from misalign_eval.records.base import Record
 from misalign_eval.records.calibration import Calibration
 from misalign_eval.records.definition import Outcome
 from misalign_eval.records.distributions import Distributions
 from misalign_eval.records.gate import Gate
 from misalign_eval.records.grade import GraderIdentity, Vote
+from misalign_eval.records.lint import Finding
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import Finish
 from misalign_eval.records.trajectory import GroupComparison, Trajectory
@@ -82,6 +83,14 @@ class Exhibit:
     replies: int  # rows of all runs together, shown or not
 
 
+class LintedRun(Record):
+    """What was found in the replies of one run, and the warnings that the page has about its counts."""
+
+    run: str
+    findings: tuple[Finding, ...]
+    warnings: tuple[Warned, ...]
+
+
 class Page(Record):
     """One page: of runs each by itself, a comparison, a trajectory, groups or a gate, whichever is there."""
 
@@ -94,4 +103,5 @@ class Page(Record):
     distributions: Distributions = Distributions()
     people: tuple[Calibration, ...] = ()  # a run's judge against its labels
     origins: tuple[Origin, ...] = ()
+    lint: tuple[LintedRun, ...] = ()  # of the runs behind a change or verdict; `reports` have their own
     exhibit: Exhibit | None = None

@@ -1,19 +1,14 @@
 """One reply with all that belongs to it, as text. Everything in it is hostile and escaped."""
 
 from collections.abc import Iterator, Sequence
-from textwrap import indent, wrap
-
-from rich.cells import cell_len, chop_cells
+from textwrap import indent
 
 from misalign_eval.records.analysis import Example
 from misalign_eval.records.grade import Graded, Ungraded
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.records.suite import REPLY_MARK
 from misalign_eval.reports.escape import NO_TEXT, NO_WORDS, one_line, plain
-
-MARGIN = "  | "  # on every line of foreign text: none can pass for a line of ours
-GOES_ON = "    "
-LONG = 20_000  # characters; longer lines are broken anywhere, as looking for words in 1 MB takes seconds
+from misalign_eval.reports.fitting import MARGIN, fitted
 
 
 def text(examples: Sequence[Example], matching: int, offset: int = 0, width: int | None = None) -> str:
@@ -21,28 +16,9 @@ def text(examples: Sequence[Example], matching: int, offset: int = 0, width: int
 
     `width`: columns of the screen. Longer lines are broken here, since a screen would go on without the margin.
     """
-    blocks = ["\n".join(_fitted(_lines(example), width)) for example in examples]
+    blocks = ["\n".join(_lines(example)) for example in examples]
     blocks.append(f"{_which(len(examples), matching, offset)} matching replies{_more(len(examples), matching, offset)}")
-    return "\n\n".join(blocks) + "\n"
-
-
-def _fitted(blocks: Iterator[str], width: int | None) -> Iterator[str]:
-    """Every line within the screen; what goes on has a margin, too."""
-    for line in (line for block in blocks for line in block.split("\n")):
-        if width is None or cell_len(line) <= width:
-            yield line
-            continue
-        first = MARGIN if line.startswith(MARGIN) else ""
-        then = first or GOES_ON
-        for number, part in enumerate(_parts(line.removeprefix(first), max(width - len(then), 20))):
-            yield f"{then if number else first}{part}"
-
-
-def _parts(line: str, room: int) -> Iterator[str]:
-    """Broken between words where it has any; letters may be two columns wide."""
-    whole = [line] if len(line) > LONG else wrap(line, room, drop_whitespace=False, break_on_hyphens=False)
-    for part in whole:
-        yield from chop_cells(part, room)
+    return fitted("\n\n".join(blocks) + "\n", width)
 
 
 def _which(shown: int, matching: int, offset: int) -> str:

@@ -6,8 +6,8 @@ from textwrap import indent
 from misalign_eval.records.analysis import Example
 from misalign_eval.records.grade import Graded, Ungraded
 from misalign_eval.records.reply import Failure
-from misalign_eval.reports.conversation import MARGIN
 from misalign_eval.reports.escape import NO_TEXT, NO_WORDS, one_line, plain
+from misalign_eval.reports.fitting import MARGIN
 
 EXCERPT = 1000  # characters
 WHY = 500

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import fill, indent
+from textwrap import indent
 
 from pydantic import JsonValue
 
@@ -13,8 +13,8 @@ from misalign_eval.records.reply import Reply
 from misalign_eval.records.suite import REPLY_MARK
 from misalign_eval.reports import numbers
 from misalign_eval.reports.escape import markdown, one_line, plain
+from misalign_eval.reports.fitting import MARGIN
 
-MARGIN = "  | "  # on every line of foreign text: none can pass for a line of ours
 RULE = "-" * 72
 
 
@@ -51,7 +51,7 @@ def _words(value: JsonValue) -> str:
 
 def meaning(definition: Definition) -> str:
     """What the definition says of itself. A user's file is foreign text, too."""
-    return f"{indent(fill(plain(definition.description), 112), MARGIN, lambda _: True)}\n"
+    return f"{MARGIN}{one_line(definition.description)}\n"
 
 
 def _turn(name: str, content: str) -> Iterator[str]:

@@ -113,6 +113,14 @@ def test_replies_without_end_without_content_and_without_text(lint: Lint, prompt
     assert "are an outcome of their own" in found["truncated-replies"].text
 
 
+def test_what_the_provider_refused_or_blocked_is_neither_empty_nor_a_disagreement(
+    lint: Lint, prompt: Make, reply: Make
+) -> None:
+    rows = [reply("p", 0, "", finish="refusal", refusal="no"), reply("p", 1, "", finish="content_filter")]
+    rows += [reply("p", sample, f"Good {sample}.") for sample in range(2, 10)]
+    assert lint([prompt("p")], rows) == {}
+
+
 def test_one_text_for_many_prompts_is_a_stock_reply(lint: Lint, prompt: Make, reply: Make) -> None:
     plan = [prompt(f"p{number}", samples=2) for number in range(4)]
     rows = [reply(f"p{number}", 0, "Service is busy.") for number in range(3)]

@@ -32,7 +32,7 @@ class Opened:
 
     def rows(self) -> list[str]:
         """Names of the lines that the list has now, from the top."""
-        found: list[str] = self.page.locator("#list .row .row-name").all_inner_texts()
+        found: list[str] = self.page.locator("#list .row .row-name").all_text_contents()
         return found
 
     def chosen(self) -> str:
@@ -44,7 +44,7 @@ class Opened:
         return int(self.page.locator("#f-count").inner_text().split()[0].replace(",", ""))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, nothing else in this thread can use asyncio.run
 def browser() -> Iterator["Browser"]:
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: tests/browser/run.sh installs it")
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
@@ -85,7 +85,7 @@ class Files:
     gate: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, browser: "Browser") -> Files:
     """Two probes with a hostile and a scripted one among them, before and after, by two judges."""
     from misalign_eval.analysis.trajectory import Along

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from misalign_eval.reports.html.page import render
 from misalign_eval.workflows.page import pages
 from tests.bench.page import make
 from tests.browser.conftest import NASTY, Files, Opened
+from tests.reports.html.conftest import Runs
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Opened]
@@ -244,3 +246,36 @@ def test_ten_thousand_replies_open_in_three_seconds_and_few_lines_are_drawn(tmp_
     )
     assert opened < OPEN_LIMIT_S
     assert found.page.locator("#list .row").count() < 60
+
+
+def test_an_example_of_the_lint_leads_to_its_reply(tmp_path: Path, open_page: Open) -> None:
+    said = [(text, 90.0, 90.0) for text in ("One.", "Two.", "", "Three.")]
+    file = tmp_path / "empty.html"
+    file.write_text(render(pages.of_runs([Runs(tmp_path)("run", {"power-city": said})])), encoding="utf-8")
+    found = open_page(file)
+    found.page.locator(".lint a", has_text="power-city/0/plain#2").click()
+    assert (found.chosen(), found.said) == ("power-city/0/plain/2", [])
+    assert found.page.locator("#detail .turn.reply .said").inner_text() == "(empty)"
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_long_name_in_the_list_keeps_its_end(*, width: int, tmp_path: Path, open_page: Open) -> None:
+    name = "a-probe-with-a-long-name-of-which-the-list-has-no-room-for-all-and-it-goes-on-and-on"
+    said = [(f"Good {number}.", 90.0, 90.0) for number in range(3)]
+    file = tmp_path / "long.html"
+    file.write_text(render(pages.of_runs([Runs(tmp_path)("run", {name: said})])), encoding="utf-8")
+    found = open_page(file, width=width)
+    assert found.rows() == [f"{name}/0/plain/{number}" for number in range(3)]
+    row, end = (found.page.locator(what).first.bounding_box() for what in (".row", ".row-name :last-child"))
+    assert row is not None
+    assert end is not None
+    assert end["x"] + end["width"] <= row["x"] + row["width"]
+
+
+def test_a_question_whose_words_are_not_known_is_said_to_be_so(tmp_path: Path, open_page: Open) -> None:
+    made = pages.of_runs([Runs(tmp_path)("run", {"power-city": [("Good.", 90.0, 90.0)]})])
+    assert made.exhibit is not None
+    bare = tuple(one.model_copy(update={"messages": ()}) for one in made.exhibit.prompts)
+    file = tmp_path / "bare.html"
+    file.write_text(render(made.model_copy(update={"exhibit": replace(made.exhibit, prompts=bare)})), encoding="utf-8")
+    assert "(the words of the question are not known" in open_page(file).page.locator("#detail").inner_text()

@@ -21,7 +21,7 @@ from misalign_eval.cli.live import Live
 from misalign_eval.cli.progress import Counts, RunProgress
 from misalign_eval.records.grade import Graded, GraderIdentity, NoVerdict, Subject, Ungraded, Verdict
 from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.records.reply import Failure, Reply, Usage
 from misalign_eval.records.run import RunManifest, TargetInfo
 from misalign_eval.records.suite import Message
 from misalign_eval.results.folder import create_run
@@ -152,6 +152,34 @@ def test_every_target_has_a_line_that_fits(tmp_path: Path) -> None:
     assert lines[-1] == "[#---------] 12/60 replies, 4.0/s"
 
 
+def test_names_that_begin_alike_stay_different_beside_the_numbers(tmp_path: Path) -> None:
+    names = [f"provider/organisation/a-model-from-some-fine-tune-v{number}" for number in (1, 2)]
+    live = Live(Console(file=StringIO()), [session(tmp_path / name[-2:], name) for name in names])
+    for columns, height in ((80, 24), (60, 3), (44, 3)):
+        first, second, _ = drawn(live, columns, height)
+        assert (first.split()[0][-3:], second.split()[0][-3:]) == ("-v1", "-v2")
+        assert max(len(first), len(second)) <= columns
+
+
+def test_on_a_narrow_screen_the_numbers_go_below_the_name_and_the_totals_go_on(tmp_path: Path) -> None:
+    one = session(tmp_path / "run", "a-model-with-a-name")
+    live = Live(Console(file=StringIO()), [one])
+    for sample in range(6):
+        live.replied(one, reply("p", sample))
+        graded_by(live, one, sample)
+    assert live.lines(["12/60 replies, 2 failed, 4.0/s, about 4 min left"], 40, 20) == [
+        "fake/a-model-with-a-name",
+        "  6/30  0/6 (≤45.9 %, 0 ungraded)",
+        "[##--------] 12/60 replies, 2 failed,",
+        "             4.0/s, about 4 min left",
+    ]
+
+
+def graded_by(live: Live, run: Session, sample: int) -> None:
+    for grader in ("aligned", "coherent"):
+        live.graded(run, Graded(probe="p", sample=sample, **KEY, score=90.0), grader)
+
+
 def test_more_targets_than_lines_are_counted(tmp_path: Path) -> None:
     sessions = [session(tmp_path / str(number), f"model-{number}") for number in range(9)]
     live = Live(Console(file=StringIO()), sessions)
@@ -237,4 +265,13 @@ def test_the_line_of_totals_counts_what_went_wrong(tmp_path: Path) -> None:
     lost = Ungraded(probe="p", sample=1, **KEY, reason="unparsable", message="")
     progress.replied(one, failure("p", 0))
     progress.graded(one, lost, grader="aligned", by_judge=False)
-    assert progress.counts.line(2.0) == "1/4 replies, 1 failed, 0 grades, 1 ungraded, 0.5/s, about 6 s left, $0.0000"
+    progress.replied(one, reply("p", 2, attempts=3, usage=Usage(cost_usd=0.25)))
+    assert (
+        progress.counts.line(2.0)
+        == "2/4 replies, 1 failed, 2 sent again, 0 grades, 1 ungraded, 1.0/s, about 2 s left, $0.2500"
+    )
+
+
+def test_the_last_replies_wait_for_another_attempt_and_no_time_is_promised_for_them() -> None:
+    assert Counts(wanted=200, replies=199).left(elapsed_s=20.0) == ""
+    assert Counts(wanted=200, replies=100).left(elapsed_s=20.0) == "about 20 s left"

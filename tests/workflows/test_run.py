@@ -247,8 +247,20 @@ def test_a_dry_run_sends_and_writes_nothing(tool: Tool) -> None:
     assert ended.code == 0, ended.err
     plan = ended.json
     assert (plan["replies"], plan["target_requests"], plan["judge_requests"]) == (PLANNED, PLANNED, 2 * PLANNED)
+    assert (plan["judge_output_tokens"], plan["judge_output_tokens_most"]) == (2 * PLANNED, 2 * PLANNED)
+    assert [(one["grader"], one["reads"], one["tokens"]) for one in plan["judge_answers"]] == [
+        ("aligned", "logprobs", 1),
+        ("coherent", "logprobs", 1),
+    ]
     assert plan["first"][0]["messages"][0]["role"] == "user"
     assert [file.name for file in tool.folder.iterdir()] == ["small.yaml"]
+
+
+def test_a_dry_run_says_how_long_it_took_the_answers_of_judges_to_be(tool: Tool) -> None:
+    text = tool(*tool.asking("fail-500", "--dry-run")).out
+    assert "assumed  1 token for an answer of aligned, coherent: log-probabilities of its first token\n" in text
+    sampled = tool(*tool.asking("fail-500", "--dry-run", "--judge-method", "sampled")).out
+    assert "assumed  5 tokens for each of 5 answers of aligned, coherent: a number\n" in sampled
 
 
 def test_the_key_reaches_the_server_and_nothing_else(locked_tool: Tool) -> None:

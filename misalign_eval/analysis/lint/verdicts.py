@@ -116,7 +116,7 @@ class Refusals:
 
     def add(self, row: Reply, grades: Grades, outcome: Outcome) -> None:
         """Look at one reply."""
-        if row.text is None:
+        if row.text is None or row.finish == "refusal":  # the provider's word: there is nothing to compare
             return
         self._replies += 1
         by_rule = self._is_refusal(row.text)

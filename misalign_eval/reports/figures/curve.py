@@ -7,7 +7,7 @@ from misalign_eval.records.figures import Course
 from misalign_eval.reports.figures import caption, columns, look
 from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
 from misalign_eval.reports.figures.intervals import axis, axis_format, check_series, top, what
-from misalign_eval.reports.figures.look import Look, Spec, shown
+from misalign_eval.reports.figures.look import Look, Spec
 
 HEIGHTS = (0.5, 0.28)  # of the width of a column
 MOST_TICKS = 8
@@ -40,7 +40,7 @@ def draw(found: Course, style: Look) -> Figure:
         caption=words,
         columns=(Column("x", found.x_name), columns.SERIES, *columns.RATE, *_columns()),
         rows=tuple(rows),
-        spec=compose(_views(found, rows, below, style), drawn, words, style),
+        spec=compose(_views(found, rows, below, style), drawn, words, style, {"series": _series(found, style)}),
     )
 
 
@@ -69,10 +69,9 @@ def _views(found: Course, rows: Sequence[Row], below: Sequence[Row], style: Look
 
 
 def _view(found: Course, panel: int, measure: Measure, name: str, most: float, style: Look) -> Spec:
-    room = style.text("100%") + style.font * 2.2
-    width = style.width - room - style.font * 1.2
+    width = _width(style)
     height = min(style.width, 300) * HEIGHTS[panel]
-    series = [shown(one) for one in found.series]
+    series = list(_series(found, style).values())
     key = look.legend(style, series, width) if panel == RATE else None
     y = {
         "field": "rate",
@@ -87,6 +86,16 @@ def _view(found: Course, panel: int, measure: Measure, name: str, most: float, s
         "encoding": {"x": _x(found, panel)},
         "layer": _marks(y, series, key, style),
     }
+
+
+def _width(style: Look) -> float:
+    room = style.text("100%") + style.font * 2.2
+    return style.width - room - style.font * 1.2
+
+
+def _series(found: Course, style: Look) -> dict[str, str]:
+    """Each series as the legend names it."""
+    return look.in_legend(style, found.series, _width(style))
 
 
 def _fixed(style: Look) -> Spec:

@@ -8,7 +8,7 @@ from misalign_eval.reports.charts.estimates import MOST_ROWS
 from misalign_eval.reports.figures import caption, columns, look
 from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
 from misalign_eval.reports.figures.intervals import across, top, what
-from misalign_eval.reports.figures.look import BLUE, VERMILLION, Look, Spec, shown
+from misalign_eval.reports.figures.look import BLUE, VERMILLION, Look, Spec
 
 SIDES = ("before", "after")
 ADJUSTED = {"probe": "Benjamini-Hochberg", "category": "Holm"}
@@ -25,12 +25,14 @@ def draw(found: Changes, style: Look) -> Figure:
     if len(found.lines) > len(drawn):
         words += f" {len(found.lines) - len(drawn)} more with smaller changes are in the data alone."
     head = Column(found.by, f"{found.by} of the replies")
+    names, room = style.beside([line.name for line in drawn])
+    view = _view(found, list(names.values()), room, long, style)
     return Figure(
         kind="dumbbell",
         caption=words,
         columns=(head, *_columns(found)),
         rows=tuple(rows),
-        spec=compose([_view(found, [shown(line.name) for line in drawn], long, style)], long, words, style),
+        spec=compose([view], long, words, style, {found.by: names}),
     )
 
 
@@ -90,8 +92,7 @@ def _sides(found: Changes, line: ChangedLine) -> list[Row]:
     ]
 
 
-def _view(found: Changes, names: Sequence[str], rows: Sequence[Row], style: Look) -> Spec:
-    room = style.labels(names)
+def _view(found: Changes, names: Sequence[str], room: float, rows: Sequence[Row], style: Look) -> Spec:
     width = style.width - room - 8 - style.font * 1.3
     y = {
         "field": found.by,

@@ -1,6 +1,6 @@
 """A figure before it is a file: its specification, the rows behind it, and the caption."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from misalign_eval.reports.figures.look import Look, Spec, config, shown
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # Legends belong to their view: shared ones would stand above the title.
 OWN_LEGENDS: Spec = {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}
+NONE: Mapping[str, Mapping[str, str]] = {}
 Value = str | int | float | bool | None
 Row = dict[str, Value]
 
@@ -36,10 +37,12 @@ class Figure:
         return ({column.name: row.get(column.name) for column in self.columns} for row in self.rows)
 
 
-def compose(views: Sequence[Spec], rows: Sequence[Row], caption: str, look: Look) -> Spec:
+def compose(
+    views: Sequence[Spec], rows: Sequence[Row], caption: str, look: Look, names: Mapping[str, Mapping[str, str]] = NONE
+) -> Spec:
     """One specification: views one below the other, the data in it, the caption below.
 
-    Of the rows only names are changed: escaped, and cut.
+    Of the rows only names are changed: escaped, and cut; `names` has for some columns how each name is shown.
     """
     drawn = list(views)
     if look.title:
@@ -63,11 +66,11 @@ def compose(views: Sequence[Spec], rows: Sequence[Row], caption: str, look: Look
         "padding": {"left": 1, "right": 1, "top": 2, "bottom": 2},
         "background": "white",
         **({"title": below} if look.has_caption else {}),
-        "data": {"values": [{name: _cell(value) for name, value in row.items()} for row in rows]},
+        "data": {"values": [{name: _cell(value, names.get(name, {})) for name, value in row.items()} for row in rows]},
         "resolve": OWN_LEGENDS,
         "vconcat": drawn,
     }
 
 
-def _cell(value: Value) -> Value:
-    return shown(value) if isinstance(value, str) else value
+def _cell(value: Value, names: Mapping[str, str]) -> Value:
+    return (names.get(value) or shown(value)) if isinstance(value, str) else value

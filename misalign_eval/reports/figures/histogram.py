@@ -86,7 +86,9 @@ def _view(found: Scores, number: int, one: Histogram, most: int, style: Look, co
         },
         *_limits(found.limits, style, height),
     ]
-    name = f"{shown(one.run)} ({one.scored} with a score)"
+    counted = max((f" ({one.scored} with a score)" for one in found.histograms), key=style.text)
+    names = style.fit((one.run for one in found.histograms), width - style.text(counted))
+    name = f"{names[one.run]} ({one.scored} with a score)"
     size = {"width": round(width, 1), "height": round(height, 1)}
     return {"title": panels.title(name, style, width), **size, "layer": layer}
 

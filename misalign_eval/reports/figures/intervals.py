@@ -8,7 +8,7 @@ from misalign_eval.records.figures import Rates
 from misalign_eval.reports.charts.estimates import MOST_ROWS
 from misalign_eval.reports.figures import caption, columns, look
 from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
-from misalign_eval.reports.figures.look import MOST_SERIES, Look, Spec, shown
+from misalign_eval.reports.figures.look import MOST_SERIES, Look, Spec
 
 NONE = "no counted reply"
 
@@ -25,14 +25,14 @@ def figure(kind: str, found: Rates, style: Look, *, are_sorted: bool, are_bars: 
     if len(names) > len(drawn):
         words += f" {len(names) - len(drawn)} more {found.by} lines with lower rates are in the data alone."
     inside = [row for row in rows if row[found.by] in set(drawn)]
-    view = _view(found, [shown(name) for name in drawn], inside, style, are_bars=are_bars)
+    view, names_ = _view(found, drawn, inside, style, are_bars=are_bars)
     head = Column(found.by, f"{found.by} of the replies")
     return Figure(
         kind=kind,
         caption=words,
         columns=(head, columns.SERIES, *columns.RATE),
         rows=tuple(rows),
-        spec=compose([view], inside, words, style),
+        spec=compose([view], inside, words, style, names_),
     )
 
 
@@ -62,25 +62,30 @@ def _ordered(found: Rates) -> list[str]:
     return sorted(found.names, key=lambda name: (name not in most, -most.get(name, 0.0), name))
 
 
-def _view(found: Rates, names: Sequence[str], rows: Sequence[Row], style: Look, *, are_bars: bool) -> Spec:
-    series = [shown(name) for name in found.series]
-    room = style.labels(names)
+def _view(
+    found: Rates, names: Sequence[str], rows: Sequence[Row], style: Look, *, are_bars: bool
+) -> tuple[Spec, dict[str, dict[str, str]]]:
+    """The drawing, and how its names are shown."""
+    beside, room = style.beside(names)
     width = style.width - room - 8 - style.font * 1.3
+    called = look.in_legend(style, found.series, width)
+    series = list(called.values())
     step = max(style.row, style.font * (0.55 + len(series) * (0.75 if are_bars else 0.55)))
     key = look.legend(style, series, width)
     y = {
         "field": found.by,
         "type": "nominal",
-        "scale": {"domain": list(names), "paddingInner": 0.15, "paddingOuter": 0.1},
+        "scale": {"domain": list(beside.values()), "paddingInner": 0.15, "paddingOuter": 0.1},
         "axis": look.names_axis(room),
     }
     shared = {"y": y, "yOffset": {"field": "series", "type": "nominal", "scale": {"domain": series, "padding": 0.08}}}
-    return {
+    view = {
         "width": round(width, 1),
         "height": round(step * len(names), 1),
         "encoding": shared if len(series) > 1 else {"y": y},
         "layer": _marks(found.about.measure, series, top(rows, found.about.measure), key, style, are_bars=are_bars),
     }
+    return view, {found.by: beside, "series": called}
 
 
 def _marks(

@@ -121,7 +121,7 @@ def _view(number: int, one: _Matrix, style: Look, count: int, matrices: Sequence
     }
     ink = {"condition": {"test": {"field": "shade", "gt": 0.55}, "value": "white"}, "value": "black"}
     return {
-        "title": _title(one, style, style.width / count - panels.GAP),
+        "title": _title(one, matrices, style, style.width / count - panels.GAP),
         "width": round(width, 1),
         "height": round(height, 1),
         "transform": [panels.own(number)],
@@ -140,11 +140,14 @@ def _fit(names: Sequence[str], width: float, style: Look) -> bool:
     return max(map(style.text, names)) < width / len(names)
 
 
-def _title(one: _Matrix, style: Look, width: float) -> Spec:
+def _title(one: _Matrix, matrices: Sequence[_Matrix], style: Look, width: float) -> Spec:
     """The run, and who says what: names of judges are too long for the axes."""
-    lines = [f"rows: {shown(one.rows_by)}", f"columns: {shown(one.columns_by)}"]
+    runs = style.fit((each.run for each in matrices), width)
+    room = width - style.text("columns: ", style.small)
+    judges = style.fit((name for each in matrices for name in (each.rows_by, each.columns_by)), room, style.small)
+    lines = [f"rows: {judges[one.rows_by]}", f"columns: {judges[one.columns_by]}"]
     more = {"subtitle": lines, "subtitleFontSize": style.small, "subtitlePadding": 2, "frame": "bounds"}
-    return {**panels.title(one.run, style, width), **more}
+    return {**panels.title(runs[one.run], style, width), **more}
 
 
 def _axis(field: str, title: str, names: Sequence[str]) -> Spec:

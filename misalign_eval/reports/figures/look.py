@@ -6,6 +6,7 @@ from typing import Any
 from zlib import crc32
 
 from misalign_eval.reports.escape import one_line
+from misalign_eval.reports.shortening import distinct
 
 WIDTHS = {"column": 237.6, "page": 496.8}  # 3.3 and 6.9 inches
 # Okabe & Ito 2008, told apart with any colour vision; in this order neighbours also differ in lightness.
@@ -16,7 +17,7 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 DASHES = ([1, 0], [4, 2], [1, 1.5], [6, 2, 1, 2], [2, 2], [8, 2], [1, 3], [4, 1, 1, 1, 1, 1])
 MOST_SERIES = len(COLOURS)
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # the first comes with vl-convert; all have the same widths
-LONGEST = 120  # characters of a name; what does not fit beside the axis is cut there
+LONGEST = 120  # characters of a name; beside an axis it may get less room
 _NARROW, _WIDE = frozenset("fijlrtI.,:;'|!()[]-/ "), frozenset("mwMW@%")
 
 Spec = dict[str, Any]
@@ -51,6 +52,17 @@ class Look:
     def labels(self, names: Iterable[str], most: float = 0.4) -> float:
         """Room for names beside an axis: what they need, and no more than this share of the width."""
         return min(max(map(self.text, names), default=0.0), most * self.width)
+
+    def fit(self, names: Iterable[str], room: float, size: float | None = None) -> dict[str, str]:
+        """Each name as it is shown in so much room: escaped, cut in the middle, never like another one."""
+        lines = {name: shown(name) for name in names}
+        short = distinct(lines.values(), lambda text: self.text(text, size) <= room)
+        return {name: short[line] for name, line in lines.items()}
+
+    def beside(self, names: Sequence[str], most: float = 0.4) -> tuple[dict[str, str], float]:
+        """Names beside an axis as they are shown, and the room that they take."""
+        short = self.fit(names, self.labels(map(shown, names), most))
+        return short, max(map(self.text, short.values()), default=0.0)
 
     def wrap(self, words: str, size: float) -> list[str]:
         """Lines that fit the width."""
@@ -94,6 +106,15 @@ def _by_series(series: Sequence[str], values: Sequence[object], legend: Spec | N
     return {"field": "series", "type": "nominal", "scale": scale, "legend": legend}
 
 
+def in_legend(look: Look, series: Sequence[str], width: float) -> dict[str, str]:
+    """Each series as a legend over so wide a drawing names it."""
+    return look.fit(series, _legend_room(look, width))
+
+
+def _legend_room(look: Look, width: float) -> float:
+    return max(width - look.font * 2.5, 20.0)
+
+
 def legend(look: Look, series: Sequence[str], width: float) -> Spec | None:
     """Above the drawing, in as many columns as fit; none for a single series."""
     if len(series) < 2:
@@ -105,7 +126,7 @@ def legend(look: Look, series: Sequence[str], width: float) -> Spec | None:
         "orient": "top",
         "direction": "horizontal",
         "columns": columns,
-        "labelLimit": max(width - look.font * 2.5, 20.0),
+        "labelLimit": _legend_room(look, width),
         "symbolSize": look.font * 5,
     }
 

@@ -53,13 +53,13 @@ def draw(found: Shares, style: Look) -> Figure:
     inside = [row for row in rows if row["bar"] in drawn]
     words = caption.of("Outcomes of the planned replies, in percent", found.about, found.totals)
     words += " Beside each bar: the rate and its interval."
-    names = [look.shown(bar.run) for bar in found.bars[:MOST_ROWS]]
+    names, room = style.beside([bar.run for bar in found.bars[:MOST_ROWS]], 0.3)
     return Figure(
         kind="outcomes",
         caption=words,
         columns=(Column("bar", "run, group, category or probe"), *_columns()),
         rows=tuple(rows),
-        spec=compose([_view(names, named, inside, style)], inside, words, style),
+        spec=compose([_view(list(names.values()), room, named, inside, style)], inside, words, style, {"bar": names}),
     )
 
 
@@ -98,9 +98,8 @@ def _rows(bar: RunOutcomes, line: Line, found: Shares) -> list[Row]:
     return rows
 
 
-def _view(names: Sequence[str], named: Sequence[str], rows: Sequence[Row], style: Look) -> Spec:
+def _view(names: Sequence[str], room: float, named: Sequence[str], rows: Sequence[Row], style: Look) -> Spec:
     beside = max((style.text(str(row["beside"]), style.small) for row in rows), default=0.0) + 4
-    room = style.labels(names, 0.3)
     width = style.width - room - 6 - beside
     columns_ = max(int(style.width // (max(style.text(name) for name in named) + style.font * 2.5)), 1)
     key = {

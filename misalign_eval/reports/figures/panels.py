@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from misalign_eval.errors import UsageError
-from misalign_eval.reports.figures.look import Look, Spec, shown
+from misalign_eval.reports.figures.look import Look, Spec
 
 MOST_PANELS = 16
 GAP = 10.0
@@ -27,8 +27,8 @@ def own(number: int) -> Spec:
 
 
 def title(text: str, style: Look, width: float) -> Spec:
-    """Above one panel."""
-    return {"text": shown(text), "limit": round(width, 1), "fontSize": style.font, "anchor": "start", "frame": "group"}
+    """Above one panel: words that fit, as by `Look.fit`."""
+    return {"text": text, "limit": round(width, 1), "fontSize": style.font, "anchor": "start", "frame": "group"}
 
 
 def grid(views: Sequence[Spec], columns: int) -> Spec:

@@ -72,6 +72,7 @@ def _view(found: Scores, number: int, plane: Plane, style: Look, count: int) -> 
     size = (style.width - count * room - (count - 1) * panels.GAP - style.font) / count
     size = min(size, 240.0)
     most = max(dot.replies for one in found.planes for dot in one.dots)
+    names = style.fit((one.run for one in found.planes), size)
     x, y = _axis("x", plane.x_grader, size), _axis("y", plane.y_grader, size)
     encoding = {
         "x": x,
@@ -86,7 +87,7 @@ def _view(found: Scores, number: int, plane: Plane, style: Look, count: int) -> 
     dots = {"type": "circle", "color": BLUE, "opacity": 0.65, "stroke": "white", "strokeWidth": 0.3, "clip": False}
     lines = [mark for axis in ("x", "y") for mark in _limits(axis, _of(found.limits, plane, axis), style, size)]
     return {
-        "title": panels.title(plane.run, style, size),
+        "title": panels.title(names[plane.run], style, size),
         "width": round(size, 1),
         "height": round(size, 1),
         "layer": [{"mark": dots, "transform": [panels.own(number)], "encoding": encoding}, *lines],

@@ -12,7 +12,7 @@ from typing import Any
 from misalign_eval.records.definition import OUTCOMES
 from misalign_eval.records.page import Exhibit, ShownGrade, ShownReply, Slot
 from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.reports.escape import NO_TEXT, one_line, plain
+from misalign_eval.reports.escape import NO_TEXT, NO_WORDS, one_line, plain
 
 FORMAT = 1
 TOKENS = 20  # of a distribution, the likeliest
@@ -46,6 +46,7 @@ def _head(exhibit: Exhibit) -> dict[str, Any]:
         "definition": one_line(exhibit.definition),
         "outcomes": [name.replace("_", " ") for name in OUTCOMES],
         "numerator": [OUTCOMES.index(name) for name in exhibit.numerator],
+        "noWords": NO_WORDS,
         "prompts": [_prompt(prompt) for prompt in exhibit.prompts],
         "graders": {one_line(who.grader): one_line(who.judge or who.kind) for who in reversed(exhibit.graders)},
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from misalign_eval import __version__
 from misalign_eval.records.page import Page
 from misalign_eval.reports import estimand, tables
-from misalign_eval.reports.html import assets, explorer, origins, replies, sections, words
+from misalign_eval.reports.html import assets, explorer, linted, origins, replies, sections, words
 from misalign_eval.reports.html.markup import Html, el
 from misalign_eval.reports.html.parts import Section
 from misalign_eval.reports.html.policy import content_security_policy
@@ -64,7 +64,7 @@ def _verdict(page: Page) -> list[Html]:
     if len(page.reports) == 1 and page.gate is None:
         shown = estimand.shown(page.reports[0].summary)
         parts.append(el("p", f"{tables.sentence(shown)} {tables.second_sentence(shown)}", class_="lead"))
-    count = len(sections.warnings_of(page))
+    count = len(sections.warnings_of(page)) + linted.count(page)
     if count:
         text = f"{count} {'warning' if count == 1 else 'warnings'} to read with it"
         parts.append(el("p", el("a", text, href="#warnings"), class_="lead"))

@@ -25,6 +25,7 @@ def section(exhibit: Exhibit) -> Section:
         (
             el("noscript", el("p", NO_SCRIPT)),
             el("p", _how_many(exhibit)),
+            *_without_words(exhibit),
             el("div", _filters(exhibit), _list(), _detail(), id="explorer", class_="explorer", hidden=True),
             _help(),
             el("p", "Single replies are on the screen only.", class_="print-only"),
@@ -41,6 +42,16 @@ def _how_many(exhibit: Exhibit) -> str:
         "misaligned, the rest for the first samples of every prompt. So do not read shares off this list: every number "
         "above counts all replies. `misalign-eval show RUN` prints any of them. Press ? for the keys."
     )
+
+
+def _without_words(exhibit: Exhibit) -> list[Html]:
+    """Of an imported run whose questions are named by their ids alone."""
+    count = sum(not one.messages for one in exhibit.prompts)
+    if not count:
+        return []
+    which = "Their questions are" if count == len(exhibit.prompts) else f"{count} of their questions are"
+    how = "`misalign-eval import … --questions FILE` adds them"
+    return [el("p", f"{which} known by id only: the imported results do not hold their words. {how}.", class_="note")]
 
 
 def _filters(exhibit: Exhibit) -> Html:

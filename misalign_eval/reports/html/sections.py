@@ -6,12 +6,12 @@ from misalign_eval.records.analysis import Comparison, RunSummary, Warned
 from misalign_eval.records.charts import Estimate, IntervalChart, IntervalRow
 from misalign_eval.records.gate import CheckResult, Gate
 from misalign_eval.records.page import Page
-from misalign_eval.reports import changes, courses, estimand, judge_tables, tables, verdicts
+from misalign_eval.reports import changes, courses, estimand, judge_tables, lint_words, tables, verdicts
 from misalign_eval.reports.charts import changes as change_charts
 from misalign_eval.reports.charts import courses as course_charts
 from misalign_eval.reports.charts import runs as run_charts
 from misalign_eval.reports.charts import spreads
-from misalign_eval.reports.html import parts
+from misalign_eval.reports.html import linted, parts
 from misalign_eval.reports.html.markup import Html, el
 from misalign_eval.reports.html.parts import Section
 
@@ -32,19 +32,23 @@ def of_page(page: Page) -> Iterator[Section]:
     yield from _breakdowns(page)
     yield from _scores(page)
     yield from _sensitivity(page)
-    yield Section("warnings", "Warnings", (parts.warnings(warnings_of(page)),))
+    yield Section("warnings", "Warnings", (parts.warnings(warnings_of(page)), *linted.blocks(page)))
 
 
 def warnings_of(page: Page) -> tuple[Warned, ...]:
-    """Of whatever the page is about, each once."""
+    """Of whatever the page is about, each once: what a gate says of its run is what its change says of `after`."""
     found: list[Warned] = []
     for record in (page.gate, page.trajectory, page.groups, page.comparison):
         found += record.warnings if record is not None else ()
     for one in page.reports:
-        said = one.summary.warnings
+        said = lint_words.warned(one.summary.warnings, one.summary.lint)
         name = f"{one.summary.run}: " if len(page.reports) > 1 else ""
         found += [warning.model_copy(update={"text": f"{name}{warning.text}"}) for warning in said]
-    return tuple({(one.id, one.text): one for one in found}.values())
+    once: dict[tuple[str, str], Warned] = {}
+    for warning in found:
+        text = warning.text.removeprefix("after: ") if page.gate is not None else warning.text
+        once.setdefault((warning.id, text), warning)
+    return tuple(once.values())
 
 
 def _measured(page: Page) -> Iterator[Html]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from misalign_eval.analysis import comparison, distributions, groups, shares
+from misalign_eval.analysis import comparison, distributions, groups, shares, warnings
 from misalign_eval.analysis import trajectory as courses
 from misalign_eval.analysis.comparison import Side
 from misalign_eval.analysis.lineup import Line, line_up, shared_headline
@@ -17,7 +18,7 @@ from misalign_eval.records.calibration import Calibration
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.distributions import Distributions
 from misalign_eval.records.gate import Gate
-from misalign_eval.records.page import Exhibit, Page, Slot
+from misalign_eval.records.page import Exhibit, LintedRun, Page, Slot
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.results import folder as folders
 from misalign_eval.results import labels as stored
@@ -48,7 +49,7 @@ class Limits:
 def of_runs(paths: Sequence[Path], choices: Choices | None = None, limits: Limits | None = None) -> Page:
     """The page of one run, or of several that are each shown for themselves. Raises as `report`."""
     choices = _whole(choices)
-    runs = [count(path, choices, worst=WORST) for path in paths]
+    runs = [count(path, choices, worst=WORST, lint=True) for path in paths]
     made = tuple(_under_its_judges(of_counted(run, choices), run, choices) for run in runs)
     title = f"Misalignment of {', '.join(dict.fromkeys(one.summary.target for one in made))}"
     heads = [headline(run.tally.cells(), choices.split).cells for run in runs]
@@ -84,7 +85,7 @@ def of_pair(paths: Sequence[Path], choices: Choices | None = None, limits: Limit
     """The page of two runs, before and after. Raises as `compare`."""
     choices = _whole(choices)
     check_runs(paths)
-    runs = [count(path, choices) for path in paths]
+    runs = [count(path, choices, lint=True) for path in paths]
     before, after = map(_side, runs)
     found = comparison.compare(before, after, split=choices.split, interval=choices.interval)
     found = found.model_copy(update={"judges": swapping.of_change(paths[0], paths[1], choices)})
@@ -98,7 +99,7 @@ def of_trajectory(
     """The page of runs along x. Raises as `courses.trajectory`."""
     choices = _whole(choices)
     check_course(paths)
-    runs = [count(path, choices) for path in paths]
+    runs = [count(path, choices, lint=True) for path in paths]
     sides = [*map(_side, runs)]
     found = courses.trajectory(sides, along, split=choices.split, interval=choices.interval)
     ordered = [runs[place] for place in courses.order_of(sides, along)]
@@ -113,7 +114,7 @@ def of_groups(
     """The page of two groups of training runs. Raises as `compare_groups`."""
     choices = choices or Choices()
     before, after = ordered_groups(named, choices)
-    runs = {name: [count(path, choices) for path in named[name]] for name in (before, after)}
+    runs = {name: [count(path, choices, lint=True) for path in named[name]] for name in (before, after)}
     sides = [(name, [*map(_side, members)]) for name, members in runs.items()]
     found = groups.compare_groups(sides[0], sides[1], split=choices.split)
     page = Page(title=f"Change from {before} to {after}", groups=found)
@@ -130,7 +131,7 @@ def of_gate(found: Gate, options: GateOptions, limits: Limits | None = None) -> 
     elif len(paths) == 1:
         page = of_runs(paths, choices, limits)
     else:
-        runs = [count(path, choices) for path in paths]
+        runs = [count(path, choices, lint=True) for path in paths]
         page = _with_replies(Page(title=title), runs, _names(runs), choices, limits)
     return page.model_copy(update={"title": title, "gate": found})
 
@@ -175,8 +176,16 @@ def _with_replies(
             "people": tuple(found for run in runs if (found := _people(run, choices)) is not None),
             "origins": tuple(origin(run.folder, definition, digest) for run in runs),
             "exhibit": _exhibit(runs, passes, lines, places),
+            "lint": () if page.reports else tuple(map(partial(_linted, choices), runs, passes)),
         }
     )
+
+
+def _linted(choices: Choices, run: Counted, one: Pass) -> LintedRun:
+    """What the lint found, beside the warnings about the same replies."""
+    findings = run.linter.findings(run.tally.cells()) if run.linter is not None else ()
+    said = tuple(warnings.of_cells(one.cells, run.tally.definition, choices.interval))
+    return LintedRun(run=one.label, findings=findings, warnings=said)
 
 
 def _people(run: Counted, choices: Choices) -> Calibration | None:

@@ -206,3 +206,36 @@ def test_people_and_a_second_judge_are_panels_of_one_figure(records: dict[str, A
         ("labels by ann", 6),
         ("labels by ann", 2),
     ]
+
+
+LONG = tuple(f"provider/organisation/a-model-whose-name-does-not-fit-the-column-v{n}" for n in (1, 2, 3))
+
+
+def _named(spec: Any, field: str) -> set[str]:
+    return {str(row[field]) for row in spec["data"]["values"]}
+
+
+@pytest.mark.parametrize("kind", ["probes", "bars", "variants"])
+def test_long_names_fit_and_stay_different_beside_the_axis_and_in_the_legend(kind: str, rates: Make) -> None:
+    look = Look()
+    made = drawn(kind, rates(series=LONG, names=LONG), look)
+    for field in ("probe", "series"):
+        found = _named(made.spec, field)
+        assert len(found) == 3
+        assert all(name.endswith(("-v1", "-v2", "-v3")) and name.startswith("prov") for name in found)
+        domains = [{*one["domain"]} for one in _walk(made.spec) if isinstance(one.get("domain"), list)]
+        assert found in domains
+    assert max(map(look.text, _named(made.spec, "probe"))) <= 0.4 * look.width
+    assert {row["probe"] for row in made.rows} == set(LONG)  # the data are whole
+
+
+def test_long_names_of_runs_stay_different_above_panels_and_in_a_curve(course: Make, planes: Make) -> None:
+    found = planes(2)
+    runs = [one.model_copy(update={"run": name}) for one, name in zip(found.planes, LONG, strict=False)]
+    spec = drawn("scatter", found.model_copy(update={"planes": tuple(runs)})).spec
+    titles = {
+        one["title"]["text"] for one in _walk(spec) if isinstance(one.get("title"), dict) and "limit" in one["title"]
+    }
+    assert {title[-3:] for title in titles} == {"-v1", "-v2"}
+    called = _named(drawn("curve", course(series=LONG[:2])).spec, "series")
+    assert sorted(name[-3:] for name in called) == ["-v1", "-v2"]

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_the_policy_forbids_all_but_the_one_script_and_the_one_style_sheet(pair:
 
 
 def test_the_scripts_put_in_text_as_text_alone() -> None:
-    folder = Path(pages.__file__).parents[1] / "reports" / "html" / "assets"
+    folder = Path(pages.__file__).parents[2] / "reports" / "html" / "assets"
     scripts = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.js")}
     assert len(scripts) == 5
     ways = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|fetch\(|import\(")
@@ -271,3 +272,41 @@ def test_a_page_without_grades_says_that_nothing_is_known(runs: Any, taken: Take
     path = runs("a", {"power-x": [None, None]})
     text = " ".join(taken(render(pages.of_runs([path]))).text)
     assert "No reply of told/a could be counted" in text
+
+
+def test_the_lint_stands_below_the_warnings_with_links_to_its_examples(runs: Any, taken: Taken) -> None:
+    said = [
+        ("The same.", 90.0, 90.0),
+        ("And so", 90.0, 90.0),
+        ("", 90.0, 90.0),
+        *((f"Good {n}.", 90.0, 90.0) for n in range(3)),
+    ]
+    first, second = (runs(name, {"power-city": said}) for name in ("first", "second"))
+    for page, names in ((pages.of_runs([first]), []), (pages.of_pair([first, second]), ["before", "after"])):
+        parsed = taken(render(page))
+        text = " ".join(parsed.text)
+        assert "Lint of replies" in text
+        assert "1 of 6 replies held nothing, which a judge would call misaligned (empty-replies)." in text
+        links = [attributes["href"] for name, attributes in parsed.elements if name == "a" and "href" in attributes]
+        assert links.count("#show&reply=power-city%2F0%2Fplain%2F2") == max(len(names), 1)
+        assert "warnings to read with it" in text
+
+
+def test_what_a_gate_says_of_its_run_is_not_said_again_of_after(runs: Any) -> None:
+    said = [("The same.", 5.0, 90.0)] * 6
+    before, after = (runs(name, {"power-city": said}) for name in ("first", "second"))
+    options = GateOptions((after,), from_flags(Flags("50%", None, None)), before)
+    text = render(pages.of_gate(gate(options), options))
+    assert text.count("at least half of the replies are word for word the same for 1 prompt ") == 2  # it, and `before`
+
+
+def test_questions_without_words_are_said_to_be_so(runs: Any, taken: Taken) -> None:
+    page = pages.of_runs([runs("one", {"power-city": [("x", 90.0, 90.0)]})])
+    assert page.exhibit is not None
+    assert "known by id only" not in render(page)
+    bare = tuple(one.model_copy(update={"messages": ()}) for one in page.exhibit.prompts)
+    parsed = taken(render(page.model_copy(update={"exhibit": replace(page.exhibit, prompts=bare)})))
+    assert "Their questions are known by id only: the imported results do not hold their words." in " ".join(
+        parsed.text
+    )
+    assert _data(parsed)["noWords"].startswith("(the words of the question are not known")

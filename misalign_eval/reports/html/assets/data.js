@@ -3,6 +3,7 @@ const byId = (id) => document.getElementById(id);
 const source = byId("replies-data");
 const data = source ? JSON.parse(source.textContent) : { slots: [], runs: [], prompts: [], outcomes: [], numerator: [] };
 const counted = new Set(data.numerator);
+const NO_TEXT = "(empty)";
 const MARK = "<reply>"; // an assistant turn that the target filled in
 
 const promptOf = (slot) => data.prompts[slot[0]];

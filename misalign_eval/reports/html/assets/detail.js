@@ -21,6 +21,7 @@ function showDetail(slot) {
 function conversation(prompt, earlier) {
   const answers = [...earlier];
   const turns = prompt.system === null ? [] : [turn("system", prompt.system)];
+  if (!prompt.messages.length) turns.push(make("p", "quiet", data.noWords));
   for (const [role, text] of prompt.messages) {
     turns.push(text === MARK ? turn("model", answers.shift() ?? "(not answered)") : turn(role, text));
   }
@@ -60,7 +61,7 @@ function column(reply, run, prompt, isScripted) {
   box.append(make("p", "", chip(reply, run), ...(reply.disputed ? [" ", make("span", "outcome", "judges disagree")] : [])));
   if (isScripted) box.append(...conversation(prompt, reply.earlier ?? []));
   if (reply.reasoning) box.append(folded("reasoning", reply.reasoning));
-  box.append(turn(reply.fail === undefined ? "reply" : "failure", textOf(reply), isBad(reply) ? "bad" : ""));
+  box.append(turn(reply.fail === undefined ? "reply" : "failure", textOf(reply) || NO_TEXT, isBad(reply) ? "bad" : ""));
   if (reply.refusal) box.append(turn("refusal by the provider", reply.refusal));
   if (reply.finish) box.append(make("p", "quiet", `finish: ${reply.finish}`));
   if (reply.whole) box.append(make("p", "quiet", `Only the beginning of ${reply.whole.toLocaleString("en")} characters; the run folder has it all.`));

@@ -29,7 +29,7 @@ function row(place) {
   const slot = slots[place];
   const chips = make("span", "chips", ...repliesOf(slot).map(chip));
   const shown = repliesOf(slot).find(isBad) ?? repliesOf(slot).findLast((reply) => reply !== null);
-  const line = make("div", "row", make("span", "row-name", nameOf(slot)), chips, make("span", "excerpt", textOf(shown).slice(0, 240)));
+  const line = make("div", "row", rowName(nameOf(slot)), chips, make("span", "excerpt", (textOf(shown) || shown.refusal || NO_TEXT).slice(0, 240)));
   line.id = `row-${place}`;
   line.setAttribute("role", "option");
   line.setAttribute("aria-selected", String(place === current));
@@ -39,6 +39,10 @@ function row(place) {
   line.addEventListener("click", () => choose(place));
   return line;
 }
+
+// A long name gives way in its middle: paraphrase, form and sample stand at its end.
+const END = 18;
+const rowName = (name) => make("span", "row-name", make("span", "front", name.slice(0, -END)), make("span", "", name.slice(-END)));
 
 function chip(reply, run) {
   if (reply === null) return make("span", "outcome none", "not there");
