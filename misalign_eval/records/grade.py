@@ -124,3 +124,14 @@ class GraderIdentity(Record):
     host: str | None = None
     rubric_digest: str | None = None
     settings: dict[str, JsonValue] = {}
+
+
+class KeptIdentity(GraderIdentity):
+    """As it lies beside its grades. `run`: whose replies they grade (`RunManifest.mark`); None: nobody wrote it."""
+
+    run: str | None = None
+
+    @property
+    def who(self) -> GraderIdentity:
+        """The grader itself, the same in every run."""
+        return GraderIdentity.model_construct(**{name: getattr(self, name) for name in GraderIdentity.model_fields})

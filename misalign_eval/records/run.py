@@ -72,3 +72,8 @@ class RunManifest(Record):
     git_commit: str | None = None
     planned_prompts: int
     planned_replies: int
+
+    @property
+    def mark(self) -> str:
+        """What tells this run from any other, wherever its folder lies: the target, and when it began."""
+        return f"{self.target.name} of {self.created}"

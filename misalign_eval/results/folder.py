@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.records.gate import LOOK, Look
-from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, Ungraded
+from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, KeptIdentity, Ungraded
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.reply import ROW, Failure, Reply
 from misalign_eval.records.run import FORMAT_VERSION, RunManifest
@@ -69,7 +69,7 @@ class RunFolder:
 
     def grader_identities(self) -> list[GraderIdentity]:
         """Everyone who graded this run, the primary ones first."""
-        found = [_identity(file) for file in sorted((self.path / layout.GRADES).glob("*@*.json"))]
+        found = [_identity(file, self.manifest.mark) for file in sorted((self.path / layout.GRADES).glob("*@*.json"))]
         primary = self.manifest.primary
         return sorted(found, key=lambda who: primary.get(who.grader) != who.identity)
 
@@ -117,7 +117,7 @@ class RunFolder:
         file = layout.identity_file(self.path, who.grader, who.identity)
         file.parent.mkdir(mode=0o700, exist_ok=True)
         if not file.exists():
-            _replace(file, [encode(who)])
+            _replace(file, [encode(KeptIdentity(**dict(who), run=self.manifest.mark))])
         return layout.grades_file(self.path, who.grader, who.identity)
 
     def update(self, manifest: RunManifest, plan: Iterable[PlannedPrompt] | None = None) -> None:
@@ -128,14 +128,19 @@ class RunFolder:
         self.manifest = manifest
 
 
-def _identity(file: Path) -> GraderIdentity:
+def _identity(file: Path, run: str) -> GraderIdentity:
     try:
-        return GraderIdentity.model_validate_json(content(file))
+        kept = KeptIdentity.model_validate_json(content(file))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         what = f"does not say who graded: {first['msg']}"
         raise InputError([Problem(str(file), None, where, what, "Restore it from a backup")]) from error
+    if kept.run not in {None, run}:  # a folder was copied over another: these are the grades of other replies
+        what = f"the grades beside it are of another run, {kept.run}, and this one is {run}"
+        fix = f"Restore the folder {file.parent.name} from a backup, or move it away and run `misalign-eval regrade`"
+        raise InputError([Problem(str(file), None, "run", what, fix)])
+    return kept.who
 
 
 def exists(path: Path) -> bool:

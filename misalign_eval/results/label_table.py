@@ -30,7 +30,7 @@ class Entry:
 def read_table(path: Path) -> list[Entry]:
     """Read a table with columns probe, prompt (0 if absent), variant (plain if absent), sample, label, note.
 
-    Raises UsageError for a file of another kind, InputError for one that is not there and with every line that is wrong.
+    Raises UsageError for a file of another kind; InputError for one that is not there, and with every wrong line.
     """
     kinds = {".csv": _csv, ".jsonl": _jsonl}
     if path.suffix.lower() not in kinds:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from misalign_eval.analysis import definitions
 from misalign_eval.errors import InputError, MisalignEvalError
 from misalign_eval.plan import prompt_digest
-from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, Ungraded
+from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, KeptIdentity, Ungraded
 from misalign_eval.records.lint import Diagnosis, Fact, Finding, Level, diagnosis, found
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import ROW, Reply
@@ -210,7 +210,11 @@ class _Folder:
                 advice = "No command reads these grades: restore the .json, or grade anew with `regrade`."
                 yield Finding(id="unknown-grader", level="error", text=text, example=name, advice=advice)
                 continue
-            known.setdefault(who.grader, []).append(who)
+            if who.run not in {None, self._folder.manifest.mark}:
+                text = f"{name}: these are grades of another run, {who.run}"
+                advice = "No command reads this run: restore its grades, or move them away and `regrade`."
+                yield Finding(id="foreign-grades", level="error", text=text, example=name, advice=advice)
+            known.setdefault(who.grader, []).append(who.who)
             yield from self._of_grades(Lines(file, name, GRADE_ROW))
         yield from self._absent(known)
 
@@ -269,10 +273,10 @@ class _Folder:
             yield found("open-files", "note", text, advice, count=len(opened), of=len(paths), example=example)
 
 
-def _identity(grades: Path) -> GraderIdentity | None:
+def _identity(grades: Path) -> KeptIdentity | None:
     """Who is described beside a file of grades; None where that is missing, unreadable or somebody else."""
     try:
-        who = GraderIdentity.model_validate_json(content(grades.with_name(f"{grades.stem}.json")))
+        who = KeptIdentity.model_validate_json(content(grades.with_name(f"{grades.stem}.json")))
     except (InputError, ValidationError):
         return None
     return who if f"{who.grader}@{who.identity}" == grades.stem else None
