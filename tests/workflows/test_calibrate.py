@@ -352,7 +352,7 @@ def test_a_corrected_check_is_about_the_labelled_probes(run: Path, typed: Typed,
     "arguments, said",
     [
         (["run"], "no labels yet. `misalign-eval label run` takes them"),
-        (["run", "--labels", "none.csv"], "cannot be read"),
+        (["run", "--labels", "none.csv"], "no such file"),
         (["run", "--against", "acme/none"], "--against acme/none: no such judge in run. It has: acme/good, acme/lax"),
         (["run", "--against", "acme/good"], "both sides are acme/good"),
         (["run", "--use-judge", "acme/none"], "--use-judge acme/none: no such judge"),

@@ -23,7 +23,7 @@ from misalign_eval.results.label_table import check_entries, read_table
 from misalign_eval.results.lock import writing
 from misalign_eval.results.rows import RowWriter
 from misalign_eval.workflows.counting import Choices
-from misalign_eval.workflows.judging.drawn import as_drawn
+from misalign_eval.workflows.judging.drawn import anew, as_drawn
 from misalign_eval.workflows.verdicts import Verdicts, verdicts
 
 DEFAULT_LABELS = 100
@@ -153,20 +153,7 @@ def _runs(options: LabelOptions) -> list[Verdicts]:
 
 
 def _reading(path: Path, options: LabelOptions) -> Choices:
-    sample = stored.sample_of(path)
-    if sample is not None:
-        _check_definition(path, sample, options.choices.definition)
-    return as_drawn(path, sample, options.choices)
-
-
-def _check_definition(path: Path, sample: Sample, asked: str | None) -> None:
-    """A sample was drawn by how one definition counts: its strata mean nothing to another. Raises UsageError."""
-    if asked is None or definitions.digest(definitions.load(asked)) == sample.definition_digest:
-        return
-    raise UsageError(
-        f"--definition {asked}: the sample of {path} was drawn by definition `{sample.definition}`. "
-        f"Leave out --definition to go on with it. {_anew(path)}"
-    )
+    return as_drawn(path, stored.sample_of(path), options.choices)
 
 
 def _sample(run: Verdicts, options: LabelOptions) -> Sample:
@@ -221,23 +208,19 @@ def _check_same(run: Verdicts, there: Sample, options: LabelOptions) -> None:
     ]
     if what:
         raise UsageError(
-            f"{run.folder.path}: its sample was drawn with another {' and '.join(what)}. {_anew(run.folder.path)}"
+            f"{run.folder.path}: its sample was drawn with another {' and '.join(what)}. {anew(run.folder.path)}"
         )
 
 
 def _check_grows(run: Verdicts, there: Sample, found: Sample) -> None:
     if found.seed != there.seed:
-        raise UsageError(f"{run.folder.path}: its sample was drawn with seed {there.seed}. {_anew(run.folder.path)}")
+        raise UsageError(f"{run.folder.path}: its sample was drawn with seed {there.seed}. {anew(run.folder.path)}")
     if not set(there.drawn) <= set(found.drawn):
         why = "the run has other graded replies now" if found.labels >= there.labels else "a sample only grows"
         raise UsageError(
             f"{run.folder.path}: {there.labels} labels were drawn, and {found.labels} do not hold them: {why}. "
-            f"Leave out --labels to go on. {_anew(run.folder.path)}"
+            f"Leave out --labels to go on. {anew(run.folder.path)}"
         )
-
-
-def _anew(run: Path) -> str:
-    return f"To begin anew, move {run / layout.LABELS} away"
 
 
 def _texts(folder: RunFolder, sample: Sample) -> dict[ReplyKey, tuple[PlannedPrompt, Reply]]:
