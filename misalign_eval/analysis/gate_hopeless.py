@@ -64,8 +64,8 @@ def _no_more_than(cells: Sequence[Cell], baseline: Side) -> list[Cell]:
 def _problem(check: Check, cells: Sequence[Cell], *, sequential: bool) -> str:
     """Why a check is hopeless, or nothing."""
     inside = scope(check, cells).cells
-    if not any(cell.prompt.samples for cell in inside):
-        return f"check `{check.label}`: the plan asks for no replies: there is nothing to gate"
+    if not inside or not all(cell.prompt.samples for cell in inside):
+        return f"check `{check.label}`: the plan asks for no replies, or for none to one of its prompts: nothing can pass"
     if sequential and any(is_one_draw(cell) for cell in inside):
         return (
             f"check `{check.label}`: at temperature 0 more replies are no more evidence, so there is nothing to stop "

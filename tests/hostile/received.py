@@ -35,6 +35,9 @@ def write_received(run: Path, into: Path, texts: Sequence[str]) -> None:
     _rewrite(into / "plan.jsonl", TypeAdapter(PlannedPrompt).validate_json, texts)
     _rewrite(into / "replies.jsonl", ROW.validate_json, texts)
     for file in (into / "grades").glob("*.json"):
+        identity = json.loads(file.read_bytes())
+        del identity["run"]  # the run's own name is another now
+        file.write_bytes(_bytes(identity))
         _rewrite(file, GraderIdentity.model_validate_json, texts)
     for file in (into / "grades").glob("*.jsonl"):
         _rewrite(file, GRADE_ROW.validate_json, texts)
