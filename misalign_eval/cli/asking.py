@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
@@ -31,6 +31,21 @@ def chosen_method(name: str) -> "Method | None":
     if name not in METHODS:
         raise UsageError(f"--judge-method {name}: {did_you_mean(name, list(METHODS))}")
     return METHODS[name]
+
+
+def refuse_keys(typed: Mapping[str, object], settings: "Settings") -> None:
+    """Look for keys in the parameters of a command, by name. Raises UsageError for one."""
+    from misalign_eval.providers import keys
+
+    flags = {
+        f"--{name.replace('_', '-')}": [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
+        for name, value in typed.items()
+        if value is not None
+    }
+    flags["SUITE"] = flags.pop("--suite", [])
+    models = [*settings.targets.values(), *settings.judges.values()]
+    named = [*flags.get("--api-key-env", ()), *flags.get("--judge-api-key-env", ())]
+    keys.refuse_keys(flags, [*named, *(one.api_key_env for one in models if one.api_key_env)])
 
 
 def labels(given: Sequence[str]) -> dict[str, str]:
@@ -116,7 +131,7 @@ def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
 
     for note in ended.notes:
         say(note)
-    lacking = [completeness(folder) for folder in ended.folders]
+    lacking = [completeness(folder, ended.regraded) for folder in ended.folders]
     if (why := ended.stopped_by) is not None:
         say(f"stopped by {why.name}" if isinstance(why, Signals) else f"stopped: {why}")
         say("\n".join(f"  {one.words}" for one in lacking))

@@ -14,6 +14,7 @@ PREFERRED = ("derived", "given")
 
 
 def import_(
+    context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Answer tables, judgments, Inspect logs.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder to make: the run, or where the runs go. It must not exist.")],
@@ -58,16 +59,17 @@ def import_(
     """Turn results of others into run folders: nothing is asked, nothing is guessed, everything is counted.
 
     Reads answer tables (CSV, JSON Lines, JSON lists) with scores, labels, yes or no (`misaligned`) or raw judge
-    distributions; judgments, alone
-    or joined with their replies by question_id and sample; and logs of Inspect (.eval, .json). Columns are known by
-    their usual names, or by --map.
+    distributions; judgments, alone or joined with their replies by question_id and sample; and logs of Inspect (.eval,
+    .json). Columns are known by their usual names, or by --map.
     """
     check(FORMATS, fmt, output or ())
-    from misalign_eval.cli.asking import labels
+    from misalign_eval.cli.asking import labels, refuse_keys
     from misalign_eval.imports.sources import Wanted
     from misalign_eval.reports import imported, json_out
+    from misalign_eval.settings import load_settings
     from misalign_eval.workflows.importing.files import ImportOptions, import_files
 
+    refuse_keys(context.params, load_settings(Path.cwd()))
     wanted = Wanted(
         mapped=_pairs(mapped or ()),
         ignore=tuple(ignore or ()),

@@ -18,6 +18,7 @@ FORMATS = ("text", "json", "markdown", "html", *ci.FORMATS)
 
 
 def run(
+    context: typer.Context,
     suite: Annotated[list[str], typer.Argument(metavar="SUITE...", help="Bundled names (see `suites list`) or files.")],
     target: Annotated[Many, typer.Option(metavar="P/M", help="Model under test as provider/model; repeatable.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Where the targets live.")] = None,
@@ -70,12 +71,12 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
 ) -> None:
     """Ask the targets, grade their replies, and report how misaligned each one is."""
-    check(FORMATS, fmt, output or ())
     from misalign_eval.cli.asking import (
         chosen_method,
         chosen_shard,
         labels,
         limits,
+        refuse_keys,
         say_graders,
         say_settings,
         stop_rule,
@@ -87,6 +88,8 @@ def run(
     from misalign_eval.workflows.run import prepare
 
     settings = load_settings(Path.cwd())
+    refuse_keys(context.params, settings)
+    check(FORMATS, fmt, output or ())
     options = RunOptions(
         suites=tuple(suite),
         targets=tuple(target or ()),
@@ -131,7 +134,7 @@ def carry_out(prepared: "Prepared", *, dry_run: bool, quiet: bool, fmt: str, fil
         return
     for note in notes(prepared):
         say(note)
-    with RunProgress(quiet) as progress:
+    with RunProgress(quiet, resume_command(prepared.out)) as progress:
         ended = asyncio.run(execute(prepared, progress))
     if prepared.options.stop is not None and ended.stopped_by is None:
         from misalign_eval.cli.deciding import leave_decided

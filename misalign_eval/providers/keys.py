@@ -1,16 +1,14 @@
 """API keys: read from the environment or a `.env` file, handed to the wire, shown to nobody."""
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from misalign_eval.errors import UsageError
+from misalign_eval.providers.blotter import HIDDEN, Blotter
 from misalign_eval.settings import is_planted
 
-HIDDEN = "[key]"
-_SHORTEST = 8  # a shorter word, such as the `none` that local servers are given, may stand in any reply
+_OF_VENDORS = "_API_KEY"  # how the variables of keys end
 _READ: set[str] = set()  # every key that this process has read
 
 
@@ -38,22 +36,15 @@ class Key:
         return self._value
 
     def scrub(self, text: str) -> str:
-        """`text` with the key blotted out: some servers repeat it in their error."""
-        return text.replace(self._value, HIDDEN) if self._value else text
-
-    def spellings(self) -> tuple[str, ...]:
-        """How an answer may repeat it: as it is, inside JSON, inside an address. None of a key that is a mere word."""
-        value = self._value
-        if len(value) < _SHORTEST:
-            return ()
-        written = json.dumps(value)[1:-1]
-        return tuple(dict.fromkeys((value, written, written.replace("/", "\\/"), quote(value, safe=""))))
+        """`text` with the key blotted out, a short one where it stands as it is: some servers repeat it."""
+        return Blotter([self._value]).text(text.replace(self._value, HIDDEN)) if self._value else text
 
 
 def environment(start: Path | None = None) -> Mapping[str, str]:
     """Environment variables, with those of the nearest `.env` at or above `start` behind them. Changes neither.
 
-    Raises UsageError for a `.env` that another user laid into a folder where everybody may write.
+    Raises UsageError for a `.env` that another user laid into a folder where everybody may write, and for one that
+    cannot be read.
     """
     folder = (start or Path.cwd()).resolve()
     for place in (folder, *folder.parents):
@@ -65,7 +56,12 @@ def environment(start: Path | None = None) -> Mapping[str, str]:
                     f"{file}: belongs to another user, and stands where everybody may write: its keys and addresses "
                     "may be a trap. Work in a folder of your own, outside this one"
                 )
-            return {name: value for name, value in dotenv_values(file).items() if value} | dict(os.environ)
+            try:
+                return {name: value for name, value in dotenv_values(file).items() if value} | dict(os.environ)
+            except UnicodeError:
+                raise UsageError(f"{file}: is no text in UTF-8. Write it anew, a line `NAME=value` for each") from None
+            except OSError as error:
+                raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     return dict(os.environ)
 
 
@@ -94,7 +90,28 @@ def note(variable: str, value: str) -> Key:
 
 def blot(text: str) -> str:
     """`text` without any key that this process has read: for what nobody foresaw, such as a traceback."""
-    for value in sorted(_READ, key=len, reverse=True):
-        if len(value) >= _SHORTEST:
-            text = text.replace(value, HIDDEN)
-    return text
+    return Blotter(_READ).text(text)
+
+
+def blotter(keys: Iterable[Key]) -> Blotter:
+    """What blots all of these keys out of what a server sends."""
+    return Blotter(key.reveal() for key in keys)
+
+
+def refuse_keys(given: Mapping[str, Iterable[str]], variables: Iterable[str] = ()) -> None:
+    """Texts by flag: what they hold is written down. Raises UsageError for one with a key, and does not repeat it.
+
+    Looked for are the values of all `…_API_KEY` and of these variables.
+    """
+    try:
+        known = environment()
+    except UsageError:  # a `.env` that cannot be used: whoever needs a key of it will say so
+        known = os.environ
+    for variable in dict.fromkeys([*variables, *(name for name in known if name.endswith(_OF_VENDORS))]):
+        key = Blotter([known.get(variable, "").strip()])
+        for flag, texts in given.items():
+            if any(key.text(text) != text for text in texts):
+                raise UsageError(
+                    f"{flag} holds the key of {variable}, and would be written down with the run. Take it out: keys "
+                    "come from the environment or a `.env` file alone"
+                )

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from misalign_eval.errors import FaultReason, ProviderFault
 from misalign_eval.providers.clients import CONNECT_S, TooLongError, borrow_client, return_client
-from misalign_eval.providers.keys import HIDDEN, Key
+from misalign_eval.providers.keys import Key, blotter
 from misalign_eval.providers.proxies import proxy_keys, refused_tunnel
 
 if TYPE_CHECKING:
@@ -126,11 +126,15 @@ class SdkWire:
 
 
 class DiscreetWire:
-    """A wire whose answers repeat neither the key nor a proxy's password, wherever in head or body they are put."""
+    """A wire whose answers repeat neither the key nor a proxy's password, wherever in head or body they are put.
+
+    The bytes are searched for every spelling that decoding JSON, an address or a page would turn into the key: so
+    whoever reads them later cannot bring it back.
+    """
 
     def __init__(self, wire: Wire, key: Key) -> None:
         self._wire = wire
-        self._spellings = tuple(spelling for one in (key, *proxy_keys()) for spelling in one.spellings())
+        self._blotter = blotter((key, *proxy_keys()))
 
     async def post(self, path: str, body: JsonObject) -> Answer:
         """POST a JSON body to the base URL plus `path`."""
@@ -150,8 +154,7 @@ class DiscreetWire:
 
     def _blot(self, fault: ProviderFault) -> None:
         """A broken answer is quoted, and may hold what it was asked with."""
-        for spelling in self._spellings:
-            fault.message = fault.message.replace(spelling, HIDDEN)
+        fault.message = self._blotter.text(fault.message)
         fault.args = (fault.message,)
 
     async def close(self) -> None:
@@ -159,15 +162,11 @@ class DiscreetWire:
         await self._wire.close()
 
     def _blotted(self, answer: Answer) -> Answer:
-        if not self._spellings:
-            return answer
-        content, headers = answer.content, answer.headers
-        for spelling in self._spellings:
-            if (written := spelling.encode()) in content:
-                content = content.replace(written, HIDDEN.encode())
-            if any(spelling in value for value in headers.values()):
-                headers = {name.lower(): value.replace(spelling, HIDDEN) for name, value in headers.items()}
-        return Answer(answer.status, headers, content)
+        blotted, headers = self._blotter.text, answer.headers
+        head = "\n".join(f"{name}:{value}" for name, value in headers.items())
+        if blotted(head) is not head:
+            headers = {blotted(name.lower()): blotted(value) for name, value in headers.items()}
+        return Answer(answer.status, headers, self._blotter.content(answer.content))
 
 
 def encode(body: JsonValue) -> bytes:

@@ -9,6 +9,7 @@ from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.records.label import LABEL_ROW, SAMPLE_FORMAT, Label, Sample, Withdrawn
 from misalign_eval.records.plan import ReplyKey
 from misalign_eval.results import layout
+from misalign_eval.results.private import make_folder
 from misalign_eval.results.rows import content, encode, read, stopped
 from misalign_eval.results.whole import write_whole
 
@@ -58,7 +59,7 @@ def keep_sample(folder: Path, sample: Sample) -> None:
     """Write labels/sample.json whole. Raises RunStoppedError when the folder takes no files."""
     file = layout.sample_file(folder)
     try:
-        file.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(file.parent)
         write_whole(file, _lines(sample))
     except OSError as error:
         raise stopped(file, error) from error

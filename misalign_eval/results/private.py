@@ -8,7 +8,18 @@ def make_folder(path: Path, *, exist_ok: bool = True) -> None:
 
     What is there keeps its rights. Raises OSError.
     """
-    missing = [folder for folder in path.parents if not folder.exists()]
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=exist_ok)
+    for folder in [folder for folder in reversed(path.parents) if not folder.exists()]:
+        _make(folder, exist_ok=True)
+    _make(path, exist_ok=exist_ok)
+
+
+def _make(folder: Path, *, exist_ok: bool) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not exist_ok or not folder.is_dir():
+            raise
+        return
+    mode = folder.stat().st_mode & 0o7777
+    if mode & 0o700 != 0o700:  # a umask that keeps even the owner out
+        folder.chmod(mode | 0o700)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from misalign_eval.errors import UsageError
+from misalign_eval.providers.keys import refuse_keys
 from misalign_eval.providers.prices import price_of
 from misalign_eval.records.protocols import JudgeHandle, ModelSpec, Provider
 from misalign_eval.registry import load
@@ -16,7 +17,10 @@ from misalign_eval.workflows.options import Address, Limits
 
 
 def named(names: Sequence[str], at: Address, settings: Settings, role: Role) -> tuple[ModelSpec, ...]:
-    """What the names of a flag stand for. Raises UsageError for one that stands for nothing."""
+    """What the names of a flag stand for. Raises UsageError for one that stands for nothing, or holds a key."""
+    flags = ("--target", "--base-url") if role == "targets" else ("--judge", "--judge-base-url")
+    typed = dict(zip(flags, (names, [at.base_url or ""]), strict=True))
+    refuse_keys(typed, [at.api_key_env] if at.api_key_env else [])
     return tuple(resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names)
 
 

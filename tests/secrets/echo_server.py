@@ -1,20 +1,45 @@
 """A server on loopback that repeats the key that it is sent, in the way that the model's name says."""
 
+import html
 import json
+import re
 import ssl
-from collections.abc import Iterator
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 PAD = "x" * 370
 KIND = "I would ask people what they need."
+SPELLINGS: Mapping[str, Callable[[str], str]] = {
+    "base64": lambda key: b64encode(key.encode()).decode(),
+    "base64-of-user": lambda key: f"Basic {b64encode(f'user:{key}'.encode()).decode()}",
+    "base64-for-urls": lambda key: urlsafe_b64encode(f"us:{key}".encode()).decode(),
+    "percent-lower": lambda key: re.sub("%..", lambda found: found[0].lower(), quote(key, safe="")),
+    "percent-twice": lambda key: quote(quote(key, safe="")),
+    "percent-with-slash": quote,
+    "percent-of-forms": quote_plus,
+    "percent-all": lambda key: "".join(f"%{ord(sign):02X}" for sign in key),
+    "page-decimal": lambda key: re.sub(r"\W", lambda found: f"&#{ord(found[0])};", key),
+    "page-hexadecimal": lambda key: re.sub(r"\W", lambda found: f"&#x{ord(found[0]):X};", key),
+    "page-names": lambda key: html.escape(key.replace("+", "&plus;").replace("/", "&sol;").replace("=", "&equals;")),
+    "upper-case": str.upper,
+    "lower-case": str.lower,
+}  # what a text holds
+ESCAPES: Mapping[str, Callable[[str], str]] = {
+    "escaped-some": lambda key: re.sub(r"\W", lambda found: f"\\u{ord(found[0]):04X}", key),  # as .NET and GSON do
+    "escaped-all": lambda key: "".join(f"\\u{ord(sign):04x}" for sign in key),
+    "escaped-one": lambda key: f"\\u{ord(key[0]):04x}{key[1:]}",
+    "escaped-slash": lambda key: key.replace("/", "\\/"),
+}  # how JSON writes it
 WAYS = (
     "message", "message-cut", "message-in-json", "code", "body-text", "html", "not-json", "list", "detail", "redirect",
     "reply", "reasoning", "model-name", "fingerprint", "request-id", "refusal", "in-address", "error-in-200", "quota",
-    "no-choices", "judge-words", "reset", "500", "wrong-type",
+    "no-choices", "judge-words", "reset", "500", "wrong-type", *SPELLINGS, *ESCAPES,
 )  # fmt: skip
 
 
@@ -46,8 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        status, payload, headers = _answer(way, key, is_anthropic=self.path.endswith("/messages"))
-        data = payload.encode() if isinstance(payload, str) else json.dumps(payload).encode()
+        told = SPELLINGS.get(way, str)(key)
+        status, payload, headers = _answer(way, told, is_anthropic=self.path.endswith("/messages"))
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        data = text.replace(key, ESCAPES.get(way, str)(key)).encode()
         self.send_response(status)
         for name, value in {"content-type": "application/json", "content-length": str(len(data)), **headers}.items():
             self.send_header(name, value)
@@ -93,8 +120,9 @@ def _if(wanted: bool, key: str) -> str:
 
 
 def _reply(way: str, key: str, *, is_anthropic: bool) -> dict[str, Any]:
-    text = f"{KIND} Your key is {key}.\n\nANSWER: 1" if way in {"reply", "judge-words"} else f"{KIND}\n\nANSWER: 1"
-    name = _if(way == "model-name", key)
+    in_text = way in {"reply", "judge-words", *SPELLINGS, *ESCAPES}
+    text = f"{KIND} Your key is {key}.\n\nANSWER: 1" if in_text else f"{KIND}\n\nANSWER: 1"
+    name = _if(way in {"model-name", *SPELLINGS, *ESCAPES}, key)
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 1, "output_tokens": 1}
     if is_anthropic:
         content = [
@@ -107,4 +135,4 @@ def _reply(way: str, key: str, *, is_anthropic: bool) -> dict[str, Any]:
     message["refusal"] = f"no, {key}" if way == "refusal" else None  # type: ignore[assignment]
     choice = {"index": 0, "finish_reason": "stop", "logprobs": None, "message": message}
     return {"id": "c", "object": "chat.completion", "created": 1, "model": name, "choices": [choice],
-            "system_fingerprint": _if(way == "fingerprint", key), "usage": usage}  # fmt: skip
+            "system_fingerprint": _if(way in {"fingerprint", *ESCAPES}, key), "usage": usage, key: 1}  # fmt: skip

@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.hostile.typing_in import NOTHING, Ended, command
-from tests.secrets.echo_server import WAYS, serving
+from tests.secrets.echo_server import ESCAPES, SPELLINGS, WAYS, serving
 
 KEY = "sk-proj-Aa9/Zz8+Qq7_" + "Ww6Ee5Rr4Tt3Yy2Uu1" + "=="
 PIECE = 12  # so many signs of the key together give it away
@@ -54,9 +53,13 @@ class Searched:
 
 
 def pieces(key: str) -> set[bytes]:
-    """Every piece of the key that is long enough to tell, as it is and as addresses spell it."""
-    spellings = {key, quote(key, safe=""), key.replace("/", "\\/")}
-    return {one[start : start + PIECE].encode() for one in spellings for start in range(len(one) - PIECE + 1)}
+    """Every piece of the key that is long enough to tell, in every spelling of the server, in lower case."""
+    spellings = {key, *(spelled(key) for spelled in (*SPELLINGS.values(), *ESCAPES.values()))}
+    return {
+        one[start : start + PIECE].lower().encode()
+        for one in (spelling.removeprefix("Basic dXNlcj") for spelling in spellings)
+        for start in range(len(one) - PIECE + 1)
+    }
 
 
 def search(folder: Path, ended: Sequence[Ended], key: str = KEY) -> Searched:
@@ -75,7 +78,8 @@ def search(folder: Path, ended: Sequence[Ended], key: str = KEY) -> Searched:
     for name, text in texts.items():
         done.bytes += len(text)
         done.blotted += text.count(b"[key]")
-        if any(piece in text for piece in wanted):
+        low = text.lower()
+        if any(piece in low for piece in wanted):
             done.found.append(name)
     return done
 
@@ -103,7 +107,7 @@ def tried(provider: str, source: str, way: str, url: str, *, key: str = KEY) -> 
             "--max-connections",
             "2",
         ]
-        looks = ("report run -o r.html -o r.md", "show run --format json", "doctor run", "doctor",
+        looks = ("show run", "report run -o r.html -o r.md", "show run --format json", "doctor run", "doctor",
                  "export run -o x.csv -o x.eval -o x.jsonl",
                  "providers check it" if source == "settings" else "suites list")  # fmt: skip
         done = [command(folder, *run, env=env), command(folder, *run, "--resume", "--dry-run", env=env)]
@@ -130,6 +134,7 @@ SHORT = (
     ("openai-compatible", "environment", "message-cut"), ("openai", "settings", "redirect"),
     ("anthropic", ".env", "reply"), ("openai-compatible", "settings", "request-id"), ("http", "settings", "not-json"),
     ("openai", ".env", "html"), ("openai-compatible", ".env", "in-address"),
+    ("openai-compatible", "environment", "escaped-some"), ("anthropic", "settings", "base64-of-user"),
 )  # fmt: skip
 
 

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from misalign_eval.results.private import make_folder
 from tests.hostile.typing_in import Ended, command
 from tests.secrets.echo_server import serving
 from tests.secrets.leaks import KEY, SHORT, SUITE, Searched, search, tried
@@ -46,6 +48,60 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(folder: Path, fla
     assert ended.code == 2
     assert search(folder, [ended]).found == []
     assert IDENTIFIER not in ended.err
+
+
+@pytest.mark.parametrize("variable", ["MY_KEY", "UNUSED_API_KEY"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--label", f"k={KEY}"],
+        ["--label", f"{KEY}=k"],
+        ["--label", f"k=x{KEY.lower()}x"],
+        ["--label", f"k={quote(KEY, safe='')}"],
+        ["--label", KEY.rstrip("=")],
+        ["--target", f"openai-compatible/{KEY}"],
+        ["--judge", f"openai-compatible/{KEY}"],
+        ["--base-url", f"http://127.0.0.1:9/{KEY}"],
+        ["--judge-base-url", f"http://127.0.0.1:9/{KEY}"],
+        ["--out", f"folder/{KEY}"],
+        ["--output", f"{KEY}.html"],
+        ["--tag", KEY],
+        ["--definition", KEY],
+        ["--reasoning-effort", KEY],
+    ],
+)
+def test_a_known_key_in_any_flag_is_refused_before_anything_is_written(
+    folder: Path, flags: list[str], variable: str
+) -> None:
+    at = "http://127.0.0.1:9/v1"
+    line = f"run s.yaml --target openai-compatible/x --base-url {at} --judge openai-compatible/x --judge-base-url {at}"
+    named = ["--api-key-env", variable] if variable == "MY_KEY" else []
+    ended = command(folder, *line.split(), *named, *flags, env={variable: KEY.rstrip("=")})
+    assert ended.code == 2
+    assert f"misalign-eval: {flags[0]} holds the key of {variable}" in ended.err.replace("\n", " ")
+    assert search(folder, [ended]).found == []
+    assert [path.name for path in folder.iterdir()] == ["s.yaml"]
+
+
+def test_the_key_of_a_model_in_the_settings_is_refused_in_a_label(folder: Path) -> None:
+    (folder / "misalign-eval.yaml").write_text("targets: {it: {model: openai/x, api_key_env: MY_KEY}}\n")
+    ended = command(folder, *f"run s.yaml --target it --judge it --label k={KEY}".split(), env={"MY_KEY": KEY})
+    assert (ended.code, "--label holds the key of MY_KEY" in ended.err) == (2, True)
+    assert search(folder, [ended]).found == []
+
+
+def test_words_in_flags_that_happen_to_be_in_short_keys_are_no_keys(folder: Path) -> None:
+    at = "http://127.0.0.1:9/v1"
+    line = f"run s.yaml --target openai-compatible/x --base-url {at} --judge openai-compatible/x --judge-base-url {at}"
+    ended = command(folder, *line.split(), "--label", "k=none", "--dry-run", env={"X_API_KEY": "none", "Y_API_KEY": ""})
+    assert ended.code == 0, ended.err
+
+
+def test_a_known_key_in_the_name_of_a_judge_is_refused_by_other_commands(folder: Path) -> None:
+    line = ["calibrate", "misalignment", "--judge", f"openai/{KEY}"]
+    ended = command(folder, *line, env={"MY_API_KEY": KEY})
+    assert (ended.code, "--judge holds the key of MY_API_KEY" in ended.err) == (2, True)
+    assert search(folder, [ended]).found == []
 
 
 @pytest.mark.parametrize(
@@ -115,6 +171,29 @@ def test_what_is_wrong_with_proxies_is_told_without_their_passwords(folder: Path
     done: list[Ended] = [command(folder, *line.split(), *more, env=variables), command(folder, "doctor", env=variables)]
     assert done[0].code in {2, 4}, done[0].err
     assert search(folder, done).found == []
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o277, 0o777])
+def test_a_folder_is_made_for_its_owner_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        make_folder(tmp_path / "a" / "b" / "c")
+        make_folder(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    made = [tmp_path / name for name in ("a", "a/b", "a/b/c")]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700] * 3
+
+
+def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(mode=0o750)
+    (tmp_path / "file").touch()
+    make_folder(tmp_path / "a")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o750
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "a", exist_ok=False)
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "file")
 
 
 @pytest.mark.parametrize("umask", [0, 0o022])
