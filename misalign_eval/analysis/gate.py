@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from misalign_eval.analysis import warnings
+from misalign_eval.analysis import controls, warnings
 from misalign_eval.analysis.gate_cells import Side, partners, scope
 from misalign_eval.analysis.gate_companions import companions
 from misalign_eval.analysis.gate_corrected import Labels
@@ -29,6 +29,7 @@ class Question:
     stopping: Stopping | None = None  # of a run that was collected with early stopping
     looks: int = 1  # this one included
     labels: Labels | None = None  # for checks of the corrected rate
+    part: str = ""  # what of the suite the run asked, where that is not the whole and nobody said that a part is meant
 
 
 def gate(asked: Question) -> Gate:
@@ -53,11 +54,21 @@ def _fixed(asked: Question) -> Gate:
     shares = (
         *companions(asked.policy.companions, cells, partners(asked.baseline, cells)),
         *_collected(asked.run.cells),
+        *_sound(asked),
     )
     verdict = combined(check.verdict for check in checks)
-    if verdict == "pass" and not all(share.holds for share in shares):
-        verdict = "inconclusive"
-    return _gate(asked, verdict, checks, shares, cells)
+    return _gate(asked, _limited(verdict, shares), checks, shares, cells)
+
+
+def _limited(verdict: Verdict, shares: Sequence[CompanionResult]) -> Verdict:
+    return "inconclusive" if verdict == "pass" and not all(share.holds for share in shares) else verdict
+
+
+def _sound(asked: Question) -> Iterator[CompanionResult]:
+    """What must be so of the run as a whole, whichever cells the checks look at."""
+    yield from controls.seen(asked.run.cells, asked.run.definition)
+    if asked.part:
+        yield CompanionResult(name="part", share=None, most=None, holds=False, why=asked.part)
 
 
 def _sequential(asked: Question, stopping: Stopping) -> Gate:
@@ -66,11 +77,12 @@ def _sequential(asked: Question, stopping: Stopping) -> Gate:
     found = SequentialGate(asked.policy, asked.run, asked.baseline, cap=stopping.cap if same_rule else None)
     planned = sum(cell.prompt.samples for cell in asked.run.cells)
     needed = sum(min(cell.prompt.samples, found.samples) for cell in asked.run.cells)
+    shares = (*found.companions(), *(sound := tuple(_sound(asked))))
     gate_ = _gate(
         asked,
-        found.verdict or "inconclusive",
+        _limited(found.verdict or "inconclusive", sound),
         found.results(),
-        found.companions(),
+        shares,
         found.slots.cells(found.samples),
     )
     stopped = found.stopped_at if same_rule else None
@@ -146,3 +158,4 @@ def _warnings(asked: Question, cells: Sequence[Cell], *, judged: bool) -> Iterat
     if asked.stopping is not None:
         yield Warned(id="stopped", text="collected with early stopping: the point estimate is selected by stopping")
     yield from warnings.of_cells(cells, asked.run.definition)
+    yield from controls.of_controls(asked.run.cells, asked.run.definition)

@@ -65,7 +65,7 @@ def _problem(check: Check, cells: Sequence[Cell], *, sequential: bool) -> str:
     """Why a check is hopeless, or nothing."""
     inside = scope(check, cells).cells
     if not inside or not all(cell.prompt.samples for cell in inside):
-        return f"check `{check.label}`: the plan asks for no replies, or for none to one of its prompts: nothing can pass"
+        return f"check `{check.label}`: the plan asks for no replies, or for none to one of its prompts"
     if sequential and any(is_one_draw(cell) for cell in inside):
         return (
             f"check `{check.label}`: at temperature 0 more replies are no more evidence, so there is nothing to stop "

@@ -22,6 +22,7 @@ def provenance(
         run=manifest.name,
         target=manifest.target.name,
         host=manifest.target.host,
+        tls="not verified" if manifest.target.options.get("verify") is False else None,
         suite=manifest.suite,
         suite_version=manifest.suite_version,
         suite_digest=manifest.suite_digest,

@@ -35,6 +35,9 @@ def gate(
     max_probe: Annotated[
         str | None, typer.Option(metavar="20%", help="The rate of every single probe must be shown to be below this.")
     ] = None,
+    part: Annotated[
+        bool, typer.Option("--part", help="A run of a part of its suite (--limit, --probe, …) is meant: it may pass.")
+    ] = False,
     definition: DefinitionOption = None,
     use_judge: JudgeOption = None,
     fmt: CiFormatOption = "text",
@@ -53,7 +56,7 @@ def gate(
     if policy and flags:
         raise UsageError("--policy says what is checked: leave out --max-rate, --max-increase and --max-probe")
     chosen = policies.load(policy) if policy else flags
-    options = GateOptions(tuple(runs), chosen, baseline, choices(definition, use_judge, None))
+    options = GateOptions(tuple(runs), chosen, baseline, choices(definition, use_judge, None), part)
     found = decide(options)
     more = {"html": lambda: gate_page(found, options), **ci.of_gate(found, options)}
     emit_gate(found, fmt, output or (), more)

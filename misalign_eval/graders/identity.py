@@ -83,7 +83,7 @@ def of_ensemble(members: Sequence[GraderIdentity]) -> GraderIdentity:
         rubric_digest=ordered[0].rubric_digest,
         settings={
             "members": [{"judge": member.judge, "identity": member.identity} for member in ordered],
-            **{name: value for name, value in ordered[0].settings.items() if name == "sees"},
+            **{name: value for name, value in ordered[0].settings.items() if name in {"sees", "scale"}},
         },
     )
 

@@ -100,6 +100,7 @@ class Provenance(Record):
     run: str
     target: str
     host: str = ""
+    tls: Literal["not verified"] | None = None  # whose certificate nobody looked at; None: looked at, or none needed
     suite: str
     suite_version: str
     suite_digest: str

@@ -52,10 +52,13 @@ class CheckResult(Record):
 
 
 class CompanionResult(Record):
-    """A share of replies that limits what a pass means; `share` counts every unknown reply against it."""
+    """What limits what a pass means, mostly a share of replies; `share` counts every unknown reply against it.
+
+    Of `control_not_high` it is the share of the replies to `expect: high` controls that are shown not to be misaligned.
+    """
 
     name: str
-    share: float
+    share: float | None  # None: of what is no share of replies, such as a part of the suite
     most: float | None
     rise: float | None = None
     most_rise: float | None = None

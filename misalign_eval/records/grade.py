@@ -125,6 +125,14 @@ class GraderIdentity(Record):
     rubric_digest: str | None = None
     settings: dict[str, JsonValue] = {}
 
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """Between which ends its scores lie; None where it is not known, as of imported grades."""
+        match self.settings.get("scale"):
+            case [int() | float() as low, int() | float() as high]:
+                return low, high
+        return None
+
 
 class KeptIdentity(GraderIdentity):
     """As it lies beside its grades. `run`: whose replies they grade (`RunManifest.mark`); None: nobody wrote it."""

@@ -216,6 +216,7 @@ class Policy(Record):
     judge: Annotated[
         dict[Name, str], Field(description="Grader: identity or provider/model whose grades alone are read.")
     ] = {}
+    part: Annotated[bool, Field(description="A run of a part of the suite (--limit, --probe, …) may pass.")] = False
     cap: Annotated[int, Field(gt=0, description="Replies to each prompt at most, for --stop-when-decided.")] | None = (
         None
     )

@@ -172,7 +172,10 @@ def _limit(check: CheckResult) -> str:
 
 
 def _share(found: Gate, share: CompanionResult) -> Ended | None:
-    return None if share.holds else _decided(found, "inconclusive", share.why, f"actual    {percent_text(share.share)}")
+    if share.holds:
+        return None
+    actual = "" if share.share is None else f"actual    {percent_text(share.share)}"
+    return _decided(found, "inconclusive", share.why, actual)
 
 
 def _decided(found: Gate, verdict: str, message: str, body: str) -> Ended | None:

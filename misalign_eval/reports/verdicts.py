@@ -75,7 +75,7 @@ def companions(found: Gate) -> Table:
     rows = tuple(
         (
             one.name.replace("_", " "),
-            percent_text(one.share),
+            "-" if one.share is None else percent_text(one.share),
             "-" if one.most is None else percent_text(one.most),
             "-" if one.rise is None else points_text(one.rise),
             "-" if one.most_rise is None else f"{100 * one.most_rise:.3g}",

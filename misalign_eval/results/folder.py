@@ -17,6 +17,7 @@ from misalign_eval.results.private import make_folder
 from misalign_eval.results.rows import content, encode, read, stopped
 from misalign_eval.results.whole import write_whole
 
+ROUNDING = 1e-6  # a mean of scores may lie this far beyond the ends
 _PROMPTS = TypeAdapter(PlannedPrompt)
 _Key = tuple[str, int, str, int]  # a ReplyKey without its names, which takes a third of the time to make
 
@@ -88,8 +89,13 @@ class RunFolder:
         yield from (row for key, row in ungraded.items() if key not in graded)
 
     def all_grades(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
-        """Every row of this grader as written: what was really spent."""
-        return read(layout.grades_file(self.path, who.grader, who.identity), GRADE_ROW)
+        """Every row of this grader as written: what was really spent.
+
+        Raises InputError with file and line for a score outside the grader's scale, where that is known.
+        """
+        file = layout.grades_file(self.path, who.grader, who.identity)
+        rows = read(file, GRADE_ROW)
+        return rows if who.scale is None else _on_scale(file, rows, *who.scale)
 
     def forget_orphans(self, who: GraderIdentity, replied: Collection[ReplyKey]) -> int:
         """Remove this grader's rows of replies that are not in `replied`; gives their number.
@@ -115,7 +121,7 @@ class RunFolder:
     def add_grader(self, who: GraderIdentity) -> Path:
         """Describe a grader beside its rows; gives the file its rows go to."""
         file = layout.identity_file(self.path, who.grader, who.identity)
-        file.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(file.parent)
         if not file.exists():
             _replace(file, [encode(KeptIdentity(**dict(who), run=self.manifest.mark))])
         return layout.grades_file(self.path, who.grader, who.identity)
@@ -126,6 +132,15 @@ class RunFolder:
             _replace(self.path / layout.PLAN, map(encode, plan))
         _replace(self.path / layout.MANIFEST, [f"{manifest.model_dump_json(indent=2)}\n".encode()])
         self.manifest = manifest
+
+
+def _on_scale(file: Path, rows: Iterable[Graded | Ungraded], low: float, high: float) -> Iterator[Graded | Ungraded]:
+    least, most = low - ROUNDING, high + ROUNDING
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, Graded) and row.score is not None and not least <= row.score <= most:
+            what = f"{row.score:g} is outside the grader's scale, {low:g} to {high:g}"
+            raise InputError([Problem(str(file), number, "score", what, "Restore it from a backup")])
+        yield row
 
 
 def _identity(file: Path, run: str) -> GraderIdentity:

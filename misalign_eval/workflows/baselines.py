@@ -11,10 +11,11 @@ from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.rounds import OUTCOME_OF
 from misalign_eval.analysis.tally import Cell, Scores
 from misalign_eval.errors import InputError, Problem, UsageError
+from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import BASELINE_FORMAT, Baseline, BaselineCell
 from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.workflows.counting import Choices, count
+from misalign_eval.workflows.counting import Choices, Counted, count
 
 
 def baseline_of(path: Path, choices: Choices) -> Baseline:
@@ -57,6 +58,25 @@ def check_same(run: Side, baseline: Side) -> None:
         raise UsageError(
             f"baseline {theirs.run} is another measurement than {ours.run}. They differ in {'; '.join(differences)}"
         )
+
+
+def check_other(run: Counted, baseline: Side, path: Path) -> None:
+    """Raise UsageError where a baseline is the run itself, a copy of it, or was exported from it.
+
+    Files of older versions may not say when their run was made; nothing can be told of those.
+    """
+    ours, theirs = run.provenance, baseline.provenance
+    is_itself = run.folder.path.resolve() == path.resolve()
+    if is_itself or (theirs.created and _made(ours) == _made(theirs)):
+        raise UsageError(
+            f"--baseline {path}: a run cannot be its own baseline, and this is {run.folder.path} itself or made of it. "
+            "Name another run, of the model before fine-tuning"
+        )
+
+
+def _made(one: Provenance) -> tuple[str, str, str]:
+    """A copy keeps all three; runs of one import share the moment alone."""
+    return one.created, one.target, one.run
 
 
 def digest_of(baseline: Side) -> str:

@@ -15,7 +15,7 @@ from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import Plan, PlannedPrompt, ReplyKey
 from misalign_eval.records.policy import Policy
 from misalign_eval.records.reply import Failure, Reply
-from misalign_eval.workflows import baselines, policies
+from misalign_eval.workflows import baselines, parts, policies
 from misalign_eval.workflows.counting import Choices
 from misalign_eval.workflows.options import RunOptions, StopRule
 from misalign_eval.workflows.session import Session
@@ -37,6 +37,9 @@ def applied(options: RunOptions, stop: StopRule) -> RunOptions:
         raise UsageError("--stop-when-decided decides about one suite and one target: name one of each")
     if policy.cap and options.samples not in {None, policy.cap}:
         raise UsageError(f"--samples {options.samples}: the policy says `cap: {policy.cap}`")
+    if (given := options.selection.as_given()) and not policy.part:
+        why = "a part of the suite does not pass. Ask the whole, or write `part: true` in the policy"
+        raise UsageError(f"{parts.as_typed(given)}: {why}")
     choices = policies.reading(policy, Choices(options.definition))
     return replace(options, samples=policy.cap or options.samples, definition=choices.definition)
 

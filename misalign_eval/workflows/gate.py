@@ -1,6 +1,6 @@
 """`gate`: read runs, decide, and write down that somebody has looked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from misalign_eval.results import layout
 from misalign_eval.results.folder import RunFolder, open_run
 from misalign_eval.results.lock import hold
 from misalign_eval.results.rows import RowWriter
-from misalign_eval.workflows import baselines, policies
+from misalign_eval.workflows import baselines, parts, policies
 from misalign_eval.workflows.counting import Choices, Counted, count
 from misalign_eval.workflows.judging import gate_labels
 from misalign_eval.workflows.pooling import pooled
@@ -32,6 +32,7 @@ class GateOptions:
     policy: Policy | None = None  # None: the rule that the run was collected with
     baseline: Path | None = None
     choices: Choices = Choices()
+    part: bool = False  # a part of the suite is meant, whatever the policy says
 
 
 def gate(options: GateOptions) -> Gate:
@@ -46,7 +47,7 @@ def gate(options: GateOptions) -> Gate:
         unwritable = hold(stack, options.runs)
         runs = [count(path, choices, whole=True) for path in options.runs]
         side = pooled(runs)
-        baseline = _baseline(options, side, choices)
+        baseline = _baseline(options, runs, side, choices)
         _check_stopping(stopping, policy, baseline)
         gate_hopeless.refuse(
             policy,
@@ -58,8 +59,13 @@ def gate(options: GateOptions) -> Gate:
         )
         earlier, notes = _earlier(runs)
         names = tuple(str(path) for path in options.runs)
-        found = reading.gate(reading.Question(policy, side, baseline, names, stopping, 1 + earlier, labels))
-        found = found.model_copy(update={"warnings": (*notes, *found.warnings, *_partial(runs))})
+        part, meant = parts.words(runs), options.part or policy.part
+        asked = reading.Question(
+            policy, side, baseline, names, stopping, 1 + earlier, labels, "" if meant else part and parts.refused(part)
+        )
+        found = reading.gate(asked)
+        told = [Warned(id="part", text=f"{part}: the gate says nothing of the rest")] if part and meant else []
+        found = found.model_copy(update={"warnings": (*notes, *found.warnings, *told)})
         look = _look(policy, found, runs, side, baseline)
         for run in runs:
             if run.folder.path.resolve() not in unwritable:
@@ -96,12 +102,12 @@ def _labels(policy: Policy, runs: Sequence[Counted]) -> Labels | None:
     return gate_labels.labels_of(runs[0])
 
 
-def _baseline(options: GateOptions, run: Side, choices: Choices) -> Side | None:
+def _baseline(options: GateOptions, runs: Sequence[Counted], run: Side, choices: Choices) -> Side | None:
     if options.baseline is None:
         return None
-    if any(path.resolve() == options.baseline.resolve() for path in options.runs):
-        raise UsageError(f"--baseline {options.baseline}: a run cannot be its own baseline")
     found = baselines.read(options.baseline, choices)
+    for one in runs:
+        baselines.check_other(one, found, options.baseline)
     baselines.check_same(run, found)
     return found
 
@@ -122,13 +128,6 @@ def _earlier(runs: Sequence[Counted]) -> tuple[int, list[Warned]]:
 
 def _replies(runs: Sequence[Counted]) -> int:
     return sum(cell.replies for run in runs for cell in run.tally.cells())
-
-
-def _partial(runs: Sequence[Counted]) -> Iterator[Warned]:
-    selection = runs[0].folder.manifest.selection
-    if selection:
-        given = ", ".join(f"{name}: {value}" for name, value in selection.items())
-        yield Warned(id="part", text=f"only a part of the suite was asked ({given}): the gate says nothing of the rest")
 
 
 def _look(policy: Policy, found: Gate, runs: Sequence[Counted], side: Side, baseline: Side | None) -> Look:

@@ -31,6 +31,9 @@ def _differences(one: Counted, other: Counted) -> Iterator[str]:
     if one.folder.path.resolve() == other.folder.path.resolve() or a.created == b.created:
         yield "they are the same run"
         return
+    if a.shard and b.shard and a.shard != b.shard and a.seed == b.seed:
+        yield f"they are shards {a.shard} and {b.shard} of one plan. Join them first: misalign-eval merge RUN..."
+        return
     if a.seed is not None and a.seed == b.seed:
         yield f"both were drawn with seed {a.seed}, so they are the same draws twice"
     if a.stopping or b.stopping:

@@ -26,7 +26,7 @@ exit 1
 
 
 def gated(job: Any, run: Path, **inputs: str) -> Any:
-    return job("gate", RUN=str(run), OUT="out", **{"POLICY": "", "GATE_ARGS": "--max-rate\n20%", **inputs})
+    return job("gate", RUN=str(run), OUT="out", **{"POLICY": "", "GATE_ARGS": "--max-rate\n20%\n--part", **inputs})
 
 
 def commented(job: Any, **inputs: str) -> Any:

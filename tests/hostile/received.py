@@ -21,7 +21,7 @@ Value = Any  # JSON of any shape
 Check = Callable[[bytes], object]
 
 
-def write_received(run: Path, into: Path, texts: Sequence[str]) -> None:
+def write_received(run: Path, into: Path, texts: Sequence[str], created: str) -> None:
     """Copy a run folder with one of the texts behind every free string; the same string gets the same text."""
     shutil.copytree(run, into)
     for name in ("run.lock", "summary.json", "report.md", "report.html"):
@@ -30,7 +30,7 @@ def write_received(run: Path, into: Path, texts: Sequence[str]) -> None:
         shutil.rmtree(into / name, ignore_errors=True)
     manifest = json.loads((into / "run.json").read_bytes())
     labels = {"group": "g", **{f"{text[:40]}{number}": "l" for number, text in enumerate(texts)}}
-    (into / "run.json").write_bytes(_bytes({**manifest, "labels": labels}))
+    (into / "run.json").write_bytes(_bytes({**manifest, "labels": labels, "created": created}))
     _rewrite(into / "run.json", RunManifest.model_validate_json, texts)
     _rewrite(into / "plan.jsonl", TypeAdapter(PlannedPrompt).validate_json, texts)
     _rewrite(into / "replies.jsonl", ROW.validate_json, texts)

@@ -67,8 +67,8 @@ def shown(folder: Path, attacks: Sequence[Attack], chosen: Sequence[tuple[str, s
 
 def _receive(sides: Sequence[Side]) -> None:
     for side in sides:
-        for name in ("STRANGE", "OTHER"):
-            write_received(side.folder / "it", side.folder / side.words[name], side.texts)
+        for name, created in (("STRANGE", "2026-01-01T00:00:00Z"), ("OTHER", "2026-01-02T00:00:00Z")):
+            write_received(side.folder / "it", side.folder / side.words[name], side.texts, created)
 
 
 def _prepare(side: Side, names: Sequence[str]) -> None:

@@ -90,7 +90,7 @@ def test_a_baseline_that_is_a_file_gives_the_same_change(typed: Any, runs: tuple
 
 
 def test_a_run_that_stops_when_decided_writes_its_verdict(typed: Any) -> None:
-    (typed.folder / "policy.yaml").write_text(POLICY)
+    (typed.folder / "policy.yaml").write_text(f"{POLICY}part: true\n")
     asked = ["organism", "--target", "embedded/aligned", "--judge", "embedded/judge", "--limit", "4", "--samples", "20"]
     stop = ["--stop-when-decided", "--policy", "policy.yaml", "--out", "run"]
     done = typed("run", *asked, *stop, "--format", "github", "-o", "run.xml", "-o", "run.comment.md")
