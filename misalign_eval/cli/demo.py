@@ -27,9 +27,10 @@ def demo(
     from misalign_eval.workflows.demo import MAX_INCREASE, TRAINED_ON, collect_demo, prepare_demo, read_demo
 
     prepared = prepare_demo(out, seed)
-    with RunProgress(quiet) as progress:
+    again = resume_command(out).removesuffix(" --resume")
+    with RunProgress(quiet, again) as progress:
         ended = asyncio.run(collect_demo(prepared, progress))
-    leave(ended, allowed_failures=0.0, again=resume_command(out).removesuffix(" --resume"))
+    leave(ended, allowed_failures=0.0, again=again)
     found = read_demo(out)
     tables = {
         "Broad misalignment, by the exact rule (95 % interval for these probes)": found.summaries,

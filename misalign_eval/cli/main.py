@@ -5,15 +5,19 @@ import signal
 import sys
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from misalign_eval import __version__
+from misalign_eval.cli import streams
+from misalign_eval.cli.mistyped import PlainGroup
 from misalign_eval.errors import MisalignEvalError
 
 app = typer.Typer(
     name="misalign-eval",
+    cls=PlainGroup,
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=True,
@@ -21,7 +25,7 @@ app = typer.Typer(
     help="Did this fine-tune make my model broadly misaligned? Probe, grade and compare models.",
     epilog=(
         "Exit codes: 0 done or passed, 1 gate failed, 2 usage or input error, 3 gate inconclusive, "
-        "4 run incomplete, 70 internal error, 130 interrupted, 143 terminated."
+        "4 run incomplete or output lost, 70 internal error, 129 hung up, 130 interrupted, 143 terminated."
     ),
 )
 
@@ -42,6 +46,7 @@ COMMANDS = (
     "doctor",
     "power",
 )
+INTERRUPTED = "misalign-eval: interrupted"
 GROUPS = ("suites", "graders", "definitions", "providers", "lab")
 
 for _name in COMMANDS:
@@ -67,24 +72,43 @@ def options(
 
 
 def main() -> None:
-    """Run a command. What the user can mend ends in one clear line, never in a traceback."""
+    """Run a command and leave with its exit code."""
     # Before numpy is loaded: more threads only slow down matrices as small as the embedded model's.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    streams.forget_impossible_sizes()
+    with streams.guarded():
+        _carry_out()
+
+
+def _carry_out() -> None:
+    """What the user can mend ends in one clear line, never in a traceback."""
     try:
         app()
     except MisalignEvalError as error:
         _leave(f"misalign-eval: {error}", error.exit_code)
     except KeyboardInterrupt:
-        _leave("misalign-eval: interrupted", 128 + signal.SIGINT)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left; that is no error
-    except Exception:  # noqa: BLE001  whatever it is, it must not look like a verdict
+        _leave(INTERRUPTED, 128 + signal.SIGINT)
+    except SystemExit as end:
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):  # typer keeps it to itself
+            _leave(INTERRUPTED, 128 + signal.SIGINT)
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, it must not look like a verdict
+        if isinstance(error, OSError) and _is_folder_gone():
+            _leave("misalign-eval: the folder that you stand in has been deleted. Change to another one", 2)
         import traceback
 
         from misalign_eval.providers.keys import blot
 
         told = "misalign-eval: internal error. Please report it with the lines above (they hold no key)"
         _leave(f"{blot(traceback.format_exc())}{told}", 70)
+
+
+def _is_folder_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def _leave(message: str, code: int) -> None:

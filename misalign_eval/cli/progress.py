@@ -67,6 +67,7 @@ class RunProgress:
     """Watches a run. Use as a context manager."""
 
     quiet: bool = False
+    again: str = ""  # the command that goes on, for who ends the run at once
     counts: Counts = field(default_factory=Counts)
     _started: float = field(default_factory=time.monotonic)
     _last_line: float = field(default_factory=time.monotonic)
@@ -118,6 +119,13 @@ class RunProgress:
     def looked(self, words: str) -> None:
         """A gate that may end the run has looked."""
         self.counts.evidence = words
+
+    def abandoned(self) -> None:
+        """Somebody will not wait for the answers in flight."""
+        from misalign_eval.cli.asking import say
+
+        how = f" To go on:\n  {self.again}" if self.again else ""
+        say(f"ended at once. Every answer that came is kept.{how}")
 
     def _pay(self, cost_usd: float | None) -> None:
         if cost_usd is None:

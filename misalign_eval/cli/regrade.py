@@ -67,8 +67,9 @@ def regrade(
     )
     say_settings(settings, options.judges, options.judge_at, "judges")
     say_graders()
-    with RunProgress(quiet) as progress:
+    again = f"misalign-eval {shlex.join(sys.argv[1:])}"
+    with RunProgress(quiet, again) as progress:
         ended = asyncio.run(carry_out(options, settings, progress))
     if ended.stopped_by is None or fmt != "text" or output:
         show(ended, fmt, output or ())
-    leave(ended, allowed_failures=max_failures, again=f"misalign-eval {shlex.join(sys.argv[1:])}")
+    leave(ended, allowed_failures=max_failures, again=again)

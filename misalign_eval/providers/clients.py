@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
 import httpx2
@@ -120,6 +122,7 @@ def open_client(*, verify: bool = True) -> httpx2.AsyncClient:
     of the environment that cannot be used; a proxy's address is not repeated, since it may hold a password.
     """
     try:
+        _check_ports()
         return CarefulClient(
             verify=verify,
             follow_redirects=False,
@@ -132,6 +135,13 @@ def open_client(*, verify: bool = True) -> httpx2.AsyncClient:
         raise UsageError("a SOCKS proxy is set, for which a package is missing: pip install socksio") from None
     except (ValueError, httpx2.InvalidURL):
         raise UsageError(f"{_PROXIES}: not an address such as http://host:8080; unset it, or correct it") from None
+
+
+def _check_ports() -> None:
+    """Raise ValueError for a proxy's port that no socket takes; httpx2 lets it pass."""
+    proxies = getproxies()
+    for address in (proxies.get(name, "") for name in ("http", "https", "all")):
+        _ = urlsplit(address if "://" in address else f"http://{address}").port
 
 
 def borrow_client(*, verify: bool = True) -> httpx2.AsyncClient:

@@ -63,6 +63,7 @@ def provenance(source: Provenance) -> tuple[tuple[str, str], ...]:
     rows = (
         ("run", source.run),
         ("target", f"{source.target} at {source.host}" if source.host else source.target),
+        ("TLS", source.tls or ""),
         ("suite", suite(source)),
         ("definition", source.definition),
         ("judge", source.judge or "none: rules only"),

@@ -1,6 +1,7 @@
 """Whether a run is complete, read from its rows."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from misalign_eval.plan import part
@@ -12,7 +13,7 @@ from misalign_eval.workflows.subject import is_gradable
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """What a folder lacks. Judgments are those of the primary graders."""
+    """What a folder lacks. Judgments are those of the primary graders, or of those that were asked for."""
 
     name: str
     planned: int
@@ -58,13 +59,17 @@ class Completeness:
         return self.absent == 0 and self.unjudged == 0 and enough
 
 
-def completeness(folder: RunFolder) -> Completeness:
-    """Read a folder's rows. Memory: one key a row. What early stopping did not need is neither there nor absent."""
+def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -> Completeness:
+    """Read a folder's rows. Memory: one key a row. What early stopping did not need is neither there nor absent.
+
+    `regraded`: grader -> identity; count their judgments, of every reply, in place of the primary ones of the plan.
+    """
     manifest, decided = folder.manifest, folder.decided_at
     graded_here = [who for who in folder.grader_identities() if who.kind != "imported"]  # the others cannot be asked
-    primary = [who for who in graded_here if manifest.primary.get(who.grader) == who.identity]
+    counted = regraded or manifest.primary
+    primary = [who for who in graded_here if counted.get(who.grader) == who.identity]
     plan = part(folder.plan(), manifest.shard)
-    graders = {(one.probe, one.prompt, one.variant): one.graders for one in plan}
+    graders = {(one.probe, one.prompt, one.variant): tuple(regraded or one.graders) for one in plan}
     replies = failures = judgments = 0
     dropped: Counter[str] = Counter()
     for row in folder.replies():

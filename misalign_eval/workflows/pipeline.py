@@ -37,6 +37,9 @@ class Watcher(Protocol):
     def looked(self, words: str) -> None:
         """A gate that may end the run has looked; `words` say how the evidence stands."""
 
+    def abandoned(self) -> None:
+        """A second signal ends the process at once: the last moment to say something."""
+
 
 class Decider(Protocol):
     """Says when a run needs no more replies, and lets rounds begin one after another."""
@@ -82,7 +85,7 @@ class Pipeline:
         self._queue: asyncio.Queue[tuple[Session, Subject, Grader]] = asyncio.Queue(BACKLOG * self.grade_places)
         self.watcher.begin(self.sessions)
         self._consult()
-        with _signals(self.stop):
+        with _signals(self.stop, self.watcher.abandoned):
             syncing = asyncio.create_task(self._sync_now_and_then())
             try:
                 await self._until_done_or_stopped()
@@ -227,24 +230,32 @@ def _is_instant(grader: Grader) -> bool:
 
 
 class _signals:  # noqa: N801  reads as a statement: `with _signals(stop)`
-    """While in force, Ctrl-C and SIGTERM stop the run cleanly; a second one ends it at once."""
+    """While in force, Ctrl-C, SIGTERM and a closed terminal stop the run cleanly; a second one ends it at once.
 
-    def __init__(self, stop: Callable[[signal.Signals], None]) -> None:
+    A terminal that closes says so twice, by itself and by its shell: that ends nothing at once. Where SIGHUP is ignored
+    (`nohup`), it stays so.
+    """
+
+    def __init__(self, stop: Callable[[signal.Signals], None], abandon: Callable[[], None]) -> None:
         self._stop = stop
+        self._abandon = abandon
         self._seen = False
+        heard = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._heard = [one for one in heard if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._heard:
             loop.add_signal_handler(number, self._handle, number)
 
     def __exit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._heard:
             loop.remove_signal_handler(number)
 
     def _handle(self, number: signal.Signals) -> None:
-        if self._seen:
+        if self._seen and number != signal.SIGHUP:
+            self._abandon()
             os._exit(128 + number)  # rows are with the operating system already
         self._seen = True
         self._stop(number)

@@ -61,7 +61,7 @@ async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher)
             primary = {**before, **identities} if options.make_primary else {**identities, **before}
             if primary != before:
                 folder.update(folder.manifest.model_copy(update={"primary": primary}))
-        return Ended((folder,), pipeline.stopped_by, session.repairs)
+        return Ended((folder,), pipeline.stopped_by, session.repairs, identities)
     finally:
         await models.close()
 

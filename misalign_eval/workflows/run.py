@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,6 +57,7 @@ class Ended:
     folders: tuple[RunFolder, ...]
     stopped_by: RunStoppedError | Signals | None
     notes: tuple[str, ...]
+    regraded: Mapping[str, str] | None = None  # grader -> identity, where only they were at work
 
 
 def prepare(options: RunOptions, settings: Settings) -> Prepared:

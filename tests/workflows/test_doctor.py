@@ -232,6 +232,15 @@ def test_the_environment_names_keys_and_sources_and_never_a_value(tool: Any) -> 
         assert "hidden" not in said.out + said.err
 
 
+@pytest.mark.parametrize("proxy", ["http://me:hidden@127.0.0.1:99999", "me:hidden@127.0.0.1:99999", "http://[hidden"])
+def test_a_proxy_that_stops_every_run_is_an_error_and_not_repeated(tool: Any, proxy: str) -> None:
+    done = tool("doctor", env={"HTTPS_PROXY": proxy})
+    assert (done.code, "x HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: not an address" in done.out) == (2, True)
+    asked = tool("run", "organism", "--target", "openai/gpt-5.4", env={"HTTPS_PROXY": proxy, "OPENAI_API_KEY": "sk-1"})
+    assert (asked.code, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: not an address" in asked.err) == (2, True)
+    assert "me:hidden" not in done.out + done.err + asked.out + asked.err
+
+
 def test_what_would_stop_every_run_is_an_error_of_the_environment(tool: Any) -> None:
     (tool.folder / "misalign-eval.yaml").write_text("targets: {a: {modle: openai/x}}\n")
     done = tool("doctor")

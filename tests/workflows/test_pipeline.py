@@ -89,6 +89,9 @@ class Silent:
     def looked(self, *_: Any) -> None:
         """Nothing to draw."""
 
+    def abandoned(self) -> None:
+        """Nothing to say."""
+
 
 def make_run(path: Path) -> RunFolder:
     prompt = PlannedPrompt(

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def test_a_killed_run_resumes_to_the_same_result(tool: Tool, slow_tool: Tool) ->
     assert len(keys) == len(set(keys)) == PLANNED
 
 
-@pytest.mark.parametrize("number,code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("number,code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_a_run_cleanly_with_the_command_that_resumes(
     slow_tool: Tool, number: signal.Signals, code: int
 ) -> None:
@@ -93,6 +94,34 @@ def test_a_signal_ends_a_run_cleanly_with_the_command_that_resumes(
     assert f"stopped by {number.name}" in said
     assert "--out run --max-connections 1 --resume" in said
     assert all("text" in row for row in slow_tool.rows("run"))
+
+
+def test_a_second_interrupt_ends_a_run_at_once_and_still_says_how_to_go_on(slow_tool: Tool) -> None:
+    process = _begun(slow_tool, "hang")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert "ended at once. Every answer that came is kept. To go on:\n  misalign-eval run " in said
+    assert said.endswith("--resume\n")
+
+
+def test_a_terminal_that_closes_says_so_twice_and_the_run_still_ends_cleanly(slow_tool: Tool) -> None:
+    process = _begun(slow_tool, "base")
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, "stopped by SIGHUP" in said) == (129, True)
+
+
+def _begun(tool: Tool, model: str) -> "subprocess.Popen[str]":
+    """A run of this model that has its folder open, and is asking."""
+    process: subprocess.Popen[str] = tool.start(*tool.asking(model, "--out", "run", "--max-connections", "1"))
+    while not list((tool.folder / "run" / "grades").glob("coherent@*.jsonl")):
+        time.sleep(0.02)
+    time.sleep(0.1)
+    return process
 
 
 def test_a_second_process_on_the_same_folder_is_refused(slow_tool: Tool) -> None:
@@ -240,6 +269,25 @@ def test_regrade_adds_a_judge_without_asking_the_target(tool: Tool) -> None:
     ]
     shown = tool("report", "run", *used, "--format", "json")
     assert (shown.json["judge"], shown.json["graded"]) == ("openai-compatible/judge-plain", PLANNED)
+
+
+def test_a_regrade_that_is_stopped_tells_what_its_own_judge_has_not_judged(tool: Tool) -> None:
+    tool(*tool.asking("tuned", "--out", "run"))
+    other = ["--judge", "openai-compatible/judge-words", "--judge-base-url", tool.url, "--max-connections", "1"]
+    ended = tool("regrade", "run", *other, "--max-requests", "65")
+    assert ended.code == 4
+    assert "run: complete" not in ended.err
+    assert f"of {2 * PLANNED} judgments not made" in ended.err
+
+
+def test_a_target_whose_certificate_nobody_looks_at_is_told_before_and_after(tool: Tool) -> None:
+    text = f"targets:\n  mine: {{model: openai-compatible/base, base_url: '{tool.url}', options: {{verify: false}}}}\n"
+    (tool.folder / "misalign-eval.yaml").write_text(text)
+    judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
+    ended = tool("run", "small.yaml", "--target", "mine", *judge, "--limit", "1", "--out", "run")
+    assert (ended.code, "without verifying TLS" in ended.err) == (0, True), ended.err
+    assert [line.split() for line in ended.out.splitlines() if line.startswith("TLS")] == [["TLS", "not", "verified"]]
+    assert tool("report", "run", "--format", "json").json["tls"] == "not verified"
 
 
 def test_a_dry_run_sends_and_writes_nothing(tool: Tool) -> None:

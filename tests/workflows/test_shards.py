@@ -69,6 +69,12 @@ def test_one_shard_alone_says_so_and_cannot_pass_a_gate(sharded: Tool) -> None:
     assert sharded("gate", "s1", "--max-rate", "99%").code == 3
 
 
+def test_a_gate_on_shards_points_to_merge(sharded: Tool) -> None:
+    ended = sharded("gate", "s1", "s2", "s3", "--max-rate", "90%")
+    assert (ended.code, "same draws" in ended.err) == (2, False)
+    assert "s1 and s2 cannot be pooled: they are shards 1/3 and 2/3 of one plan. Join them first" in ended.err
+
+
 def test_an_incomplete_merge_goes_on_as_a_run(sharded: Tool) -> None:
     assert sharded("merge", "s1", "s3", "--out", "part").code == 4
     ended = sharded(*sharded.asking("tuned", "--out", "part", "--resume", "--format", "json"))

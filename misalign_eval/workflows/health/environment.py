@@ -135,6 +135,16 @@ class _Environment:
         for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
             if value := os.environ.get(variable):
                 yield Fact(section="network", name=variable, value=value, source="environment")
+        self._check_client()
+
+    def _check_client(self) -> None:
+        """Whether these proxies and certificates give a client, as every run needs one."""
+        from misalign_eval.providers.clients import open_client
+
+        try:
+            open_client()
+        except UsageError as error:
+            self._complain("network", "error", str(error), "Every command that asks a model ends here.")
 
     def terminal(self) -> Iterator[Fact]:
         """What the pages are drawn for."""

@@ -1,5 +1,6 @@
 """Where imported runs go: beside their place until all is read, then into it at once."""
 
+import errno
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,12 +48,20 @@ def beside(out: Path, work: Work = "importing") -> Iterator[Path]:
         make_folder(folder, exist_ok=False)
     except OSError as error:
         raise _unwritable(out, error) from error
-    with writing(folder):
-        try:
-            _mark(folder, out)
-            yield folder
-        finally:
-            _remove(folder)
+    try:
+        with writing(folder):
+            try:
+                _mark(folder, out)
+                yield folder
+            finally:
+                _remove(folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise _unwritable(out, error) from error
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # still there and empty: a full disk let no file be made in it
 
 
 def _mark(folder: Path, out: Path) -> None:
