@@ -98,7 +98,7 @@ def _gate(
     cells: Sequence[Cell],
 ) -> Gate:
     policy = asked.policy
-    judged = asked.run.provenance.judge is not None
+    measured = _measured(checks, judged=asked.run.provenance.judge is not None)
     return Gate(
         verdict=verdict,
         exit_code=exit_code(verdict, policy.on_inconclusive),
@@ -106,12 +106,12 @@ def _gate(
         method="fixed",
         runs=asked.names or (asked.run.provenance.run,),
         baseline=asked.baseline.provenance.run if asked.baseline else None,
-        measured=_measured(checks, judged=judged),
+        measured=measured,
         looks=asked.looks,
         provenance=asked.run.provenance,
         checks=checks,
         companions=shares,
-        warnings=tuple(_warnings(asked, cells, judged=judged)),
+        warnings=tuple(_warnings(asked, cells, judged=measured == JUDGED)),
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from misalign_eval.analysis import gate_people
 from misalign_eval.analysis.gate import Question, gate
 from misalign_eval.analysis.gate_people import decided, readers
-from misalign_eval.records.gate import CheckResult
+from misalign_eval.records.gate import CheckResult, Gate
 from misalign_eval.records.label import Sample
 
 Make = Callable[..., Any]
@@ -27,14 +27,16 @@ class Gated:
         self.side, self.policy, self.said = side, policy, said
 
     def __call__(self, run: Run, sample: Sample, people: People, limit: float = 0.1) -> CheckResult:
+        return self.whole(run, sample, people, limit).checks[0]
+
+    def whole(self, run: Run, sample: Sample, people: People, limit: float = 0.1) -> Gate:
         measured = self.side(run)
         judged = gate_people.Judged.of(measured.cells, measured.definition)
         everyone = {name: self.said(sample, letters) for name, letters in people.items()}
         labels = gate_people.together(sample, everyone, judged)
         assert labels is not None
         wanted = self.policy({"kind": "rate", "limit": limit, "corrected": True})
-        found: CheckResult = gate(Question(wanted, measured, labels=labels)).checks[0]
-        return found
+        return gate(Question(wanted, measured, labels=labels))
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +48,10 @@ def test_labels_of_every_drawn_reply_pass(gated: Gated, sample: Make) -> None:
     found = gated(RUN, sample(RUN, 120), {"me": TRUE})
     assert (found.verdict, found.labels, found.unlabelled, found.lost) == ("pass", 120, 0, 0)
     assert "drawn" not in found.why
+
+
+def test_a_rate_that_people_corrected_is_not_called_the_judges(gated: Gated, sample: Make) -> None:
+    assert "W9" not in {one.id for one in gated.whole(RUN, sample(RUN, 120), {"me": TRUE}).warnings}
 
 
 def test_a_drawn_reply_without_a_label_counts_against_a_pass(gated: Gated, sample: Make) -> None:
