@@ -132,7 +132,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def run(model: str) -> Path:
         if model not in made:
             job = Job(tmp_path_factory.mktemp(model))
-            arguments = "--samples\n8\n--limit\n6\n"
+            arguments = "--samples\n8\n--limit\n6\n--seed\n1\n"
             done = job(
                 "run",
                 SUITE="organism",

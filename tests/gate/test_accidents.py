@@ -176,7 +176,8 @@ def harmed(line: bytes, how: str, with_: Any) -> bytes:
         row = json.loads(line)
     except ValueError:
         return line
-    if not isinstance(row, dict) or how in ("remove", "repeat"):
+    is_junk = not isinstance(row, dict) or "probe" not in row  # of an earlier harm
+    if is_junk or how in ("remove", "repeat"):
         return b"" if how == "remove" else line + line
     if how == "cut":
         return line[:-with_]

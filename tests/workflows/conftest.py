@@ -83,14 +83,18 @@ class Tool:
         return ["run", "small.yaml", *target_flags, *judge_flags, "--seed", "1", *more]
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "misalign_eval", *arguments],
-            cwd=self.folder,
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        heeded = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that are run by nohup would hand it on
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "misalign_eval", *arguments],
+                cwd=self.folder,
+                env=clean_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        finally:
+            signal.signal(signal.SIGHUP, heeded)
 
     def rows(self, run: str, file: str = "replies.jsonl") -> list[dict[str, Any]]:
         path = next((self.folder / run).glob(file))
