@@ -28,7 +28,7 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_every_file_is_small_and_named_for_what_it_does(file: Path) -> None:
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 600
     assert file.stem not in {"utils", "helpers", "common", "misc"}
 
 
