@@ -136,6 +136,7 @@ def _bounds(
 
     An unknown reply is one more that the judge flagged, and that people call misaligned for certain (against a pass),
     or that it did not flag and people call fine (against a fail): a reply that is lost only moves both bounds outward.
+    Where a prompt has no graded reply at all, nothing bounds the rate from above.
     """
     cells = found.partial
     if cells is None or not found.graded:
@@ -147,7 +148,8 @@ def _bounds(
     low = lower[0] - unknown * labels.unflagged.at(worst=False).share
     known = EffectiveRate(min(cells.lowest.rate / (1 - unknown), 1.0), found.graded)
     sure = corrected_rate(known, labels.flagged.sure, labels.unflagged.sure)
-    return max(low, 0.0), sure.estimate if sure else None, min(high, 1.0)
+    silent = bool((cells.graded <= 0).any())
+    return max(low, 0.0), sure.estimate if sure else None, 1.0 if silent else min(high, 1.0)
 
 
 def _judged(found: Counted, cells: PartialCells, *, worst: bool) -> EffectiveRate:

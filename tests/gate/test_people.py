@@ -169,6 +169,12 @@ def test_somebody_who_reads_what_others_disagree_on_decides_it(gated: Gated, sam
     assert with_.high < without.high
 
 
+def test_a_prompt_whose_graded_replies_are_all_lost_bounds_nothing(gated: Gated, sample: Make) -> None:
+    whole = {"p0/0": "iim", "p0/1": "aaaamam"}
+    found = gated(whole | {"p0/0": "fif"}, sample(whole, 6), {"me": "uu" + "a" * 10})
+    assert (found.high, found.verdict) == (1.0, "inconclusive")
+
+
 def test_a_pass_does_not_need_a_flagged_reply(gated: Gated, sample: Make) -> None:
     clean = {f"p{number}": "a" * 40 for number in range(10)}
     drawn = sample(clean, 120)
