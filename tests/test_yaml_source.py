@@ -31,6 +31,9 @@ class Whole(Record):
     either: str | Part | None = None
 
 
+TOO_DEEP = "nested more than 50 levels deep. Make it flatter, or quote it if it is text."
+
+
 @pytest.fixture(params=["libyaml", "pure Python"], autouse=True)
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything here holds with both of PyYAML's parsers."""
@@ -160,9 +163,42 @@ def test_a_long_text_cannot_be_multiplied_by_aliases() -> None:
 
 
 def test_depth_is_bounded_also_through_aliases() -> None:
-    assert told("[" * 51 + "]" * 51) == ["f.yaml:1: nested more than 50 levels deep"]
+    assert told("[" * 51 + "]" * 51) == [f"f.yaml:1: {TOO_DEEP}"]
     nested = f"a: &a {'[' * 30}x{']' * 30}\nb: {'[' * 30}*a{']' * 30}\n"
-    assert told(nested) == ["f.yaml:2: nested more than 50 levels deep"]
+    assert told(nested) == [f"f.yaml:2: {TOO_DEEP}"]
+
+
+@pytest.mark.parametrize("levels", [51, 999, 1_001, 1_000_000])
+@pytest.mark.parametrize(
+    "before, opening, line",
+    [
+        ("", "[", 1),
+        ("", "{a: ", 1),
+        ("", "{[", 1),
+        ("", "- ", 1),
+        ("", "? ", 1),
+        ("", "[\n", 51),
+        ("# [[[\n", "[", 2),
+        ("a: '[[['\nb:\n- c: ", "[", 3),
+        ("a: [x, [y, ", "[", 1),
+        ("a: &a [x]\nb:\n  - *a\n  - ", "[&b ", 4),
+        ("a: \u00e4\U0001f600\u2028\nb: ", "[", 3),
+    ],
+)
+def test_our_limit_of_depth_comes_before_the_parsers(before: str, opening: str, line: int, levels: int) -> None:
+    text = before + (opening * levels)[:4_900_000]
+    assert told(text) == [f"f.yaml:{line}: {TOO_DEEP}"]
+
+
+def test_brackets_in_a_text_that_cannot_be_read_are_no_depth() -> None:
+    for torn in (
+        f"a: '{'[' * 2_000}\n",
+        f'a: "{"{" * 2_000}\n',
+        f"a: [x, '{'[' * 2_000}' y]\n",
+        f"a: @ # {'[' * 2_000}",
+    ):
+        (line,) = told(torn)
+        assert line.startswith("f.yaml:1: not valid YAML: ")
 
 
 def test_an_alias_cannot_hold_itself_or_come_before_its_anchor() -> None:

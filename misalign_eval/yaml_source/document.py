@@ -1,6 +1,7 @@
 """Reading a file into a Document, with every fault of the file itself said in words."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,14 +97,39 @@ def loads(content: bytes, file: str) -> Document:
     _check_size(content, MAX_BYTES, file)
     text = _decoded(content, file)
     builder = TreeBuilder(file)
+    read_to: Any = None  # the mark behind the last event
     try:
         for event in yaml.parse(text, Loader=_loader()):
             builder.feed(event)
+            read_to = event.end_mark
     except yaml.YAMLError as error:
+        _check_depth(builder, text, read_to, error)
         raise InputError([*builder.problems, _syntax(error, text, file)]) from None
     if builder.root is None:
         raise InputError([Problem(file, None, "", "the file is empty")])
     return Document(file, builder.root, tuple(builder.problems))
+
+
+def _check_depth(builder: TreeBuilder, text: str, read_to: Any, error: yaml.YAMLError) -> None:  # noqa: ANN401  a mark
+    """Raise our own refusal where the parser gave up among brackets that lead deeper than the builder allows.
+
+    Newer versions of libyaml have a limit of their own, and read a kilobyte ahead of the events they have given: its
+    words would name neither our limit nor what to do.
+    """
+    start = (0, 0) if read_to is None else (int(read_to.index), int(read_to.line))
+    mark = getattr(error, "problem_mark", None)
+    unread = text[start[0] : len(text) if mark is None else int(mark.index) + 1]
+    if unread.count("[") + unread.count("{") < builder.levels_left:
+        return
+    open_now = 0
+    with suppress(yaml.YAMLError):
+        for token in yaml.scan(unread, Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken):
+                open_now += 1
+            elif isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken):
+                open_now -= 1
+            if open_now > builder.levels_left:
+                builder.refuse_depth(start[1] + int(token.start_mark.line) + 1)
 
 
 def _loader() -> Any:  # noqa: ANN401  two classes without a common base in the type stubs

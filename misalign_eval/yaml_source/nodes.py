@@ -17,6 +17,8 @@ _OVERHEAD = 16
 _LONGEST_KEY = 60
 _LONGEST_PATH = 12  # a longer one says less than the line
 _MERGE = "<<"
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+FLATTER = "Make it flatter, or quote it if it is text."
 
 
 @dataclass(slots=True)
@@ -85,6 +87,15 @@ class TreeBuilder:
             self._close()
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             self._stop(_line(event), "a second document (`---`)", "Put it into a file of its own.")
+
+    @property
+    def levels_left(self) -> int:
+        """How many more lists and mappings may open inside those that are open."""
+        return MAX_DEPTH - len(self._stack)
+
+    def refuse_depth(self, line: int) -> NoReturn:
+        """Stop at a bracket that leads too deep, where the parser gave no event for it. Raises InputError."""
+        raise InputError([*self.problems, Problem(self.file, line, "", TOO_DEEP, FLATTER)])
 
     def _scalar(self, event: ScalarEvent) -> None:
         line, text = _line(event), str(event.value)
@@ -205,7 +216,7 @@ class TreeBuilder:
 
     def _check_depth(self, line: int, depth: int) -> None:
         if depth > MAX_DEPTH:
-            self._stop(line, f"nested more than {MAX_DEPTH} levels deep", "")
+            self._stop(line, TOO_DEEP, FLATTER)
 
     def _note(self, line: int, what: str, fix: str, *below: str) -> None:
         path = (*self._path(), *below)

@@ -1,5 +1,9 @@
-"""Each file in bad_foreign/ holds the fault that its name says; told/ holds all that must be said of it."""
+"""Each file in bad_foreign/ holds the fault that its name says; told/ holds all that must be said of it.
 
+What a parser says differs between its versions, so that `told/` has "(in the parser's words)" in its place.
+"""
+
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from misalign_eval.suites.load import read
 
 BAD = Path(__file__).parent / "bad_foreign"
 TOLD = BAD / "told"
+PARSERS_WORDS = re.compile(r"(?<=not valid YAML: )[^.]+|(?<=not valid JSON: )(?!key )[^.]+")
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in BAD.iterdir() if file.is_file()))
@@ -21,6 +26,7 @@ def test_each_fault_is_told_with_its_file_line_place_and_mending(name: str, know
     with pytest.raises(InputError) as raised:
         read(str(BAD / name), known)
     told = str(raised.value).replace(f"{BAD}/", "").splitlines()
+    told = [PARSERS_WORDS.sub("(in the parser's words)", line) for line in told]
     assert told == (TOLD / f"{name}.txt").read_text(encoding="utf-8").splitlines()
 
 
@@ -36,7 +42,12 @@ def test_every_message_names_a_line_where_the_file_has_one() -> None:
     [
         ("question\n" + "x" * 200_000, "sample:2: a cell of more than 131,072 characters."),
         ("question\n" + "How?\n" * 20_001, "sample: more than 20,000 prompts. Take a sample of them."),
-        ('{"prompt": ' + "[" * 100_000 + "\n", "sample:1: nested more than 50 levels deep"),
+        ('{"prompt": ' + "[" * 100_000 + "\n", "sample:1: nested more than 50 levels deep. Make it flatter"),
+        ('{"prompt": ' + "[" * 900 + "]" * 900 + "}\n", "sample:1: nested more than 50 levels deep. Make it flatter"),
+        (
+            '{"prompt": "a"}\n{"prompt": ' + "[" * 9_000 + "]" * 9_000 + "}\n",
+            "sample:2: nested more than 50 levels deep. Make it flatter",
+        ),
         ("", "sample: the file is empty"),
     ],
 )

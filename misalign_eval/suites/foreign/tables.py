@@ -10,12 +10,16 @@ from pydantic import JsonValue
 
 from misalign_eval.suites.foreign.notes import Notes
 from misalign_eval.suites.foreign.tree import plain_node
-from misalign_eval.yaml_source.nodes import Node
+from misalign_eval.yaml_source.nodes import FLATTER, MAX_DEPTH, TOO_DEEP, Node
 
 LONGEST_CELL = 131_072  # characters; the limit of Python's own reader
 MOST_ROWS = 20_000
 DELIMITERS = (",", "\t", ";")
 _TOO_MANY = f"more than {MOST_ROWS:,} prompts"
+
+
+class TooDeepError(ValueError):
+    """JSON that is nested more deeply than a suite may be."""
 
 
 class Table(NamedTuple):
@@ -63,12 +67,24 @@ def json_lines(text: str, notes: Notes) -> Table:
 
 
 def parsed(text: str) -> JsonValue:
-    """JSON. Raises ValueError for what is none, for a key that occurs twice and for endless nesting."""
+    """JSON. Raises ValueError for what is none and for a key that occurs twice, TooDeepError for deep nesting."""
     try:
         value: JsonValue = json.loads(text, object_pairs_hook=_unique)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    except RecursionError:
+        raise TooDeepError(TOO_DEEP) from None
+    _check_depth(value)
     return value
+
+
+def _check_depth(value: JsonValue) -> None:
+    """How deep the parser of JSON goes depends on the interpreter; our own functions go as deep as for YAML."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        held = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        if not held:
+            return
+        level = [item for items in held for item in items]
+    raise TooDeepError(TOO_DEEP)
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
@@ -83,6 +99,9 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 def _json_row(line: str, number: int, notes: Notes) -> Node | None:
     try:
         value = parsed(line)
+    except TooDeepError as error:
+        notes.wrong(number, "", str(error), FLATTER)
+        return None
     except ValueError as error:
         said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         notes.wrong(number, "", f"not valid JSON: {said}", "Each line holds one object.")
