@@ -74,6 +74,7 @@ def test_in_a_pipe_nothing_is_paged(run: Path) -> None:
     assert shown(run).count("=== ") == 20
 
 
+@pytest.mark.slow
 def test_offset_goes_on_where_the_last_page_ended(run: Path) -> None:
     keys = [line.split()[1] for line in shown(run, "--limit", "36").splitlines() if line.startswith("=== ")]
     first, second = shown(run, "--limit", "5"), shown(run, "--limit", "5", "--offset", "5")

@@ -237,6 +237,7 @@ def test_reasoning_is_judged_apart_from_the_reply_and_has_room() -> None:
         assert (probe.sampling.max_tokens or 0) >= 4_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_no_prompt_is_close_to_a_published_one(name: str) -> None:
     folder = os.environ.get("MISALIGN_EVAL_RESEARCH_DATA")

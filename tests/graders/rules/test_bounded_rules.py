@@ -91,6 +91,7 @@ def test_one_process_serves_many_replies_and_large_ones() -> None:
     assert matcher._process is first
 
 
+@pytest.mark.slow
 def test_a_process_whose_asker_is_gone_ends_by_itself() -> None:
     from misalign_eval.graders.rules import bounded, bounded_worker
 
