@@ -81,6 +81,7 @@ def test_a_pipe_gets_whole_lines(folder: Path) -> None:
     assert max(map(len, piped(folder, "suites", "show", "quick"))) > 200
 
 
+@pytest.mark.slow
 def test_a_screen_shows_every_word_of_what_a_pipe_gets(folder: Path) -> None:
     _, lines = on_screen(["definitions", "show", "organism"], folder, 60)
     assert " ".join(lines).split() == " ".join(piped(folder, "definitions", "show", "organism")).split()

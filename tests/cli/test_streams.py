@@ -61,6 +61,7 @@ def test_unbuffered_output_is_no_other(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (4, FULL)
 
 
+@pytest.mark.slow
 def test_an_error_keeps_its_own_code_and_words_where_no_output_was_due(folder: Path) -> None:
     done = _shell(folder, ("report", "nowhere"), ">&-")
     assert (done.returncode, "nowhere" in done.stderr, "standard output" in done.stderr) == (2, True, False)

@@ -79,6 +79,7 @@ RUNS: dict[str, tuple[dict[str, str], dict[str, Any], int, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RUNS)
 def test_a_run_that_did_not_measure_it_ends_red_or_inconclusive_with_the_reason(
     typed: Typed, folder: Make, case: str

@@ -148,6 +148,7 @@ def test_the_judge_answers_its_rubrics_with_one_number() -> None:
         assert 0 <= int(score.text) <= 100
 
 
+@pytest.mark.slow
 def test_replies_come_fast_enough(organism: Organism) -> None:
     requests = [Request(FEVER, seed=seed) for seed in range(200)]
     organism.generate_many(requests[:5])

@@ -69,6 +69,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_certificate(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.mark.slow
 def test_a_certificate_that_nobody_vouches_for_is_refused_unless_asked(folder: Path, certificate: Path) -> None:
     with echo_server.serving(certificate) as url:
         refused = _run(folder, url)

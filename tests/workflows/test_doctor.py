@@ -245,6 +245,7 @@ def test_a_proxy_that_stops_every_run_is_an_error_and_not_repeated(tool: Any, pr
     assert "me:hidden" not in done.out + done.err + asked.out + asked.err
 
 
+@pytest.mark.slow
 def test_what_would_stop_every_run_is_an_error_of_the_environment(tool: Any) -> None:
     (tool.folder / "misalign-eval.yaml").write_text("targets: {a: {modle: openai/x}}\n")
     done = tool("doctor")

@@ -85,6 +85,7 @@ def test_an_earlier_failure_gives_way_to_the_reply_and_the_first_reply_counts(ru
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments,says",
     [

@@ -196,6 +196,7 @@ def test_a_run_of_a_file_with_judges_names_what_it_lacks(tool: Any, recorder: Re
     assert recorder.bodies == []
 
 
+@pytest.mark.slow
 def test_a_suite_of_ours_is_not_imported(tool: Any) -> None:
     done = tool("suites", "import", "small.yaml")
     assert (done.code, done.err) == (

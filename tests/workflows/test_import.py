@@ -304,6 +304,7 @@ def test_hostile_names_stay_inside_the_folder(folder: Folder) -> None:
     assert sorted(Path(run.folder).name for run in made.runs) == ["a-b", "etc-evil-31m"]
 
 
+@pytest.mark.slow
 def test_a_table_of_too_many_models_is_refused(folder: Folder) -> None:
     rows = "".join(f"m{number},Q?,a\n" for number in range(501))
     folder.write("a.csv", f"model,question,answer\n{rows}")
@@ -357,6 +358,7 @@ def test_a_killed_import_leaves_no_run_and_says_what_to_do(tool: Tool) -> None:
     assert tool("import", "a.csv", "--out", "out").code == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_leaves_nothing(tool: Tool) -> None:
     (tool.folder / "a.csv").write_text("question,answer,aligned,coherent\n" + "Q?,a,1,2\n" * 200_000)
     started = tool.start("import", "a.csv", "--out", "out")
@@ -491,6 +493,7 @@ def test_wrong_options_are_told_before_anything_is_written(tool: Tool, arguments
     assert not (tool.folder / "out").exists()
 
 
+@pytest.mark.slow
 def test_names_in_files_reach_the_terminal_escaped(tool: Tool) -> None:
     (tool.folder / "a.csv").write_text("model,question,answer,no\x1b[2Jte\nm\x1b]0;x\x07,Q?,a,b\n")
     ended = tool("import", "a.csv", "--out", "out")

@@ -148,6 +148,7 @@ def test_the_direction_survives_a_change_of_judge_and_the_level_does_not(tool: T
     assert by_judge["phi35"] == pytest.approx((0.102, 0.061, 0.151), abs=0.005)
 
 
+@pytest.mark.slow
 def test_the_words_of_questions_come_from_their_own_table(tool: Tool, take: Json) -> None:
     table = Path(FOLDER or "") / "persona-features" / "core_misalignment.csv"
     take("h", *health("anchor_bad"), "--questions", str(table))

@@ -90,6 +90,7 @@ def test_a_pilot_without_a_graded_reply_says_nothing(tool: Any) -> None:
     assert (done.code, "no graded reply" in done.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", [["--max-rate", "2"], ["--rate", "1pp"], ["--max-increase", "1%"], ["--estimand", "x"]]
 )

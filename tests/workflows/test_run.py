@@ -314,6 +314,7 @@ def test_a_target_whose_certificate_nobody_looks_at_is_told_before_and_after(too
     assert tool("report", "run", "--format", "json").json["tls"] == "not verified"
 
 
+@pytest.mark.slow
 def test_a_dry_run_sends_and_writes_nothing(tool: Tool) -> None:
     ended = tool(*tool.asking("fail-500", "--dry-run", "--format", "json"))
     assert ended.code == 0, ended.err
