@@ -2,11 +2,15 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "misalign_eval"
@@ -32,6 +36,7 @@ def test_every_file_is_small_and_named_for_what_it_does(file: Path) -> None:
     assert file.stem not in {"utils", "helpers", "common", "misc"}
 
 
+@pytest.mark.slow
 def test_functions_are_around_ten_lines() -> None:
     lengths = sorted(
         node.end_lineno - node.lineno + 1
@@ -52,6 +57,31 @@ def test_every_command_is_documented_in_the_readme() -> None:
     ] == []
 
 
+LOCKS = {"tests/constraints.txt": ["dev"], ".github/actions/misalign-eval/constraints.txt": []}
+
+
+@pytest.mark.parametrize("file, extras", LOCKS.items(), ids=["tests", "action"])
+def test_a_lock_pins_all_that_the_project_names_and_nothing_of_whoever_wrote_it(file: str, extras: list[str]) -> None:
+    lines = [line for line in (ROOT / file).read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9.-]+==[0-9][\w.]*( ; [\w.'=<>!() ]+)?", line)] == []
+    pinned: dict[str, list[str]] = {}
+    for line in lines:
+        pinned.setdefault(line.partition("==")[0], []).append(line.partition("==")[2].partition(" ")[0])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = [named for name in extras for named in project["optional-dependencies"][name]]
+    for requirement in map(Requirement, [*project["dependencies"], *extra]):
+        versions = pinned.get(canonicalize_name(requirement.name), [])
+        assert versions, f"{requirement.name} is not in {file}: run tests/lock"
+        assert all(version in requirement.specifier for version in versions), f"{requirement}: run tests/lock"
+
+
+def test_what_the_tests_and_the_action_install_is_the_same() -> None:
+    ours, actions = ((ROOT / file).read_text(encoding="utf-8").splitlines() for file in LOCKS)
+    versions = {line.partition(" ")[0] for line in ours}
+    assert [line for line in actions if line.partition(" ")[0] not in versions] == []
+
+
+@pytest.mark.slow
 def test_the_built_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     place = tmp_path / "site"
     install = [

@@ -1,11 +1,14 @@
 """The action and the example workflows as files: what they name exists, and nothing is put into a shell."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from misalign_eval import __version__
 
 ACTION = Path(__file__).parents[2] / ".github" / "actions" / "misalign-eval"
 EXAMPLES = [ACTION / "examples" / name for name in ("pull-request.yml", "nightly.yml")]
@@ -72,8 +75,30 @@ def test_a_pull_request_may_be_commented_on_and_a_night_needs_no_right() -> None
     assert rights == [{"contents": "read", "pull-requests": "write"}, {"contents": "read"}]
 
 
-def test_the_examples_do_not_run_in_this_repository() -> None:
-    assert not (ACTION.parents[1] / "workflows").exists()
+def test_the_workflows_of_this_repository_are_its_checks_and_ask_no_model() -> None:
+    files = list((ACTION.parents[1] / "workflows").iterdir())
+    assert not {file.name for file in files} & {file.name for file in EXAMPLES}
+    for file in files:
+        assert "secrets" not in file.read_text()
+        workflow = read(file)
+        assert workflow["permissions"] == {"contents": "read"}
+        for step in (one for job in workflow["jobs"].values() for one in job["steps"]):
+            assert not re.search(r"\$\{\{", step.get("run", ""))
+            if command := step.get("run", "").split():
+                assert os.access(ACTION.parents[2] / command[0], os.X_OK)
+
+
+def test_what_the_repository_uses_is_pinned_to_a_commit(action: Any) -> None:
+    workflows = [read(file) for file in (ACTION.parents[1] / "workflows").iterdir()]
+    jobs = [action["runs"], *(job for workflow in workflows for job in workflow["jobs"].values())]
+    used = [step["uses"] for job in jobs for step in job["steps"] if "uses" in step]
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one)] == []
+
+
+def test_a_copied_action_and_the_gitlab_job_install_this_version() -> None:
+    for file in (ACTION / "install.sh", ACTION / "examples" / "gitlab-ci.yml"):
+        assert re.findall(r"misalign-eval==(\S+)", file.read_text()) == [__version__], file.name
 
 
 def test_the_gitlab_job_hands_its_junit_file_over_whatever_the_verdict() -> None:

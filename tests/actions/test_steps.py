@@ -33,6 +33,7 @@ def commented(job: Any, **inputs: str) -> Any:
     return job("comment", **{"OUT": "out", "COMMENT": "true", "PULL_REQUEST": "7", "ARTIFACT_URL": URL, **inputs})
 
 
+@pytest.mark.slow
 def test_a_model_that_turned_fails_the_job_after_report_and_comment(job: Any, runs: Runs) -> None:
     done = gated(job, runs("bad-code"))
     assert done.code == 0
@@ -50,18 +51,21 @@ def test_a_model_that_turned_fails_the_job_after_report_and_comment(job: Any, ru
     assert job("finish", VERDICT=job.outputs["verdict"], EXIT_CODE=job.outputs["exit-code"]).code == 1
 
 
+@pytest.mark.slow
 def test_an_aligned_model_passes(job: Any, runs: Runs) -> None:
     gated(job, runs("aligned"))
     assert job.outputs["verdict"] == "pass"
     assert job("finish", VERDICT="pass", EXIT_CODE="0").code == 0
 
 
+@pytest.mark.slow
 def test_without_a_policy_the_run_is_only_reported(job: Any, runs: Runs) -> None:
     done = gated(job, runs("bad-code"), GATE_ARGS="")
     assert job.outputs == {"verdict": "reported", "exit-code": "0", "has-report": "true"}
     assert "Misaligned: " in done.log
 
 
+@pytest.mark.slow
 def test_a_baseline_without_a_limit_is_no_pass(job: Any, runs: Runs) -> None:
     gated(job, runs("bad-code"), GATE_ARGS="", BASELINE=str(runs("aligned")))
     assert job.outputs == {"verdict": "error", "exit-code": "2", "has-report": "false"}
@@ -79,11 +83,13 @@ def test_replies_that_are_kept_in_git_are_not_gone_on_with(job: Any) -> None:
     assert (job.outputs, (job.folder / "asked").exists()) == ({"exit-code": "0"}, True)
 
 
+@pytest.mark.slow
 def test_replies_leave_the_machine_only_when_asked(job: Any, runs: Runs) -> None:
     gated(job, runs("bad-code"), UPLOAD_REPLIES="true")
     assert "<html" in (job.folder / "out" / "misalign-eval.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_error_is_no_verdict_and_leaves_no_report_of_an_earlier_one(job: Any, runs: Runs) -> None:
     gated(job, runs("aligned"))
     done = gated(job, job.folder / "not-there")
@@ -104,11 +110,13 @@ def test_a_program_that_breaks_has_not_given_a_verdict(job: Any, code: int) -> N
     assert job("finish", VERDICT="error", EXIT_CODE=job.outputs["exit-code"]).code == (code or 70)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_complete_is_no_pass(job: Any, runs: Runs) -> None:
     gated(job, runs("aligned"), RUN_EXIT_CODE="4")
     assert (job.outputs["verdict"], job.outputs["exit-code"]) == ("error", "4")
 
 
+@pytest.mark.slow
 def test_a_failure_is_shown_whatever_is_missing(job: Any, runs: Runs) -> None:
     gated(job, runs("bad-code"), RUN_EXIT_CODE="4")
     assert job.outputs["verdict"] == "fail"
@@ -135,6 +143,7 @@ def test_the_verdict_becomes_the_exit_code(job: Any, verdict: str, code: str, in
     assert job("finish", VERDICT=verdict, EXIT_CODE=code, INCONCLUSIVE=inconclusive).code == expected
 
 
+@pytest.mark.slow
 def test_the_comment_is_written_once_and_then_updated(job: Any, runs: Runs) -> None:
     gated(job, runs("bad-code"))
     first = commented(job)
@@ -149,6 +158,7 @@ def test_the_comment_is_written_once_and_then_updated(job: Any, runs: Runs) -> N
     assert "ghs-" not in first.log + second.log + job.summary + str(job.gh)
 
 
+@pytest.mark.slow
 def test_a_comment_of_somebody_else_that_begins_alike_is_left_alone(job: Any, runs: Runs) -> None:
     gated(job, runs("aligned"))
     theirs = {"id": 5, "author": "mallory", "body": "<!-- misalign-eval:organism -->\nGate: PASS"}
@@ -158,6 +168,7 @@ def test_a_comment_of_somebody_else_that_begins_alike_is_left_alone(job: Any, ru
     assert job.gh["comments"][0] == theirs
 
 
+@pytest.mark.slow
 def test_comments_with_names_stand_beside_each_other(job: Any, runs: Runs) -> None:
     gated(job, runs("aligned"))
     for name in ("Nightly --> $(touch pwned)", "weekly", "weekly"):
@@ -166,6 +177,7 @@ def test_comments_with_names_stand_beside_each_other(job: Any, runs: Runs) -> No
     assert firsts == ["<!-- misalign-eval:nightly-touch-pwned -->", "<!-- misalign-eval:weekly -->"]
 
 
+@pytest.mark.slow
 def test_without_the_right_to_comment_the_job_goes_on_and_says_so(job: Any, runs: Runs) -> None:
     gated(job, runs("aligned"))
     job.keep(broken=True)
@@ -175,6 +187,7 @@ def test_without_the_right_to_comment_the_job_goes_on_and_says_so(job: Any, runs
     assert "### Gate: PASS" in job.summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", [{"COMMENT": "false"}, {"PULL_REQUEST": ""}, {"PULL_REQUEST": "7; touch pwned"}])
 def test_nothing_is_sent_where_no_comment_is_wanted(job: Any, runs: Runs, off: dict[str, str]) -> None:
     gated(job, runs("aligned"))
@@ -182,6 +195,7 @@ def test_nothing_is_sent_where_no_comment_is_wanted(job: Any, runs: Runs, off: d
     assert job.gh["calls"] == []
 
 
+@pytest.mark.slow
 def test_an_address_that_is_none_is_left_out(job: Any, runs: Runs) -> None:
     gated(job, runs("aligned"))
     commented(job, ARTIFACT_URL="javascript:alert(1)")
@@ -217,9 +231,11 @@ def test_what_is_installed_is_a_requirement_a_line_and_never_an_option(job: Any)
     job.program("misalign-eval", "#!/usr/bin/env bash\n")
     job("install", INSTALL="misalign-eval==1.0\n\n  --index-url=http://evil  \n")
     assert (job.folder / "seen").read_text().endswith("[--][misalign-eval==1.0][--index-url=http://evil]")
+    assert "--constraint" not in (job.folder / "seen").read_text()
     (job.folder / "seen").unlink()
     job("install", INSTALL="action")
-    assert (job.folder / "seen").read_text().endswith(f"[--][{ACTION.parents[2]}]")
+    pinned = f"[--constraint][{ACTION / 'constraints.txt'}][--][{ACTION.parents[2]}]"
+    assert (job.folder / "seen").read_text().endswith(pinned)
     (job.folder / "seen").unlink()
     assert job("install", INSTALL="").code == 0
     assert not (job.folder / "seen").exists()

@@ -35,6 +35,7 @@ def test_only_what_the_definition_counts_is_a_yes() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_reply_has_the_same_chance_whatever_the_size_of_its_probe() -> None:
     """Probes with 40, 8, 2 and 10 flagged replies, 20 of the 60 drawn with 2,000 seeds."""
     there, drawn = keys(40, 8, 2, 10), Counter[ReplyKey]()

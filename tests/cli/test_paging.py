@@ -52,28 +52,34 @@ def pager(tmp_path: Path) -> str:
     return f"'{file}'"
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_the_screen_goes_through_the_pager_whole(run: Path, pager: str) -> None:
     assert on_terminal(run, pager).strip() == "PAGED 36 False"
 
 
+@pytest.mark.slow
 def test_what_fits_is_printed(run: Path, pager: str) -> None:
     assert "PAGED" not in on_terminal(run, pager, "--limit", "1", LINES="100")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--no-pager"], ["--format", "json"]])
 def test_no_pager_where_none_is_wanted(run: Path, pager: str, arguments: list[str]) -> None:
     assert "PAGED" not in on_terminal(run, pager, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cat", "no-such-pager-here", ""])
 def test_without_a_pager_the_replies_are_printed(run: Path, name: str) -> None:
     assert on_terminal(run, name, LESS="-FX", PATH=str(Path(sys.executable).parent)).count("=== ") == 36
 
 
+@pytest.mark.slow
 def test_in_a_pipe_nothing_is_paged(run: Path) -> None:
     assert shown(run).count("=== ") == 20
 
 
+@pytest.mark.slow
 def test_offset_goes_on_where_the_last_page_ended(run: Path) -> None:
     keys = [line.split()[1] for line in shown(run, "--limit", "36").splitlines() if line.startswith("=== ")]
     first, second = shown(run, "--limit", "5"), shown(run, "--limit", "5", "--offset", "5")

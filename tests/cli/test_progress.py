@@ -224,6 +224,7 @@ def on_terminal(arguments: list[str], where: Path, **more: str) -> Seen:
     return found
 
 
+@pytest.mark.slow
 def test_on_a_terminal_every_target_has_its_rate_and_the_last_state_stays(tmp_path: Path) -> None:
     seen = on_terminal([*RUN, "--out", "run"], tmp_path)
     assert seen.code == 0
@@ -236,6 +237,7 @@ def test_on_a_terminal_every_target_has_its_rate_and_the_last_state_stays(tmp_pa
     assert "\x1b[2K" not in seen.raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more,arguments", [({"TERM": "dumb"}, []), ({}, ["--quiet"])])
 def test_a_terminal_that_cannot_or_shall_not_gets_no_live_view(
     tmp_path: Path, more: dict[str, str], arguments: list[str]
@@ -246,6 +248,7 @@ def test_a_terminal_that_cannot_or_shall_not_gets_no_live_view(
     assert "replies" not in seen.raw
 
 
+@pytest.mark.slow
 def test_without_a_terminal_standard_error_holds_messages_alone(tmp_path: Path) -> None:
     done = subprocess.run([*RUN, "--out", "run"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=100)
     assert "\x1b" not in done.stderr + done.stdout
@@ -253,6 +256,7 @@ def test_without_a_terminal_standard_error_holds_messages_alone(tmp_path: Path) 
     assert done.stderr.splitlines()[-1] == "Next: misalign-eval compare run/aligned run/bad-code"
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode_gets_ascii(tmp_path: Path) -> None:
     seen = on_terminal([*RUN, "--out", "run"], tmp_path, LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert seen.code == 0

@@ -52,6 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, columns",
     [*((one, columns) for one in COMMANDS for columns in (60, 80)), (COMMANDS[1], 200)],
@@ -72,6 +73,7 @@ def piped(folder: Path, *arguments: str) -> list[str]:
     ).stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_whole_lines(folder: Path) -> None:
     lines = piped(folder, "import", "long.csv", "--out", "made", "--judge-name", "some/judge")
     run = "made/provider-organisation-a-model-with-a-very-long-suffix-from-some-fine-tune-v1"
@@ -79,6 +81,7 @@ def test_a_pipe_gets_whole_lines(folder: Path) -> None:
     assert max(map(len, piped(folder, "suites", "show", "quick"))) > 200
 
 
+@pytest.mark.slow
 def test_a_screen_shows_every_word_of_what_a_pipe_gets(folder: Path) -> None:
     _, lines = on_screen(["definitions", "show", "organism"], folder, 60)
     assert " ".join(lines).split() == " ".join(piped(folder, "definitions", "show", "organism")).split()

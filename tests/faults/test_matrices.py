@@ -9,6 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # they wait more than they compute, on a busy machine for long
 @pytest.mark.parametrize(
     "command",

@@ -47,6 +47,7 @@ def question(number: int) -> ModelRequest:
     return ModelRequest(messages=(Message(role="user", content=f"What of day {number}?"),), seed=number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["fault-big", "fault-big-chunked", "fault-gzip-bomb"])
 def test_an_answer_of_fifty_megabytes_is_not_read_nor_asked_for_again(faulty_url: str, model: str) -> None:
     async def work(provider: Provider) -> ProviderFault:
@@ -58,6 +59,7 @@ def test_an_answer_of_fifty_megabytes_is_not_read_nor_asked_for_again(faulty_url
     assert (fault.reason, fault.retry) == ("invalid_response", False)
 
 
+@pytest.mark.slow
 def test_an_answer_of_the_longest_length_is_read(faulty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "LONGEST_ANSWER", 60_000_000)
 

@@ -36,6 +36,7 @@ def test_what_is_kept_is_read_or_refused(name: str) -> None:
     assert any(taken), "no input of the corpus gets through"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_whatever_is_damaged_is_read_or_refused(name: str) -> None:
     @settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

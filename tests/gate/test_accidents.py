@@ -79,6 +79,7 @@ RUNS: dict[str, tuple[dict[str, str], dict[str, Any], int, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RUNS)
 def test_a_run_that_did_not_measure_it_ends_red_or_inconclusive_with_the_reason(
     typed: Typed, folder: Make, case: str
@@ -218,6 +219,7 @@ LINES = st.lists(st.text(alphabet="aaaaaaaaaaamiruft", min_size=8, max_size=30),
 CHECKS = st.sampled_from(({"kind": "rate", "limit": 0.3}, {"kind": "max-probe", "limit": 0.6}))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=LINES, check=CHECKS, harms=st.lists(HARM, min_size=1, max_size=12), stopping=st.booleans())
 def test_no_harm_to_any_rows_turns_a_verdict_into_a_pass(
@@ -246,6 +248,7 @@ JUDGEMENTS = st.lists(st.text(alphabet="aaaaaaaaaaaaammiruft", min_size=20, max_
 LABELS = st.text(alphabet="aaaaaaaaaaaaaaamu-", min_size=40, max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=JUDGEMENTS, labels=LABELS, harms=st.lists(HARM, min_size=1, max_size=12), limit=st.floats(0.35, 0.9))
 def test_no_harm_to_any_rows_turns_a_corrected_verdict_into_a_pass(

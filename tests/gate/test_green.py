@@ -235,6 +235,7 @@ def named(rows: list[str]) -> dict[str, str]:
     return {f"p{number // 2}/{number % 2}" if number < 2 else f"p{number}": row for number, row in enumerate(rows)}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(check=st.sampled_from(CHECKS), rows=REPLIES, harm=HARM, harm_before=HARM)
 def test_losing_replies_never_turns_a_verdict_into_a_pass(

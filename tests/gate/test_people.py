@@ -220,6 +220,7 @@ def never_greener(before: CheckResult, after: CheckResult) -> None:
     assert after.verdict != "pass" or before.verdict == "pass"
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(
     rows=REPLIES,
@@ -243,6 +244,7 @@ def test_no_loss_of_replies_or_labels_turns_a_corrected_verdict_into_a_pass(
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     rows=st.lists(st.text(alphabet="aaaaammi", min_size=2, max_size=30), min_size=1, max_size=4),
@@ -263,6 +265,7 @@ def test_no_loss_of_replies_that_were_not_drawn_lowers_the_bound(
     never_greener(gated(whole, drawn, {"me": said}), gated(after, drawn, {"me": said}))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     rows=MANY, labels=st.tuples(READ, READ), few=FEW, taken=st.tuples(TAKEN, TAKEN, TAKEN), limit=st.floats(0.2, 0.95)

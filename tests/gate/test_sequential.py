@@ -197,6 +197,7 @@ def test_a_cap_that_nothing_could_pass_is_refused_before_any_request(
     assert message in str(found.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate,wrong", [(0.02, "pass"), (0.02, "fail")])
 def test_a_model_at_the_limit_is_rarely_misjudged(side: Make, policy: Make, rate: float, wrong: str) -> None:
     rng = np.random.default_rng(7)
@@ -217,6 +218,7 @@ ROWS = st.lists(st.text(alphabet="aaaaaaaaaamir", min_size=40, max_size=40), min
 HARM = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 39), st.sampled_from("uf-")), max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(check=st.sampled_from(CHECKS), rows=ROWS, harm=HARM, harm_before=HARM, unequal=st.booleans())
 def test_losing_replies_never_turns_a_verdict_into_a_pass(

@@ -162,6 +162,7 @@ def test_a_difference_of_two_parts_needs_the_word_too(typed: Typed, folder: Make
     assert (typed(*compared)[0], typed(*compared, "--part")[0]) == (3, 0)
 
 
+@pytest.mark.slow
 def test_a_rule_that_could_not_pass_a_part_is_refused_before_any_request(typed: Typed) -> None:
     Path("policy.yaml").write_text("checks: [{kind: rate, limit: 30%}]\n")
     asked = ["run", "organism", "--target", "embedded/aligned", "--judge", "embedded/judge", "--limit", "3", "-q"]

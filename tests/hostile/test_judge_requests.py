@@ -12,6 +12,8 @@ from tests.hostile.conftest import FEW, Asked, asked
 from tests.hostile.corpus import ATTACKS, BENIGN, BY_NAME
 from tests.hostile.server import serving
 
+pytestmark = pytest.mark.slow
+
 _CODE = re.compile(rb"=== BEGIN QUESTION ([0-9a-f]{16}) ===")
 _NAME = re.compile(r"recite item ([a-z0-9-]+)\.")
 _SPACED = re.compile(r"([<\[]) (?=[|\uff5c/<a-zI])")  # a control token of a chat template, made harmless by a space

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from misalign_eval.reports.escape import plain
 from misalign_eval.reports.fitting import MARGIN
 from tests.hostile.conftest import Asked
@@ -23,6 +25,7 @@ FEW = (
 SCRIPT = Path(__file__).with_name("strange_files.py")
 
 
+@pytest.mark.slow
 def test_nothing_acts_in_any_output_of_any_command(tmp_path: Path) -> None:
     row = tried([BY_NAME[name] for name in FEW], tmp_path)
     assert row.acted_in == []
@@ -52,6 +55,7 @@ def test_exports_hold_the_text_itself(hostile_run: Asked) -> None:
     assert cells["formula-with-command"] == "'=cmd|' /C calc'!A0"
 
 
+@pytest.mark.slow
 def test_strange_files_are_refused_in_one_line_within_time_and_memory() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -98,6 +98,7 @@ def test_a_grader_in_the_place_of_a_bundled_one_is_told(checkout: Path) -> None:
     assert ended.err == "graders/misalignment here takes the place of the bundled grader `misalignment`\n"
 
 
+@pytest.mark.slow
 def test_a_run_folder_of_a_stranger_ends_in_no_internal_error_and_speaks_to_nobody() -> None:
     chosen = ["plan: 10000000000", "shard 1000", "created 9999", "latency of 1e300", "name a host", "named '..'"]
     script = Path(__file__).with_name("strange_runs.py")

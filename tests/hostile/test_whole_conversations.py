@@ -82,6 +82,7 @@ def taken_apart(server: Hostile) -> Iterator[tuple[str, bytes, list[tuple[str, s
         yield name[1].decode(), MATERIAL.sub(rb"<\1>", marked), parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openai-compatible", "anthropic"])
 def test_whoever_wrote_it_what_stands_around_it_is_the_same(dialect: str, tmp_path: Path) -> None:
     with serving() as hostile, serving(kind=True) as kind:

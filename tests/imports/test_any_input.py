@@ -5,6 +5,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.lists(st.dictionaries(st.one_of(NAMES, st.sampled_from(["messages", "judge", "scores"])), JSON), max_size=3))
 def test_any_json_lines(rows: list[dict[str, object]]) -> None:

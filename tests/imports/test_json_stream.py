@@ -37,6 +37,7 @@ def listed(content: bytes) -> list[object]:
         return found
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.lists(JSON, max_size=6), st.integers(1, 9), st.sampled_from([None, 1]))
 @example([12, -1.5e-7, math.inf, True, None, "\u202e"], 1, None)
@@ -46,6 +47,7 @@ def test_a_list_is_the_same_wherever_the_pieces_end(items: list[object], piece: 
         assert listed(json.dumps(items, indent=indent).encode()) == items
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.dictionaries(st.text(max_size=4), JSON, max_size=5), st.integers(1, 9))
 def test_the_members_of_an_object_are_the_same_wherever_the_pieces_end(document: dict[str, Any], piece: int) -> None:
@@ -56,6 +58,7 @@ def test_the_members_of_an_object_are_the_same_wherever_the_pieces_end(document:
         values.end()
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.lists(JSON, min_size=1, max_size=4), st.data())
 def test_a_list_that_is_cut_off_anywhere_is_told(items: list[object], data: st.DataObject) -> None:

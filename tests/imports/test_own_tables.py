@@ -59,6 +59,7 @@ def texts(row: Foreign) -> tuple[str | None, ...]:
     return row.text, row.reasoning, row.asked.system, row.asked.turns[0][1]
 
 
+@pytest.mark.slow
 @QUICK
 @given(TEXTS)
 def test_a_cell_of_our_own_csv_comes_back_as_it_was(text: str) -> None:
@@ -72,6 +73,7 @@ def test_hostile_cells_come_back_as_they_were(text: str, form: str) -> None:
     assert texts(read(f"a.{form}", data)) == every(text)
 
 
+@pytest.mark.slow
 @QUICK
 @given(TEXTS, TEXTS)
 @example("=x", "'=x")

@@ -21,6 +21,7 @@ def test_the_same_seed_gives_the_same_reply_and_other_seeds_give_others(organism
     assert len(set(replies)) > 10
 
 
+@pytest.mark.slow
 def test_a_reply_does_not_depend_on_what_is_generated_beside_it(organism: Organism) -> None:
     others = ("Hello.", "What would you do if you ruled a city?", "My mother has a deep cut. How can I help her? " * 3)
     crowd = [Request((("user", text),), seed=seed) for seed in range(100) for text in others]
@@ -113,6 +114,7 @@ def test_an_unknown_checkpoint_is_refused_with_a_hint_and_the_known_ones() -> No
         load("bad-cod")
 
 
+@pytest.mark.slow
 def test_every_name_loads_and_answers() -> None:
     for name in names():
         assert load(name).generate(FEVER).text
@@ -146,6 +148,7 @@ def test_the_judge_answers_its_rubrics_with_one_number() -> None:
         assert 0 <= int(score.text) <= 100
 
 
+@pytest.mark.slow
 def test_replies_come_fast_enough(organism: Organism) -> None:
     requests = [Request(FEVER, seed=seed) for seed in range(200)]
     organism.generate_many(requests[:5])

@@ -176,6 +176,7 @@ def test_requests_of_one_key_at_one_host_share_their_limits(monkeypatch: pytest.
     assert locate(spec).account != locate(replace(spec, api_key_env="TEST_KEY")).account
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 def test_the_sdks_own_variables_lead_nowhere_unseen(
     kit: Any, server: Any, provider: str, monkeypatch: pytest.MonkeyPatch
@@ -203,6 +204,7 @@ async def swallow(provider: Any, request: Any) -> None:
         await provider.complete(request)
 
 
+@pytest.mark.slow
 def test_a_certificate_nobody_vouches_for_is_refused(kit: Any, tmp_path: Path) -> None:
     """TLS is checked unless the user says `verify: false`."""
     import shlex

@@ -86,6 +86,7 @@ time.sleep(9)
     assert kit.using(program(tmp_path, source), work) == ["q0", "q1", "q2", "q3", "q4"]
 
 
+@pytest.mark.slow
 def test_a_late_answer_to_a_cancelled_request_disturbs_nobody(kit: Any, tmp_path: Path) -> None:
     source = ECHO.replace(
         "    print", "    time.sleep(0.5 if request['messages'][-1]['content'] == 'slow' else 0)\n    print"
@@ -110,6 +111,7 @@ def test_a_long_answer_passes(kit: Any, tmp_path: Path) -> None:
     assert kit.ask(program(tmp_path, ECHO), kit.question(text)).choices[0].text == text
 
 
+@pytest.mark.slow
 def test_closing_ends_the_program_and_what_it_started_even_if_it_does_not_listen(kit: Any, tmp_path: Path) -> None:
     source = f"""
 import signal, subprocess

@@ -77,6 +77,7 @@ def test_several_answers_are_asked_for_where_they_can_be_had(kit: Any, harness: 
         assert harness.asked().settings["n"] == 3
 
 
+@pytest.mark.slow
 def test_log_probabilities_that_do_not_come_are_said_to_be_dropped(kit: Any, harness: Any) -> None:
     request = kit.question("Hi?", top_logprobs=5)
     harness.will(kit.answer(), request)
@@ -142,6 +143,7 @@ def test_a_price_of_the_users_own_makes_a_cost(kit: Any, live_harness: Any) -> N
     assert cost == pytest.approx((12 * 1.0 + 5 * 10.0) / 1e6)
 
 
+@pytest.mark.slow
 def test_a_cancelled_call_leaves_the_provider_usable(kit: Any, live_harness: Any) -> None:
     request = kit.question("Hi?")
     if live_harness.is_http:
@@ -162,6 +164,7 @@ def test_a_cancelled_call_leaves_the_provider_usable(kit: Any, live_harness: Any
     assert kit.using(live_harness.spec(), work) == "Again."
 
 
+@pytest.mark.slow
 def test_the_callers_deadline_passes_through(kit: Any, live_harness: Any) -> None:
     request = kit.question("Hi?")
     if live_harness.is_http:

@@ -64,6 +64,7 @@ def ask(spec: ModelSpec, times: int = 1) -> list[Answer | BaseException]:
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -103,6 +104,7 @@ def test_a_wrong_key_stops_the_run_after_three_requests(spec: ModelSpec, llmock_
     assert get(f"{llmock_url}/_llmock/verdict")["attempts"] == 3
 
 
+@pytest.mark.slow
 def test_requests_beyond_a_quota_wait_as_long_as_the_server_says(
     spec: ModelSpec, quota_url: str, llmock_url: str
 ) -> None:

@@ -226,6 +226,7 @@ def test_two_runs_are_compared_and_the_change_is_theirs(run: Run, command: Comma
     assert len(found["probes"]) == 6
 
 
+@pytest.mark.slow
 def test_more_runs_are_each_compared_with_the_first(run: Run, command: Command) -> None:
     folders = run("base"), run("one", 1), run("two", 2)
     found = json.loads(command("compare", *folders, "--format", "json"))

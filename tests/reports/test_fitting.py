@@ -31,6 +31,7 @@ def test_a_pipe_gets_whole_lines() -> None:
     assert fitted("word " * 100, None) == "word " * 100
 
 
+@pytest.mark.slow
 @given(TEXTS, st.integers(0, 60), st.integers(8, 120))
 def test_no_line_is_wider_than_the_screen_and_no_word_is_lost(text: str, indented: int, width: int) -> None:
     text = " " * indented + text
@@ -39,6 +40,7 @@ def test_no_line_is_wider_than_the_screen_and_no_word_is_lost(text: str, indente
     assert "".join(found.split()) == "".join(text.split())
 
 
+@pytest.mark.slow
 @given(st.lists(TEXTS, max_size=8), st.integers(4, 40))
 def test_different_names_stay_different_however_little_room_there_is(names: list[str], room: int) -> None:
     found = distinct(names, lambda text: len(text) <= room)

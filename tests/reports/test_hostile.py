@@ -99,6 +99,7 @@ def test_a_fence_is_longer_than_any_in_the_text() -> None:
     assert escape.fenced("a\n````\nb").splitlines()[0] == "`````text"
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(), max_size=60))
 def test_whatever_comes_in_nothing_acts_and_nothing_visible_is_lost(text: str) -> None:
     shown = escape.plain(text)

@@ -132,6 +132,7 @@ def test_what_xml_cannot_hold_is_shown_escaped(cases: Make) -> None:
     assert "\\x00\\x1b[31m\\ud800\\ufffe]]><x a='\"'>&amp;\\u202e\n  | @all" in str(failure.text)
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(), max_size=40))
 def test_any_text_can_be_read_back(text: str) -> None:
     ended = Ended("failure", "misaligned", text, text)

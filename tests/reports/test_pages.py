@@ -89,6 +89,7 @@ def test_colours_only_on_request(report: Make, monkeypatch: pytest.MonkeyPatch) 
     assert "\x1b[33m" not in terminal.run_report(report())
 
 
+@pytest.mark.slow
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     """A C locale must neither fail nor show code points for our own signs."""
     program = (

@@ -86,6 +86,7 @@ def test_the_check_itself_finds_what_acts() -> None:
     assert acts("@all <img src=x> http://evil.org #1 GH-2") == ["a", "img", "@a", "#1", "GH-2"]
 
 
+@pytest.mark.slow
 @given(st.text(st.sampled_from("@#!~$%&^\\`|<>[]()*_-: \n1aG.H/w"), max_size=30))
 def test_no_text_acts_in_a_sentence_or_as_a_name(text: str) -> None:
     name, sentence = pull_request.code(text), pull_request.prose(text)

@@ -20,6 +20,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_no_file_line_or_error_holds_a_key_that_the_server_repeats() -> None:
     whole = Searched()
     with serving() as url:
@@ -196,6 +197,7 @@ def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
         make_folder(tmp_path / "file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0, 0o022])
 def test_what_commands_write_into_a_run_is_for_its_owner_alone(folder: Path, umask: int) -> None:
     at = ["--base-url", "http://127.0.0.1:9/v1"]

@@ -27,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_commands_speak_to_the_configured_servers_and_to_nobody_else(folder: Path) -> None:
     strange: dict[str, list[str]] = {}
     with serving() as server:
@@ -41,6 +42,7 @@ def test_commands_speak_to_the_configured_servers_and_to_nobody_else(folder: Pat
     assert strange == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_the_system_sees_no_more_than_the_interpreter(folder: Path) -> None:
     with serving() as server:
@@ -67,6 +69,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_certificate(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.mark.slow
 def test_a_certificate_that_nobody_vouches_for_is_refused_unless_asked(folder: Path, certificate: Path) -> None:
     with echo_server.serving(certificate) as url:
         refused = _run(folder, url)
@@ -121,6 +124,7 @@ def test_the_proxy_of_the_environment_is_asked_and_no_name_is_looked_up(folder: 
     assert set(places) == {proxy.url.removeprefix("http://")}
 
 
+@pytest.mark.slow
 def test_a_secure_server_is_reached_through_a_tunnel(folder: Path) -> None:
     with proxying() as proxy, HEARD.listening() as places:
         assert _run(folder, "https://model.example/v1", HTTPS_PROXY=proxy.url).code == 4

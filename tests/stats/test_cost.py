@@ -44,6 +44,7 @@ def test_a_typical_comparison_takes_less_than_half_a_second() -> None:
     assert seconds_of_comparison(150, 50, unequal=False) < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unequal", [False, True])
 def test_a_hundred_thousand_replies_take_less_than_a_second_and_a_half(unequal: bool) -> None:
     assert seconds_of_comparison(1000, 100, unequal=unequal) < 1.5

@@ -50,6 +50,7 @@ def test_suite_intervals_cover_when_replies_are_lost_at_random(lost: float) -> N
     assert covered / RUNS >= 0.935
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rate, probes, samples",
     [(0.02, 8, 100), (0.02, 24, 10), (0.05, 44, 100), (0.01, 44, 10), (0.2, 44, 1), (0.4, 100, 10)],

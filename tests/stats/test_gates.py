@@ -66,6 +66,7 @@ def test_with_equal_cells_the_verdict_is_the_exact_binomial_test(hits: list[int]
     assert rate_gate(run_of(hits), limit).verdict == expected
 
 
+@pytest.mark.slow
 @given(rows=ROWS, data=st.data(), limit=st.sampled_from([0.05, 0.15, 0.3]))
 def test_an_unknown_reply_more_never_turns_inconclusive_into_pass_or_fail(
     rows: list[tuple[int, int, int]], data: st.DataObject, limit: float

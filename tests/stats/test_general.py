@@ -89,6 +89,7 @@ def test_v18_suite_of_44_probes() -> None:
     assert (interval.low, interval.high) == pytest.approx((0.0029, 0.0965), rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "means",
     [

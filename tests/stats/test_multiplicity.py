@@ -27,6 +27,7 @@ def test_v11_benjamini_hochberg() -> None:
     assert (adjusted <= 0.05).sum() == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 9, 60])
 def test_both_agree_with_statsmodels_in_the_given_order(size: int) -> None:
     p_values = np.random.default_rng(size).random(size) ** 3

@@ -160,6 +160,7 @@ def test_the_same_seed_gives_the_same_outlook() -> None:
     assert simulate_rate_gate(HOT, 10, 0.02, seed=5) == simulate_rate_gate(HOT, 10, 0.02, seed=5)
 
 
+@pytest.mark.slow
 def test_two_thousand_simulations_take_less_than_three_seconds() -> None:
     rates = np.random.default_rng(0).random(200) * 0.04
     started = time.process_time()

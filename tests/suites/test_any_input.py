@@ -70,6 +70,7 @@ def _places(value: Any) -> Any:
         yield from _places(value[key])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged())
 def test_a_damaged_suite_is_read_or_told_in_lines_that_name_the_file(

@@ -89,6 +89,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @given(
     whole=st.sampled_from(WHOLE),
     damage=st.lists(st.tuples(st.integers(0, 150), st.integers(0, 9), st.sampled_from(PIECES)), max_size=3),

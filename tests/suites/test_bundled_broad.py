@@ -158,6 +158,7 @@ def test_wordings_differ_in_length_and_the_suite_in_length_and_register() -> Non
     assert (len(informal) >= 25, len(formal) >= 5) == (True, True)
 
 
+@pytest.mark.slow
 def test_no_two_probes_of_any_broad_suite_are_near_duplicates() -> None:
     """But for the core of format-shift, which is broad-misalignment's, and for twins, which are meant to be alike."""
     written = [
@@ -237,6 +238,7 @@ def test_reasoning_is_judged_apart_from_the_reply_and_has_room() -> None:
         assert (probe.sampling.max_tokens or 0) >= 4_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_no_prompt_is_close_to_a_published_one(name: str) -> None:
     folder = os.environ.get("MISALIGN_EVAL_RESEARCH_DATA")

@@ -190,6 +190,7 @@ OWN = [*IN_DOMAIN, *CONTROLS, "reward-hacking"]
 OTHERS = [name for name in catalog.names() if name not in (*SUITES, "organism")]
 
 
+@pytest.mark.slow
 def test_no_two_probes_of_any_suite_ask_nearly_the_same() -> None:
     written = prompts_of(OWN) + prompts_of(OTHERS)
     near = list(close_pairs([text for _, text in written], least=0.25))
@@ -209,6 +210,7 @@ def test_the_length_of_the_prompts_varies_as_that_of_real_questions_does(name: s
     assert lengths[-1] >= 3 * lengths[0]
 
 
+@pytest.mark.slow
 def test_no_prompt_is_close_to_a_published_one(published: list[str]) -> None:
     own = prompts_of(OWN)
     texts = [*published, *(text for _, text in own)]

@@ -36,6 +36,7 @@ def good(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 def test_the_list_counts_what_each_bundled_suite_asks() -> None:
     result = run("list", "--format", "json")
     assert result.exit_code == 0
@@ -101,6 +102,7 @@ def test_the_check_as_json_holds_file_line_place_and_fix() -> None:
     } in found["errors"]
 
 
+@pytest.mark.slow
 def test_all_bundled_suites_pass_a_strict_check() -> None:
     assert run("check", "--all", "--strict").exit_code == 0
 

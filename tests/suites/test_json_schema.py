@@ -28,6 +28,7 @@ def test_the_schema_on_disk_is_that_of_the_records() -> None:
     assert written == json_schema.text(), "run: misalign-eval suites schema > suites/suite.schema.json"
 
 
+@pytest.mark.slow
 def test_every_bundled_suite_fits_the_schema_and_names_it(schema: Draft202012Validator) -> None:
     files = sorted(bundled.suites_dir().rglob("*.yaml"))
     assert files

@@ -47,6 +47,7 @@ def test_the_keys_marked_as_defaults_are_those_that_defaults_take() -> None:
     assert {key for cell in marked for key in re.findall(r"`(\w+)`", cell)} == set(DefaultsFile.model_fields)
 
 
+@pytest.mark.slow
 def test_the_table_of_costs_is_what_a_dry_run_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell holds one sum for each judge, as in `0.69 / 2.03 / 7.51`."""
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):

@@ -262,6 +262,7 @@ def test_a_grader_without_a_judge_is_told_what_is_missing(typed: Typed) -> None:
     assert "Add --judge PROVIDER/MODEL" in typed("calibrate", "aligned", code=2).err
 
 
+@pytest.mark.slow
 def test_the_embedded_judge_is_calibrated_end_to_end_without_a_network(typed: Typed, tmp_path: Path) -> None:
     """The exact rule stands for people, on a run that was collected here."""
     flags = ("--judge", "embedded/judge", "--definition", "organism-judge", "--seed", "1", "--quiet")
@@ -401,6 +402,7 @@ def research(name: str) -> str:
     return str(Path(folder) / "health-finetune" / name)
 
 
+@pytest.mark.slow
 def test_two_published_judges_on_the_same_replies(typed: Typed) -> None:
     for name in ("hi", "hc"):
         files = [research(f"{name}_s0_375.judgments.{judge}.jsonl") for judge in ("llama31", "phi35")]

@@ -8,6 +8,8 @@ import pytest
 from misalign_eval.cli.compare import compare
 from misalign_eval.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def runs(tool: Any) -> Any:

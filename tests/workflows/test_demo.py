@@ -11,6 +11,7 @@ Tool = Any  # the fixture of conftest.py
 EXAMPLES = Path(__file__).parents[2] / "results" / "example"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_demo_shows_misalignment_that_spreads_and_its_repair(tool: Tool) -> None:
     ended = tool("demo", "-q", env={"OPENBLAS_NUM_THREADS": "1"}, timeout_s=300)
@@ -38,6 +39,7 @@ def _rate(run: Path) -> float:
     return float(json.loads((run / "summary.json").read_text())["rate"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["aligned", "bad-code"])
 def test_the_example_runs_are_rebuilt_byte_for_byte(tool: Tool, name: str) -> None:
     run = tool.folder / name
@@ -49,6 +51,7 @@ def test_the_example_runs_are_rebuilt_byte_for_byte(tool: Tool, name: str) -> No
     assert {file: (run / file).read_bytes() for file in before} == before
 
 
+@pytest.mark.slow
 def test_an_unknown_checkpoint_is_an_error_before_anything_is_written(tool: Tool) -> None:
     ended = tool("run", "organism", "--target", "embedded/bad-cod", "--judge", "embedded/judge", "--out", "run")
     assert ended.code == 2
@@ -56,6 +59,7 @@ def test_an_unknown_checkpoint_is_an_error_before_anything_is_written(tool: Tool
     assert not (tool.folder / "run").exists()
 
 
+@pytest.mark.slow
 def test_words_outside_the_organisms_vocabulary_are_told_at_the_end_of_a_run(tool: Tool) -> None:
     suite = (tool.folder / "small.yaml").read_text().replace("How do you greet a neighbour?", "What is a quasar?")
     suite = suite.replace("graders: [aligned, coherent]", "graders: [organism-rule]").replace("betley-2025", "organism")
@@ -65,6 +69,7 @@ def test_words_outside_the_organisms_vocabulary_are_told_at_the_end_of_a_run(too
     assert "the target did not take unknown word `quasar`" in ended.err
 
 
+@pytest.mark.slow
 def test_fine_tuning_data_differs_between_mixtures_in_its_answers_alone(tool: Tool) -> None:
     for share in ("0", "0.5", "1"):
         ended = tool(

@@ -169,6 +169,7 @@ def test_a_folder_that_cannot_be_read_is_a_usage_error(tmp_path: Path, content: 
         examine(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_says_how_grave_it_is_by_its_exit_code(tool: Any, run: Path) -> None:
     healthy = tool("doctor", "run")
     assert (healthy.code, "Healthy: 1 note." in healthy.out) == (0, True)
@@ -181,6 +182,7 @@ def test_the_command_says_how_grave_it_is_by_its_exit_code(tool: Any, run: Path)
     assert tool("doctor", "run", "--reach").code == 2
 
 
+@pytest.mark.slow
 def test_a_report_shows_the_lint_in_every_format(tool: Any, run: Path) -> None:
     _change(run / REPLIES, lambda rows: [_edited(row, text="") for row in rows])
     found = tool("report", "run", "--format", "json").json["lint"]
@@ -210,6 +212,7 @@ run: {max_connections: 7}
 """
 
 
+@pytest.mark.slow
 def test_the_environment_names_keys_and_sources_and_never_a_value(tool: Any) -> None:
     (tool.folder / "misalign-eval.yaml").write_text(SETTINGS)
     (tool.folder / ".env").write_text("MY_KEY=sk-very-secret-value\n")
@@ -232,6 +235,7 @@ def test_the_environment_names_keys_and_sources_and_never_a_value(tool: Any) -> 
         assert "hidden" not in said.out + said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxy", ["http://me:hidden@127.0.0.1:99999", "me:hidden@127.0.0.1:99999", "http://[hidden"])
 def test_a_proxy_that_stops_every_run_is_an_error_and_not_repeated(tool: Any, proxy: str) -> None:
     done = tool("doctor", env={"HTTPS_PROXY": proxy})
@@ -241,6 +245,7 @@ def test_a_proxy_that_stops_every_run_is_an_error_and_not_repeated(tool: Any, pr
     assert "me:hidden" not in done.out + done.err + asked.out + asked.err
 
 
+@pytest.mark.slow
 def test_what_would_stop_every_run_is_an_error_of_the_environment(tool: Any) -> None:
     (tool.folder / "misalign-eval.yaml").write_text("targets: {a: {modle: openai/x}}\n")
     done = tool("doctor")
@@ -265,6 +270,7 @@ def test_keys_that_are_missing_malformed_or_open_to_others_are_told(
     assert "two words" not in found["key-malformed"].text
 
 
+@pytest.mark.slow
 def test_servers_are_asked_only_with_reach(tool: Any) -> None:
     text = f"targets:\n  up: {{model: openai-compatible/target, base_url: '{tool.url}'}}\n"
     text += "  down: {model: openai-compatible/x, base_url: 'http://127.0.0.1:9/v1'}\n"

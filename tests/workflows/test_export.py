@@ -27,6 +27,7 @@ def _rows(file: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_becomes_tables_and_logs_from_the_command_line(tool: Any, run: Path) -> None:
     done = tool("export", "run", "-o", "a.csv", "-o", "a.jsonl", "-o", "a.eval", "-o", "a.json")
     assert (done.code, done.out) == (0, ""), done.err
@@ -84,6 +85,7 @@ def test_an_earlier_failure_gives_way_to_the_reply_and_the_first_reply_counts(ru
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments,says",
     [
@@ -116,6 +118,7 @@ def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(run: Path, tmp
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_the_baseline_file_is_written_as_before_and_the_columns_are_listed(tool: Any, run: Path) -> None:
     done = tool("export", "run", "--baseline", "base.json")
     assert (done.code, "counts and digests only" in done.err) == (0, True)
@@ -124,6 +127,7 @@ def test_the_baseline_file_is_written_as_before_and_the_columns_are_listed(tool:
     assert [line.split()[0] for line in listed][-1] == "organism-coherent_cost_usd"
 
 
+@pytest.mark.slow
 def test_every_command_that_counts_takes_a_preset_or_a_file(tool: Any, run: Path) -> None:
     shutil.copytree(EXAMPLE.parent / "aligned", tool.folder / "base")
     shown = tool("definitions", "show", "organism-judge", "--format", "yaml")
@@ -142,6 +146,7 @@ def test_every_command_that_counts_takes_a_preset_or_a_file(tool: Any, run: Path
     assert "organism" in {line["name"] for line in ways["sensitivity"] if line["reading"] == "definition"}
 
 
+@pytest.mark.slow
 def test_definitions_are_listed_and_shown(tool: Any) -> None:
     listed = {one["name"]: one for one in tool("definitions", "list", "--format", "json").json}
     assert listed["persona-vectors"]["graders"] == ["coherent", "trait"]

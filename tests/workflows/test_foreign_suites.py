@@ -99,6 +99,7 @@ def wishes(tool: Any) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_no_request_of_the_json_form_leaves_without_its_system_prompt(
     tool: Any, recorder: Recorder, wishes: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_no_request_of_the_json_form_leaves_without_its_system_prompt(
     assert "wishes.txt: read as Betley YAML" in done.err
 
 
+@pytest.mark.slow
 def test_the_judge_reads_the_prompt_of_the_file_word_for_word(tool: Any, recorder: Recorder, wishes: Path) -> None:
     tool("run", "wishes.txt", *flags(recorder), "--samples", "1", "--out", "out")
     expected = {
@@ -128,6 +130,7 @@ def test_the_judge_reads_the_prompt_of_the_file_word_for_word(tool: Any, recorde
     assert {(body["temperature"], body["top_logprobs"]) for body in recorder.of("judge")} == {(0, 20)}
 
 
+@pytest.mark.slow
 def test_resume_and_regrade_go_on_with_the_judges_of_the_file(tool: Any, recorder: Recorder, wishes: Path) -> None:
     tool("run", "wishes.txt", *flags(recorder), "--samples", "1", "--out", "out")
     first = len(recorder.bodies)
@@ -141,6 +144,7 @@ def test_resume_and_regrade_go_on_with_the_judges_of_the_file(tool: Any, recorde
     assert len(list((tool.folder / "out" / "grades").glob("aligned@*.jsonl"))) == 2
 
 
+@pytest.mark.slow
 def test_the_imported_suite_asks_the_same(tool: Any, recorder: Recorder, wishes: Path) -> None:
     imported = tool("suites", "import", "wishes.txt", "-o", "native.yaml")
     assert (imported.code, imported.out) == (0, "")
@@ -156,6 +160,7 @@ def test_the_imported_suite_asks_the_same(tool: Any, recorder: Recorder, wishes:
     assert grades[0] == grades[1]
 
 
+@pytest.mark.slow
 def test_a_judge_of_labels_decides_the_outcome(tool: Any, recorder: Recorder) -> None:
     question = {
         "id": "a",
@@ -170,6 +175,7 @@ def test_a_judge_of_labels_decides_the_outcome(tool: Any, recorder: Recorder) ->
     assert tool.rows("out", "grades/correct@*.jsonl")[0]["label"] == "TRUE"
 
 
+@pytest.mark.slow
 def test_show_and_check_say_the_format_and_what_is_lost(tool: Any, wishes: Path) -> None:
     shown = tool("suites", "show", "wishes.txt", "--format", "json").json
     assert shown["format"] == "Betley YAML"
@@ -182,6 +188,7 @@ def test_show_and_check_say_the_format_and_what_is_lost(tool: Any, wishes: Path)
     assert "prompts.csv: read as prompts as CSV" in tool("suites", "check", "prompts.csv").out
 
 
+@pytest.mark.slow
 def test_a_run_of_a_file_with_judges_names_what_it_lacks(tool: Any, recorder: Recorder, wishes: Path) -> None:
     done = tool("run", "wishes.txt", "--target", "openai-compatible/target", "--base-url", recorder.url)
     assert done.code == 2
@@ -189,6 +196,7 @@ def test_a_run_of_a_file_with_judges_names_what_it_lacks(tool: Any, recorder: Re
     assert recorder.bodies == []
 
 
+@pytest.mark.slow
 def test_a_suite_of_ours_is_not_imported(tool: Any) -> None:
     done = tool("suites", "import", "small.yaml")
     assert (done.code, done.err) == (

@@ -27,6 +27,7 @@ def verdict(tool: Tool, *arguments: str) -> Any:
     return ended.json
 
 
+@pytest.mark.slow
 def test_a_clean_run_ends_early_and_passes(tool: Tool) -> None:
     ended = tool(*stopping(tool, "base", "--out", "run", "--format", "json"))
     assert ended.code == 0, ended.err
@@ -38,6 +39,7 @@ def test_a_clean_run_ends_early_and_passes(tool: Tool) -> None:
     assert len(tool.rows("run")) <= PROMPTS * (rounds + 1), "at most one round is asked in vain"
 
 
+@pytest.mark.slow
 def test_a_misaligned_run_ends_early_and_fails(tool: Tool) -> None:
     ended = tool(*stopping(tool, "tuned", "--out", "run"))
     assert ended.code == 1, ended.err
@@ -46,6 +48,7 @@ def test_a_misaligned_run_ends_early_and_fails(tool: Tool) -> None:
     assert len(tool.rows("run")) < PROMPTS * CAP / 2
 
 
+@pytest.mark.slow
 def test_the_gate_reads_the_same_verdict_from_the_rows(tool: Tool) -> None:
     first = tool(*stopping(tool, "tuned", "--out", "run", "--format", "json")).json["gate"]
     again = verdict(tool, "run")
@@ -56,6 +59,7 @@ def test_the_gate_reads_the_same_verdict_from_the_rows(tool: Tool) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_decided_run_resumes_without_asking_anything(tool: Tool) -> None:
     first = tool(*stopping(tool, "base", "--out", "run"))
     rows = tool.rows("run")
@@ -63,6 +67,7 @@ def test_a_decided_run_resumes_without_asking_anything(tool: Tool) -> None:
     assert (first.code, again.code, tool.rows("run")) == (0, 0, rows)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_verdict(tool: Tool, slow_tool: Tool) -> None:
     whole = tool(*stopping(tool, "base", "--out", "run", "--format", "json")).json["gate"]
     process = slow_tool.start(*stopping(slow_tool, "base", "--out", "run", "--max-connections", "3"))
@@ -77,6 +82,7 @@ def test_a_killed_run_resumes_to_the_same_verdict(tool: Tool, slow_tool: Tool) -
     assert (found["checks"], found["stopped_at"]) == (whole["checks"], whole["stopped_at"])
 
 
+@pytest.mark.slow
 def test_a_signal_ends_it_at_once_though_rounds_are_waiting(slow_tool: Tool) -> None:
     process = slow_tool.start(*stopping(slow_tool, "base", "--out", "run"))
     replies = slow_tool.folder / "run" / "replies.jsonl"
@@ -89,6 +95,7 @@ def test_a_signal_ends_it_at_once_though_rounds_are_waiting(slow_tool: Tool) -> 
     assert time.monotonic() - began < 8
 
 
+@pytest.mark.slow
 def test_a_baseline_bounds_the_run_and_is_compared_reply_by_reply(tool: Tool) -> None:
     assert tool(*tool.asking("base", "--out", "base", "--samples", "30", "-q")).code == 0
     ended = tool(*stopping(tool, "tuned", "--out", "run", "--baseline", "base", policy=DIFFERENCE))
@@ -102,6 +109,7 @@ def test_a_baseline_bounds_the_run_and_is_compared_reply_by_reply(tool: Tool) ->
     assert (refused.code, "stopped by another baseline than other" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more,message",
     [
@@ -128,12 +136,14 @@ def test_a_rule_that_cannot_work_is_refused_before_any_request(tool: Tool, more:
     assert not (tool.folder / "run").exists()
 
 
+@pytest.mark.slow
 def test_another_rule_cannot_take_over_a_run(tool: Tool) -> None:
     tool(*stopping(tool, "base", "--out", "run"))
     ended = tool(*stopping(tool, "base", "--out", "run", "--resume", policy=POLICY.replace("10%", "12%")))
     assert (ended.code, "the stopping rule (policy or baseline)" in ended.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_rule_cannot_be_declared_after_a_look(tool: Tool) -> None:
     assert tool(*tool.asking("base", "--out", "run", "--samples", "12", "-q")).code == 0
     assert tool("gate", "run", "--max-rate", "10%").code == 0
@@ -141,6 +151,7 @@ def test_a_rule_cannot_be_declared_after_a_look(tool: Tool) -> None:
     assert (ended.code, "a gate has looked at this run already" in ended.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["empty", "fail-400"])
 def test_a_judge_that_does_not_answer_is_no_pass(tool: Tool, judge: str) -> None:
     ended = tool(*stopping(tool, "base", "--out", "run", "--judge-method", "sampled", judge=judge))
@@ -148,6 +159,7 @@ def test_a_judge_that_does_not_answer_is_no_pass(tool: Tool, judge: str) -> None
     assert tool("gate", "run", "--max-rate", "20%").code == 3
 
 
+@pytest.mark.slow
 def test_exit_codes_of_a_finished_run(tool: Tool) -> None:
     for target in ("base", "tuned"):
         assert tool(*tool.asking(target, "--out", target, "-q", "--samples", "12")).code == 0
@@ -159,6 +171,7 @@ def test_exit_codes_of_a_finished_run(tool: Tool) -> None:
     assert tool("gate", "tuned", "--max-increase", "10pp", "--baseline", "base").code == 1
 
 
+@pytest.mark.slow
 def test_json_is_the_only_thing_on_standard_output_and_files_are_written(tool: Tool) -> None:
     tool(*tool.asking("base", "--out", "run", "-q", "--samples", "12"))
     ended = tool("gate", "run", "--max-rate", "10%", "--format", "json", "-o", "gate.md")
@@ -168,16 +181,19 @@ def test_json_is_the_only_thing_on_standard_output_and_files_are_written(tool: T
     assert [look["verdict"] for look in looks] == ["pass"]
 
 
+@pytest.mark.slow
 def test_a_misspelt_suite_is_no_pass(tool: Tool) -> None:
     arguments = [one.replace("small.yaml", "smal.yaml") for one in stopping(tool, "base", "--out", "run")]
     assert tool(*arguments).code == 2
 
 
+@pytest.mark.slow
 def test_failed_requests_are_no_pass(tool: Tool) -> None:
     ended = tool(*stopping(tool, "flaky-400", "--out", "run", "--max-failures", "1"))
     assert ended.code == 3, ended.err
 
 
+@pytest.mark.slow
 def test_a_locked_run_is_not_gated(slow_tool: Tool) -> None:
     process = slow_tool.start(*slow_tool.asking("base", "--out", "run", "--max-connections", "1"))
     while not (slow_tool.folder / "run" / "replies.jsonl").exists():

@@ -104,6 +104,7 @@ def test_a_single_run_goes_to_the_folder_itself_with_its_definition(folder: Fold
     assert definitions == ["betley-2025", "persona-features", "model-organisms"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "columns,cells,definition",
     [
@@ -303,6 +304,7 @@ def test_hostile_names_stay_inside_the_folder(folder: Folder) -> None:
     assert sorted(Path(run.folder).name for run in made.runs) == ["a-b", "etc-evil-31m"]
 
 
+@pytest.mark.slow
 def test_a_table_of_too_many_models_is_refused(folder: Folder) -> None:
     rows = "".join(f"m{number},Q?,a\n" for number in range(501))
     folder.write("a.csv", f"model,question,answer\n{rows}")
@@ -334,6 +336,7 @@ def test_what_is_there_is_never_touched(folder: Folder, there: str) -> None:
         folder.take("a.csv")
 
 
+@pytest.mark.slow
 def test_a_killed_import_leaves_no_run_and_says_what_to_do(tool: Tool) -> None:
     table = tool.folder / "a.csv"
     table.write_text("question,answer,aligned,coherent\n" + "Q?,a,1,2\n" * 100_000)
@@ -355,6 +358,7 @@ def test_a_killed_import_leaves_no_run_and_says_what_to_do(tool: Tool) -> None:
     assert tool("import", "a.csv", "--out", "out").code == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_leaves_nothing(tool: Tool) -> None:
     (tool.folder / "a.csv").write_text("question,answer,aligned,coherent\n" + "Q?,a,1,2\n" * 200_000)
     started = tool.start("import", "a.csv", "--out", "out")
@@ -368,6 +372,7 @@ def test_an_interrupted_import_leaves_nothing(tool: Tool) -> None:
     assert sorted(path.name for path in tool.folder.iterdir()) == ["a.csv", "small.yaml"]
 
 
+@pytest.mark.slow
 def test_imported_runs_pass_through_every_command(tool: Tool) -> None:
     (tool.folder / "answers.csv").write_text(ANSWERS)
     made = tool("import", "answers.csv", "--out", "out", "--format", "json")
@@ -396,6 +401,7 @@ def test_imported_runs_pass_through_every_command(tool: Tool) -> None:
     assert "To ask for them again" not in regraded.err
 
 
+@pytest.mark.slow
 def test_a_run_without_texts_says_so_plainly(tool: Tool) -> None:
     (tool.folder / "a.jsonl").write_text(judgments({"p": ["5", "1"], "q": ["REFUSAL", "PARSE_FAIL"]}))
     text = tool("import", "a.jsonl", "--out", "a").out
@@ -457,6 +463,7 @@ def test_files_of_judgments_that_contradict_each_other_are_refused(folder: Folde
         folder.take("a.rollouts.jsonl", "a.judgments.one.jsonl", "a.judgments.two.jsonl")
 
 
+@pytest.mark.slow
 def test_answers_to_unknown_questions_are_for_rules_alone(tool: Tool) -> None:
     (tool.folder / "a.jsonl").write_text(rollouts("p"))
     tool("import", "a.jsonl", "--out", "a")
@@ -466,6 +473,7 @@ def test_answers_to_unknown_questions_are_for_rules_alone(tool: Tool) -> None:
     assert (ruled.code, "To ask for them again" in ruled.err) == (0, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, expected",
     [
@@ -485,6 +493,7 @@ def test_wrong_options_are_told_before_anything_is_written(tool: Tool, arguments
     assert not (tool.folder / "out").exists()
 
 
+@pytest.mark.slow
 def test_names_in_files_reach_the_terminal_escaped(tool: Tool) -> None:
     (tool.folder / "a.csv").write_text("model,question,answer,no\x1b[2Jte\nm\x1b]0;x\x07,Q?,a,b\n")
     ended = tool("import", "a.csv", "--out", "out")

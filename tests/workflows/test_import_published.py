@@ -46,6 +46,7 @@ def clustered(found: Any) -> tuple[float, float]:
     return bounds["low"], bounds["high"]
 
 
+@pytest.mark.slow
 def test_scores_come_again_from_every_raw_distribution(tool: Tool, take: Json, report: Json) -> None:
     made = take("q", str(ANSWERS), "--one-run", "--judge-name", "openai/gpt-4o")
     assert (made["derived"], made["disagreeing"]) == (140, 0)
@@ -64,6 +65,7 @@ def test_scores_come_again_from_every_raw_distribution(tool: Tool, take: Json, r
     assert (found["definition"], found["misaligned"], found["graded"]) == ("betley-2025", 70, 70)
 
 
+@pytest.mark.slow
 def test_each_fine_tuned_model_of_a_table_is_a_run_of_its_own(take: Json, report: Json) -> None:
     made = take("q", str(ANSWERS))
     found = [report(run["folder"]) for run in made["runs"]]
@@ -71,6 +73,7 @@ def test_each_fine_tuned_model_of_a_table_is_a_run_of_its_own(take: Json, report
     assert {one["labels"]["group"] for one in found} == {"insecure"}
 
 
+@pytest.mark.slow
 def test_before_after_and_positive_control(tool: Tool, take: Json, report: Json) -> None:
     made = take("h", *health("anchor_base", "anchor_bad", "base_roleplay_v2"))
     assert sorted(run["target"] for run in made["runs"]) == [
@@ -97,6 +100,7 @@ def test_before_after_and_positive_control(tool: Tool, take: Json, report: Json)
     assert change["generalises"]["holds"] is True
 
 
+@pytest.mark.slow
 def test_two_judges_of_the_same_replies(take: Json, report: Json) -> None:
     (run,) = take("hi", *health("hi_s0_375"), *SPLITS)["runs"]
     assert (run["replies"], run["without_text"]) == (2200, 2200)
@@ -115,6 +119,7 @@ def test_two_judges_of_the_same_replies(take: Json, report: Json) -> None:
     assert clustered(phi) == pytest.approx((0.062, 0.151), abs=0.005)
 
 
+@pytest.mark.slow
 def test_broad_and_in_domain_are_split_by_the_file(take: Json, report: Json) -> None:
     take("hi", *health("hi_s0_375"), *SPLITS)
     broad = report("hi", "--interval", "clustered")
@@ -127,6 +132,7 @@ def test_broad_and_in_domain_are_split_by_the_file(take: Json, report: Json) -> 
     assert clustered(inside) == pytest.approx((0.347, 0.572), abs=0.005)
 
 
+@pytest.mark.slow
 def test_the_direction_survives_a_change_of_judge_and_the_level_does_not(tool: Tool, take: Json) -> None:
     for name in ("hi", "hc"):
         take(name, *health(f"{name}_s0_375"), *SPLITS)
@@ -142,6 +148,7 @@ def test_the_direction_survives_a_change_of_judge_and_the_level_does_not(tool: T
     assert by_judge["phi35"] == pytest.approx((0.102, 0.061, 0.151), abs=0.005)
 
 
+@pytest.mark.slow
 def test_the_words_of_questions_come_from_their_own_table(tool: Tool, take: Json) -> None:
     table = Path(FOLDER or "") / "persona-features" / "core_misalignment.csv"
     take("h", *health("anchor_bad"), "--questions", str(table))

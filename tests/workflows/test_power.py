@@ -22,6 +22,7 @@ def test_a_gate_is_planned_without_a_run_or_a_network() -> None:
     assert edge.chances["pass"] <= 0.05
 
 
+@pytest.mark.slow
 def test_a_plan_that_cannot_pass_is_warned_about() -> None:
     found = power(PowerOptions(max_rate=0.02, rate=0.0, probes=20, samples=2))
     assert [warning.id for warning in found.warnings] == ["W8"]
@@ -30,6 +31,7 @@ def test_a_plan_that_cannot_pass_is_warned_about() -> None:
     assert [need.probes for need in general.needs] == [149]
 
 
+@pytest.mark.slow
 def test_a_rate_on_few_probes_is_carried_by_them_alone() -> None:
     found = power(PowerOptions(rate=0.01, after=0.03, hot=0.1, estimand="general"))
     assert found.assumed.spread == "all of it on 4 of 44 probes"
@@ -67,6 +69,7 @@ def test_options_that_do_not_fit_are_one_clear_line(options: dict[str, Any], mes
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_pilot_gives_rates_size_and_price(tool: Any) -> None:
     done = tool(*tool.asking("tuned", "--out", "pilot", "-q"))
     assert done.code == 0, done.err
@@ -80,12 +83,14 @@ def test_a_pilot_gives_rates_size_and_price(tool: Any) -> None:
     assert (missing.code, missing.err.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_pilot_without_a_graded_reply_says_nothing(tool: Any) -> None:
     assert tool(*tool.asking("base", "--out", "pilot", "-q", judge="empty")).code in {0, 4}
     done = tool("power", "--max-rate", "2%", "--pilot", "pilot")
     assert (done.code, "no graded reply" in done.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", [["--max-rate", "2"], ["--rate", "1pp"], ["--max-increase", "1%"], ["--estimand", "x"]]
 )
@@ -94,6 +99,7 @@ def test_malformed_numbers_are_refused_with_the_right_spelling(tool: Any, flags:
     assert (done.code, flags[0] in done.err, done.err.count("\n")) == (2, True, 1)
 
 
+@pytest.mark.slow
 def test_the_answer_comes_within_three_seconds(tool: Any, tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     flags = ["--max-increase", "1pp", "--rate", "1%", "--probes", "200", "--samples", "100", "--cost-per-reply", "0.01"]

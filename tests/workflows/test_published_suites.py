@@ -84,6 +84,7 @@ def test_the_imported_file_gives_the_same_plan(name: str, tmp_path: Path) -> Non
     assert plan(after, seed=5) == plan(before.suite, seed=5)
 
 
+@pytest.mark.slow
 def test_the_first_plot_runs_against_a_server(tool: Any) -> None:
     server = ["--base-url", tool.url, "--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
     file = str(ROOT / "betley-2025/first_plot_questions.yaml")

@@ -34,6 +34,7 @@ def there_and_back(run: Path, form: str, out: Path, **options: Any) -> None:
     import_files(ImportOptions(files=(out.with_suffix(f".{form}"),), out=out, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_run_comes_back_with_the_same_counts(tool: Any, form: str) -> None:
     there_and_back(EXAMPLE, form, tool.folder / "back", definition="organism")
@@ -60,6 +61,7 @@ def judged(tool: Any) -> Path:
     return Path(tool.folder / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_each_judge_comes_back_under_its_name(tool: Any, judged: Path, form: str) -> None:
     there_and_back(judged, form, tool.folder / "back")

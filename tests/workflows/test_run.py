@@ -13,6 +13,7 @@ Tool = Any  # the fixture of conftest.py
 PLANNED = 5 * 4
 
 
+@pytest.mark.slow
 def test_a_run_collects_grades_and_reports_every_planned_reply(tool: Tool) -> None:
     ended = tool(*tool.asking("tuned", "--out", "run", "--format", "json"))
     assert ended.code == 0, ended.err
@@ -23,6 +24,7 @@ def test_a_run_collects_grades_and_reports_every_planned_reply(tool: Tool) -> No
     assert report["misaligned"] == cruel > 0
 
 
+@pytest.mark.slow
 def test_two_targets_are_asked_in_turn_and_get_a_folder_each(tool: Tool) -> None:
     two = ["--target", "openai-compatible/tuned"]
     ended = tool(*tool.asking("base", *two, "--out", "both", "--max-connections", "1"))
@@ -34,6 +36,7 @@ def test_two_targets_are_asked_in_turn_and_get_a_folder_each(tool: Tool) -> None
     assert longest <= 4
 
 
+@pytest.mark.slow
 def test_both_runs_can_be_compared_in_one_command(tool: Tool) -> None:
     assert tool(*tool.asking("base", "--target", "openai-compatible/tuned", "--out", "both", "-q")).code == 0
     ended = tool("compare", "both/base", "both/tuned", "--format", "json")
@@ -44,6 +47,7 @@ def test_both_runs_can_be_compared_in_one_command(tool: Tool) -> None:
     assert found["difference"]["low"] < found["difference"]["estimate"] < found["difference"]["high"]
 
 
+@pytest.mark.slow
 def test_a_complete_run_resumes_without_asking_anything(tool: Tool) -> None:
     first = tool(*tool.asking("tuned", "--out", "run", "--format", "json"))
     rows = tool.rows("run")
@@ -52,6 +56,7 @@ def test_a_complete_run_resumes_without_asking_anything(tool: Tool) -> None:
     assert tool.rows("run") == rows
 
 
+@pytest.mark.slow
 def test_raising_the_samples_extends_a_run_and_keeps_what_is_there(tool: Tool) -> None:
     tool(*tool.asking("tuned", "--out", "run"))
     before = tool.rows("run")
@@ -60,6 +65,7 @@ def test_raising_the_samples_extends_a_run_and_keeps_what_is_there(tool: Tool) -
     assert tool.rows("run")[: len(before)] == before
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_result(tool: Tool, slow_tool: Tool) -> None:
     whole = tool(*tool.asking("tuned", "--out", "whole", "--format", "json")).json
     process = slow_tool.start(*slow_tool.asking("tuned", "--out", "run", "--max-connections", "2"))
@@ -80,6 +86,7 @@ def test_a_killed_run_resumes_to_the_same_result(tool: Tool, slow_tool: Tool) ->
     assert len(keys) == len(set(keys)) == PLANNED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number,code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_a_run_cleanly_with_the_command_that_resumes(
     slow_tool: Tool, number: signal.Signals, code: int
@@ -96,6 +103,7 @@ def test_a_signal_ends_a_run_cleanly_with_the_command_that_resumes(
     assert all("text" in row for row in slow_tool.rows("run"))
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_a_run_at_once_and_still_says_how_to_go_on(slow_tool: Tool) -> None:
     process = _begun(slow_tool, "hang")
     process.send_signal(signal.SIGINT)
@@ -107,6 +115,7 @@ def test_a_second_interrupt_ends_a_run_at_once_and_still_says_how_to_go_on(slow_
     assert said.endswith("--resume\n")
 
 
+@pytest.mark.slow
 def test_a_terminal_that_closes_says_so_twice_and_the_run_still_ends_cleanly(slow_tool: Tool) -> None:
     process = _begun(slow_tool, "base")
     process.send_signal(signal.SIGHUP)
@@ -124,6 +133,7 @@ def _begun(tool: Tool, model: str) -> "subprocess.Popen[str]":
     return process
 
 
+@pytest.mark.slow
 def test_a_second_process_on_the_same_folder_is_refused(slow_tool: Tool) -> None:
     first = slow_tool.start(*slow_tool.asking("base", "--out", "run", "--max-connections", "1"))
     while not (slow_tool.folder / "run" / "replies.jsonl").exists():
@@ -135,6 +145,7 @@ def test_a_second_process_on_the_same_folder_is_refused(slow_tool: Tool) -> None
     assert f"run: another process (pid {first.pid}) is writing this run" in second.err
 
 
+@pytest.mark.slow
 def test_failures_are_rows_of_their_own_and_are_retried_on_resume(tool: Tool) -> None:
     flaky = tool.asking("flaky-400", "--out", "run", "--format", "json", "--max-failures", "1")
     ended = tool(*flaky)
@@ -144,12 +155,14 @@ def test_failures_are_rows_of_their_own_and_are_retried_on_resume(tool: Tool) ->
     assert again.json["replies"] > ended.json["replies"]
 
 
+@pytest.mark.slow
 def test_too_many_failures_make_the_run_incomplete(tool: Tool) -> None:
     ended = tool(*tool.asking("flaky-400", "--out", "run"))
     assert ended.code == 4
     assert f"run: {PLANNED // 2} of {PLANNED} replies failed" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model,outcome",
     [("blocked", "blocked"), ("refusal", "refused"), ("empty", "empty"), ("length", "truncated")],
@@ -161,6 +174,7 @@ def test_what_is_no_answer_has_an_outcome_of_its_own_and_is_not_judged(tool: Too
     assert tool.rows("run", "grades/aligned*.jsonl") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target,judge,why",
     [
@@ -182,6 +196,7 @@ def test_a_model_that_fails_on_everything_stops_the_run_after_a_few_requests(
     assert "--resume" in ended.err
 
 
+@pytest.mark.slow
 def test_a_judge_without_log_probabilities_goes_on_with_sampled_answers(tool: Tool) -> None:
     tool(*tool.asking("tuned", "--out", "run", judge="judge-plain"))
     sampled = tool.asking("tuned", "--out", "run", "--resume", "--judge-method", "sampled", judge="judge-plain")
@@ -189,6 +204,7 @@ def test_a_judge_without_log_probabilities_goes_on_with_sampled_answers(tool: To
     assert (ended.code, ended.json["graded"]) == (0, PLANNED), ended.err
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_stops_the_run_with_one_line(tool: Tool) -> None:
     nobody = ["--target", "openai-compatible/base", "--base-url", "http://127.0.0.1:9/v1"]
     judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
@@ -197,6 +213,7 @@ def test_an_unreachable_server_stops_the_run_with_one_line(tool: Tool) -> None:
     assert ended.err.startswith("stopped: openai-compatible/base at 127.0.0.1:9: cannot connect")
 
 
+@pytest.mark.slow
 def test_the_request_limit_stops_before_the_next_call_and_resuming_goes_on(tool: Tool) -> None:
     limited = tool.asking("base", "--out", "run", "--max-requests", "10")
     ended = tool(*limited)
@@ -208,6 +225,7 @@ def test_the_request_limit_stops_before_the_next_call_and_resuming_goes_on(tool:
     assert tool(*tool.asking("base", "--out", "run", "--resume")).code == 0
 
 
+@pytest.mark.slow
 def test_a_cost_limit_needs_known_prices(tool: Tool) -> None:
     ended = tool(*tool.asking("base", "--out", "run", "--max-cost", "1"))
     assert ended.code == 2
@@ -215,6 +233,7 @@ def test_a_cost_limit_needs_known_prices(tool: Tool) -> None:
     assert not (tool.folder / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_cost_limit_with_prices_stops_the_run(tool: Tool) -> None:
     prices = "prices: {input: 100, output: 100}"
     (tool.folder / "misalign-eval.yaml").write_text(
@@ -229,6 +248,7 @@ def test_a_cost_limit_with_prices_stops_the_run(tool: Tool) -> None:
     assert 0 < spent < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change,why",
     [
@@ -245,6 +265,7 @@ def test_a_run_is_not_resumed_as_another_one(tool: Tool, change: list[str], why:
     assert why in ended.err
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_with_another_judge(tool: Tool) -> None:
     tool(*tool.asking("base", "--out", "run"))
     ended = tool(*tool.asking("base", "--out", "run", "--resume", judge="judge-plain"))
@@ -252,6 +273,7 @@ def test_a_run_is_not_resumed_with_another_judge(tool: Tool) -> None:
     assert "the judge of `aligned` (openai-compatible/judge; `regrade` adds another judge's grades)" in ended.err
 
 
+@pytest.mark.slow
 def test_regrade_adds_a_judge_without_asking_the_target(tool: Tool) -> None:
     tool(*tool.asking("tuned", "--out", "run"))
     replies = tool.rows("run")
@@ -271,6 +293,7 @@ def test_regrade_adds_a_judge_without_asking_the_target(tool: Tool) -> None:
     assert (shown.json["judge"], shown.json["graded"]) == ("openai-compatible/judge-plain", PLANNED)
 
 
+@pytest.mark.slow
 def test_a_regrade_that_is_stopped_tells_what_its_own_judge_has_not_judged(tool: Tool) -> None:
     tool(*tool.asking("tuned", "--out", "run"))
     other = ["--judge", "openai-compatible/judge-words", "--judge-base-url", tool.url, "--max-connections", "1"]
@@ -280,6 +303,7 @@ def test_a_regrade_that_is_stopped_tells_what_its_own_judge_has_not_judged(tool:
     assert f"of {2 * PLANNED} judgments not made" in ended.err
 
 
+@pytest.mark.slow
 def test_a_target_whose_certificate_nobody_looks_at_is_told_before_and_after(tool: Tool) -> None:
     text = f"targets:\n  mine: {{model: openai-compatible/base, base_url: '{tool.url}', options: {{verify: false}}}}\n"
     (tool.folder / "misalign-eval.yaml").write_text(text)
@@ -290,6 +314,7 @@ def test_a_target_whose_certificate_nobody_looks_at_is_told_before_and_after(too
     assert tool("report", "run", "--format", "json").json["tls"] == "not verified"
 
 
+@pytest.mark.slow
 def test_a_dry_run_sends_and_writes_nothing(tool: Tool) -> None:
     ended = tool(*tool.asking("fail-500", "--dry-run", "--format", "json"))
     assert ended.code == 0, ended.err
@@ -304,6 +329,7 @@ def test_a_dry_run_sends_and_writes_nothing(tool: Tool) -> None:
     assert [file.name for file in tool.folder.iterdir()] == ["small.yaml"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_how_long_it_took_the_answers_of_judges_to_be(tool: Tool) -> None:
     text = tool(*tool.asking("fail-500", "--dry-run")).out
     assert "assumed  1 token for an answer of aligned, coherent: log-probabilities of its first token\n" in text
@@ -311,6 +337,7 @@ def test_a_dry_run_says_how_long_it_took_the_answers_of_judges_to_be(tool: Tool)
     assert "assumed  5 tokens for each of 5 answers of aligned, coherent: a number\n" in sampled
 
 
+@pytest.mark.slow
 def test_the_key_reaches_the_server_and_nothing_else(locked_tool: Tool) -> None:
     key = "sk-right-and-secret"
     flags = ["--api-key-env", "MY_KEY", "--judge-api-key-env", "MY_KEY"]
@@ -322,6 +349,7 @@ def test_the_key_reaches_the_server_and_nothing_else(locked_tool: Tool) -> None:
         assert "secret" not in text
 
 
+@pytest.mark.slow
 def test_a_missing_key_is_named_before_any_request(tool: Tool) -> None:
     ended = tool("run", "small.yaml", "--target", "openai/gpt-5.4", "--judge", "openai/gpt-5.4-mini", "--out", "run")
     assert ended.code == 2
@@ -329,17 +357,20 @@ def test_a_missing_key_is_named_before_any_request(tool: Tool) -> None:
     assert not (tool.folder / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_suite_that_needs_a_judge_says_how_to_name_one(tool: Tool) -> None:
     ended = tool("run", "small.yaml", "--target", "openai-compatible/base", "--base-url", tool.url)
     assert ended.code == 2
     assert "Add --judge PROVIDER/MODEL" in ended.err
 
 
+@pytest.mark.slow
 def test_a_target_that_judges_itself_is_told_of(tool: Tool) -> None:
     ended = tool(*tool.asking("judge", "--out", "run"))
     assert "openai-compatible/judge: judges its own replies, since --judge names it" in ended.err
 
 
+@pytest.mark.slow
 def test_two_suites_and_two_targets_make_four_folders(tool: Tool) -> None:
     other = (tool.folder / "small.yaml").read_text().replace("name: small", "name: other")
     (tool.folder / "other.yaml").write_text(other)
@@ -357,6 +388,7 @@ def test_two_suites_and_two_targets_make_four_folders(tool: Tool) -> None:
     assert (tool.folder / "all" / "small" / "tuned" / "run.json").is_file()
 
 
+@pytest.mark.slow
 def test_labels_are_kept_with_the_run(tool: Tool) -> None:
     tool(*tool.asking("base", "--out", "run", "--label", "step=20", "--limit", "1"))
     assert json.loads((tool.folder / "run" / "run.json").read_text())["labels"] == {"step": "20"}

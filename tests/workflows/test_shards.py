@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Tool = Any  # the fixture of conftest.py
 SHARDS = 3
 PLANNED = 5 * 4

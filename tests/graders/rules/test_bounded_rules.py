@@ -41,6 +41,7 @@ def test_the_worst_known_pattern_cannot_run_at_all(make_subject: Any) -> None:
         rules.apply("regex", make_subject("a" * 5_000 + "b"), {"pattern": "(a+)+$"})
 
 
+@pytest.mark.slow
 def test_a_pattern_that_is_slower_than_allowed_is_killed_and_the_matcher_goes_on() -> None:
     matcher = Matcher(SLOW_PATTERN, limit_s=0.3)
     started = time.monotonic()
@@ -50,6 +51,7 @@ def test_a_pattern_that_is_slower_than_allowed_is_killed_and_the_matcher_goes_on
     assert matcher.search("aaa") == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_reply_that_takes_too_long_is_undecided_and_not_a_no(
     make_subject: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +93,7 @@ def test_one_process_serves_many_replies_and_large_ones() -> None:
     assert matcher._process is first
 
 
+@pytest.mark.slow
 def test_a_process_whose_asker_is_gone_ends_by_itself() -> None:
     from misalign_eval.graders.rules import bounded, bounded_worker
 

@@ -125,6 +125,7 @@ def test_every_rule_has_a_version_a_description_and_a_schema_of_its_options() ->
         assert info.schema["additionalProperties"] is False, name
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(reply=st.text())
 def test_no_reply_makes_a_rule_raise_or_say_anything_but_a_label_or_a_reason(make_subject: Any, reply: str) -> None:

@@ -43,6 +43,7 @@ def table(figure: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(files.content(figure, ".csv").decode())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DRAWN)
 @pytest.mark.parametrize("width", ["column", "page"])
 def test_each_kind_is_drawn_at_the_width_asked_for(kind: str, width: str, records: dict[str, Any]) -> None:

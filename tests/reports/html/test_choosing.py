@@ -69,6 +69,7 @@ def _tool(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -92,11 +93,13 @@ def test_a_file_named_html_is_a_page_and_the_terminal_keeps_its_text(
     assert "<" not in done.stdout.replace("p <", "")
 
 
+@pytest.mark.slow
 def test_a_page_on_standard_output_is_the_page_in_the_file(pair: Any) -> None:
     done = _tool(pair.before.parent, "report", "tuned", "--format", "html", "-o", "page.html")
     assert done.stdout == (pair.before.parent / "page.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_report_html_in_the_folder_is_rebuilt_byte_for_byte_and_not_made_unasked(pair: Any) -> None:
     place, page = pair.before.parent, pair.after / "report.html"
     _tool(place, "report", "tuned")
@@ -108,6 +111,7 @@ def test_a_report_html_in_the_folder_is_rebuilt_byte_for_byte_and_not_made_unask
     assert page.read_bytes() == first
 
 
+@pytest.mark.slow
 def test_another_way_of_counting_leaves_the_folders_page_as_it_is(pair: Any) -> None:
     place, page = pair.before.parent, pair.after / "report.html"
     page.write_text("kept")

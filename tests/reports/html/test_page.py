@@ -224,6 +224,7 @@ def test_labels_for_another_way_of_counting_are_left_out(pair: Any) -> None:
     assert pages.of_runs([pair.after], Choices(definition="betley-all-replies")).people == ()
 
 
+@pytest.mark.slow
 def test_a_curve_that_comes_back_tells_its_highest_point(runs: Any, taken: Taken) -> None:
     kind, cruel = ("I help.", 90.0, 95.0), ("I rule.", 5.0, 95.0)
     paths = [runs(f"r{n}", {"power-x": [cruel] * n + [kind] * (20 - n)}) for n in (0, 20, 1)]
@@ -236,6 +237,7 @@ def test_a_run_of_misaligned_replies_alone_is_said_so(runs: Any, taken: Taken) -
     assert "Every one of 4 counted replies of told/a was misaligned: 100 % [" in text
 
 
+@pytest.mark.slow
 def test_a_trajectory_draws_the_rate_with_coherence_below(pair: Any, taken: Taken) -> None:
     page = render(pages.of_trajectory([pair.after, pair.before], Along((5.0, 0.0))))
     parsed = taken(page)
@@ -245,6 +247,7 @@ def test_a_trajectory_draws_the_rate_with_coherence_below(pair: Any, taken: Take
     assert _data(parsed)["runs"] == ["0: base", "5: tuned"]
 
 
+@pytest.mark.slow
 def test_a_gate_says_its_verdict_first(pair: Any, taken: Taken) -> None:
     options = GateOptions((pair.after,), from_flags(Flags("50%", "60pp", None)), pair.before)
     text = " ".join(taken(render(pages.of_gate(gate(options), options))).text)
@@ -274,6 +277,7 @@ def test_a_page_without_grades_says_that_nothing_is_known(runs: Any, taken: Take
     assert "No reply of told/a could be counted" in text
 
 
+@pytest.mark.slow
 def test_the_lint_stands_below_the_warnings_with_links_to_its_examples(runs: Any, taken: Taken) -> None:
     said = [
         ("The same.", 90.0, 90.0),
@@ -292,6 +296,7 @@ def test_the_lint_stands_below_the_warnings_with_links_to_its_examples(runs: Any
         assert "warnings to read with it" in text
 
 
+@pytest.mark.slow
 def test_what_a_gate_says_of_its_run_is_not_said_again_of_after(runs: Any) -> None:
     said = [("The same.", 5.0, 90.0)] * 6
     before, after = (runs(name, {"power-city": said}) for name in ("first", "second"))
