@@ -65,7 +65,7 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
     if not options.targets:
         raise UsageError("no model to ask. Add --target PROVIDER/MODEL, as in: --target openai/gpt-5.4")
     options = _with_rule(options)
-    loaded = [load.loaded(source, definition=options.definition) for source in options.suites]
+    loaded = [load.loaded(source, definition=options.definition, mapped=options.mapped) for source in options.suites]
     suites = tuple(one.suite for one in loaded)
     targets = named(options.targets, options.target_at, settings, "targets")
     judges = named(options.judges, options.judge_at, settings, "judges")
