@@ -206,7 +206,11 @@ def _manifest(
         definition=plan.definition,
         definition_digest=definitions.digest(plan.definition),
         target=TargetInfo(
-            provider=spec.provider, model=spec.model, host=caller.provider.host, options=dict(spec.options)
+            provider=spec.provider,
+            model=spec.model,
+            host=caller.provider.host,
+            options=dict(spec.options),
+            given=spec.given,
         ),
         rules=dict(plan.rules),
         canary=suite.canary,
@@ -215,6 +219,7 @@ def _manifest(
             **options.sampling.model_dump(mode="json", exclude_none=True),
             **({"samples": options.samples} if options.samples else {}),
         },
+        mapped=dict(options.mapped),
         selection=options.selection.as_given(),
         stopping=options.stop.declared(max(prompt.samples for prompt in plan.prompts)) if options.stop else None,
         primary={grader.identity.grader: grader.identity.identity for grader in graders},

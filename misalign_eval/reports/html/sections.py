@@ -122,7 +122,7 @@ def _scores(page: Page) -> Iterator[Section]:
 def _under_each_judge(page: Page) -> Iterator[Html]:
     """The headline or the change once more under every judge that graded it."""
     for one in page.reports:
-        for table in judge_tables.of_run(one.summary.judges):
+        for table in (*judge_tables.of_run(one.summary.judges), *tables.other_graders(one.summary)):
             yield parts.table(table, tables.caption(one.summary))
     if page.comparison is not None:
         for table in judge_tables.of_change(page.comparison.judges):

@@ -60,7 +60,7 @@ def _fact(name: str, value: str) -> Fact:
 def _facts(folder: RunFolder) -> Iterator[Fact]:
     run = folder.manifest
     yield _fact("run", run.name)
-    yield _fact("target", run.target.name)
+    yield _fact("target", run.target.called)
     yield _fact("suite", f"{run.suite} {run.suite_version} ({run.suite_digest[:8]})")
     yield _fact("definition", run.definition.name)
     yield _fact("started", run.created)
