@@ -14,6 +14,7 @@ from misalign_eval.records.definition import Outcome
 from misalign_eval.records.grade import Graded, Ungraded
 from misalign_eval.records.judges import CalibrationNote, ChangeJudges, RunJudges
 from misalign_eval.records.lint import Finding
+from misalign_eval.records.lint import Warned as Warned  # noqa: PLC0414  part of this page too
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import Failure, Reply
 
@@ -24,13 +25,6 @@ Counts = dict[Outcome, int]
 MaybeInfinite = Annotated[
     float, Field(allow_inf_nan=True), PlainSerializer(lambda x: x if abs(x) < float("inf") else None, when_used="json")
 ]
-
-
-class Warned(Record):
-    """Something that the reader of a number must know. `id` is stable, `text` is for people."""
-
-    id: str
-    text: str
 
 
 class Intervals(Record):

@@ -31,8 +31,8 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     parts.append(_outcomes(summary))
     if report.worst:
         parts.append("\n".join(_worst(report.worst)))
-    if said := lint_words.warned(summary.warnings, summary.lint):
-        parts.append("\n".join(warned(said)))
+    if summary.warnings:
+        parts.append("\n".join(warned(summary.warnings)))
     if summary.lint is not None:
         parts.append(linted(lint_words.TITLE, lint_words.section(summary.lint, summary.warnings)))
     return "\n\n".join(parts) + "\n"

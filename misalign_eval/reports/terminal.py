@@ -41,8 +41,8 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     parts += ["", _outcomes(summary)]
     if report.worst:
         parts += ["", *_worst(report.worst)]
-    if said := lint_words.warned(summary.warnings, summary.lint):
-        parts += ["", *warned(said)]
+    if summary.warnings:
+        parts += ["", *warned(summary.warnings)]
     if summary.lint is not None:
         parts += ["", Text(lint_words.TITLE, style="bold"), *linted(lint_words.section(summary.lint, summary.warnings))]
     return rendered(*parts)

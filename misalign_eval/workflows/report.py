@@ -5,7 +5,7 @@ from pathlib import Path
 from misalign_eval.analysis import sensitivity
 from misalign_eval.analysis.summary import summarise
 from misalign_eval.records.analysis import Report, Warned
-from misalign_eval.reports import json_out, markdown
+from misalign_eval.reports import json_out, lint_words, markdown
 from misalign_eval.results import layout
 from misalign_eval.results.whole import write_whole
 from misalign_eval.workflows.counting import Choices, Counted, count, graders_beside
@@ -39,7 +39,8 @@ def of_counted(counted: Counted, choices: Choices) -> Report:
     if counted.linter is not None:
         summary = summary.model_copy(update={"lint": counted.linter.findings(counted.tally.cells())})
     partly = [said for said in (_stopped(counted), _shard(counted)) if said is not None]
-    summary = summary.model_copy(update={"warnings": (*partly, *summary.warnings)})
+    warned = lint_words.warned((*partly, *summary.warnings), summary.lint)
+    summary = summary.model_copy(update={"warnings": warned})
     return Report(summary=summary, worst=counted.worst)
 
 

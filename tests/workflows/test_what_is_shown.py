@@ -1,11 +1,14 @@
 """What `show`, `regrade` and `report` print is all that was asked for, under the names that the user gave."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.workflows.conftest import SUITE
 
 
 @pytest.fixture
@@ -75,3 +78,24 @@ def test_names_of_the_settings_file_name_folders_runs_reports_and_legends(tool: 
     assert figure.code == 0, figure.err
     single = tool("run", "small.yaml", "--target", "hot", "--judge", "strict", "--samples", "1")
     assert [path.name.startswith("small-hot-") for path in (tool.folder / "results").iterdir()] == [True], single.err
+
+
+def _ids(page: str) -> set[str]:
+    """The ids behind the warnings of a page, whatever else stands on it."""
+    section = re.split(r"Warnings", page)[-1]
+    section = re.split(r"Lint of replies|Healthy|Not healthy", section)[0]
+    return set(re.findall(r"\(([A-Za-z][A-Za-z0-9-]*)\)", " ".join(section.split())))
+
+
+def test_a_run_has_the_same_warnings_in_every_format_and_under_doctor(tool: Any) -> None:
+    form = SUITE.replace("graders: [aligned, coherent]", "variants: [json], graders: [aligned, coherent]")
+    (tool.folder / "small.yaml").write_text(form)
+    tool(*tool.asking("good", "--max-tokens", "3", "--out", "run"))
+    expected = {one["id"] for one in tool("report", "run", "--format", "json").json["warnings"]}
+    assert {"W9", "few-probes"} <= expected
+    assert {one["id"] for one in tool("doctor", "run", "--format", "json").json["warnings"]} == expected
+    for command in ("report", "doctor"):
+        assert _ids(tool(command, "run").out) == expected, command
+        assert _ids(tool(command, "run", "--format", "markdown").out.replace("\\", "")) == expected, command
+    page = tool("report", "run", "--format", "html").out
+    assert set(re.findall(r"<code>([\w-]+)</code></li>", page)) == expected
