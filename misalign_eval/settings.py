@@ -209,7 +209,7 @@ def resolve(
     if api_key_env is not None and not _names_a_variable(api_key_env):
         raise UsageError("`--api-key-env` takes the name of an environment variable, not the key itself.")
     named = settings.named(name_or_model, role)
-    spec = _spec_of(named) if named is not None else _unnamed(name_or_model, settings)
+    spec = replace(_spec_of(named), given=name_or_model) if named is not None else _unnamed(name_or_model, settings)
     return replace(spec, base_url=base_url or spec.base_url, api_key_env=api_key_env or spec.api_key_env)
 
 

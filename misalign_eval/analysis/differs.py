@@ -37,7 +37,8 @@ def of_runs(before: Provenance, after: Provenance, paired: Paired) -> Iterator[W
     yield from _by_name(paired)
     yield from _sampling(paired)
     yield from _dates(before, after)
-    if before.target == after.target and before.host == after.host and before.labels == after.labels:
+    same = (before.target, before.target_name) == (after.target, after.target_name)
+    if same and before.host == after.host and before.labels == after.labels:
         yield Warned(id="same-target", text=f"both runs asked the same target: {after.target}")
 
 

@@ -21,6 +21,7 @@ def provenance(
     return Provenance(
         run=manifest.name,
         target=manifest.target.name,
+        target_name=manifest.target.given,
         host=manifest.target.host,
         tls="not verified" if manifest.target.options.get("verify") is False else None,
         suite=manifest.suite,

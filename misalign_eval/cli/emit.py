@@ -52,10 +52,15 @@ def emit(renderers: Mapping[str, Callable[[], str]], fmt: str, files: Sequence[P
     Only what is asked for is rendered. Raises UsageError for an unknown format or a file that cannot be written.
     """
     check(renderers.keys(), fmt, files)
-    for file in files:
-        write(file, _COLOUR.sub("", renderers[format_of(file) or ""]()))
+    save(renderers, files)
     text = renderers[fmt]()
     show(paging.fitted(text) if fmt == "text" else text)
+
+
+def save(renderers: Mapping[str, Callable[[], str]], files: Sequence[Path]) -> None:
+    """Write each file in the format of its extension, which was checked. Raises UsageError as `write` does."""
+    for file in files:
+        write(file, _COLOUR.sub("", renderers[format_of(file) or ""]()))
 
 
 def show(text: str) -> None:
@@ -66,7 +71,7 @@ def show(text: str) -> None:
 
 
 def write(file: Path, text: str) -> None:
-    """Whole or not at all: a report that was there stays until the new one is complete."""
+    """Whole or not at all: a report that was there stays until the new one is complete. Raises UsageError."""
     try:
         write_whole(file, [text.encode("utf-8", "backslashreplace")], mode=0o666)
     except OSError as error:

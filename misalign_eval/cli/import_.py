@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import FilesOption
+from misalign_eval.cli.reading import FilesOption, map_pairs
 from misalign_eval.errors import UsageError
 
 FORMATS = ("text", "json")
@@ -71,7 +71,7 @@ def import_(
 
     refuse_keys(context.params, load_settings(Path.cwd()))
     wanted = Wanted(
-        mapped=_pairs(mapped or ()),
+        mapped=map_pairs(mapped or ()),
         ignore=tuple(ignore or ()),
         encoding=encoding,
         scores="given" if _preferred(scores) == "given" else "derived",
@@ -90,19 +90,6 @@ def import_(
     )
     made = import_files(options)
     emit({"text": lambda: imported.text(made), "json": lambda: json_out.document(made)}, fmt, output or ())
-
-
-def _pairs(given: "list[str] | tuple[str, ...]") -> dict[str, str]:
-    """`--map ours=theirs`. Raises UsageError."""
-    found: dict[str, str] = {}
-    for one in given:
-        ours, equals, theirs = one.partition("=")
-        if not (ours and equals and theirs):
-            raise UsageError(f"--map {one}: write OURS=THEIRS, such as answer=model_output")
-        if ours in found or theirs in found.values():
-            raise UsageError(f"--map {one}: `{ours}` or `{theirs}` is mapped already")
-        found[ours] = theirs
-    return found
 
 
 def _preferred(given: str) -> str:

@@ -116,4 +116,4 @@ def _name(session: Session, sessions: Sequence[Session]) -> str:
     """The target; with the suite in front where there are several."""
     manifest = session.folder.manifest
     is_alone = len({one.folder.manifest.suite for one in sessions}) == 1
-    return manifest.target.name if is_alone else f"{manifest.suite}: {manifest.target.name}"
+    return manifest.target.called if is_alone else f"{manifest.suite}: {manifest.target.called}"

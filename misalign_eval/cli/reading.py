@@ -29,6 +29,15 @@ CiFormatOption = Annotated[
 FilesOption = Annotated[
     list[Path] | None, typer.Option("-o", "--output", help="Also write this file; its extension names the format.")
 ]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="OURS=COLUMN",
+        help="Read a column of a question table as ours: question, reference (the expected answer), category, id, "
+        "choices, system, context, criteria, split, tags, source; repeatable.",
+    ),
+]
 IntervalOption = Annotated[
     str,
     typer.Option(
@@ -100,3 +109,16 @@ def numbers(given: str) -> tuple[float, ...]:
             raise UsageError(f"--x {given}: `{part.strip()}` is no number. Write one for each run, as 0,20,40")
         found.append(value)
     return tuple(found)
+
+
+def map_pairs(given: Sequence[str]) -> dict[str, str]:
+    """`--map ours=theirs`. Raises UsageError."""
+    found: dict[str, str] = {}
+    for one in given:
+        ours, equals, theirs = one.partition("=")
+        if not (ours and equals and theirs):
+            raise UsageError(f"--map {one}: write OURS=THEIRS, such as question=goal")
+        if ours in found or theirs in found.values():
+            raise UsageError(f"--map {one}: `{ours}` or `{theirs}` is mapped already")
+        found[ours] = theirs
+    return found

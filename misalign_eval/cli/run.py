@@ -9,6 +9,7 @@ import typer
 
 from misalign_eval.cli import ci
 from misalign_eval.cli.emit import check, emit
+from misalign_eval.cli.reading import MapOption, map_pairs
 
 if TYPE_CHECKING:
     from misalign_eval.workflows.run import Ended, Prepared
@@ -39,6 +40,7 @@ def run(
     max_tokens: Annotated[int | None, typer.Option(min=1, help="In place of the suite's.")] = None,
     reasoning_effort: Annotated[str | None, typer.Option(help="For reasoning models, as their API names it.")] = None,
     definition: Annotated[str | None, typer.Option(help="What counts as misaligned: a preset or a file.")] = None,
+    mapped: MapOption = None,
     out: Annotated[Path | None, typer.Option(help="Results folder; several runs get one each inside it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or start it.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan and first messages; send nothing.")] = False,
@@ -101,6 +103,7 @@ def run(
         seed=seed,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens, reasoning_effort=reasoning_effort),
         definition=definition,
+        mapped=map_pairs(mapped or ()),
         selection=Selection(tuple(tag or ()), tuple(category or ()), tuple(probe or ()), limit),
         out=out,
         resume=resume,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check, emit
+from misalign_eval.cli.emit import check, emit, save
 from misalign_eval.cli.reading import DefinitionOption, FilesOption, JudgeOption, choices
 
 FORMATS = ("text", "json", "jsonl")
@@ -18,7 +18,7 @@ def show(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     *,
     misaligned: Annotated[bool, typer.Option("--misaligned", help="What the definition counts as misaligned.")] = False,
-    ungraded: Annotated[bool, typer.Option("--ungraded", help="Replies that could not be graded.")] = False,
+    ungraded: Annotated[bool, typer.Option("--ungraded", help="Replies that any grader could not grade.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Requests that ended without a reply.")] = False,
     outcome: Annotated[Many, typer.Option(help="Replies with this outcome; repeatable.")] = None,
     key: Annotated[
@@ -27,7 +27,7 @@ def show(
     probe: Annotated[Many, typer.Option(help="Replies to this probe; repeatable.")] = None,
     category: Annotated[Many, typer.Option(help="Replies to probes of this category; repeatable.")] = None,
     grep: Annotated[str | None, typer.Option(help="Replies in which this regular expression is found.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Show at most so many; 20, in a pager 200.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show at most so many; as text 20, in a pager 200.")] = None,
     offset: Annotated[int, typer.Option(min=0, help="Leave so many out first.")] = 0,
     fmt: Annotated[str, typer.Option("--format", help="What to print: text, json or jsonl.")] = "text",
     output: FilesOption = None,
@@ -38,7 +38,8 @@ def show(
     """Read the replies of a run: what was asked, what came, what it was counted as, and what the graders said.
 
     On a terminal, what does not fit the screen opens in the program that PAGER names, else in less: there `n` goes to
-    the next reply, `N` to the one before, `q` leaves. PAGER=cat and --no-pager print.
+    the next reply, `N` to the one before, `q` leaves. PAGER=cat and --no-pager print. json, jsonl and files hold every
+    reply that fits, unless --limit says otherwise.
     """
     check(FORMATS, fmt, output or ())
     from misalign_eval.cli import paging
@@ -47,21 +48,29 @@ def show(
     from misalign_eval.workflows.show import show as make
 
     paged = pager and fmt == "text" and not output and paging.is_wanted()
+    printed = limit or (PAGED if paged else PRINTED)
     wanted = Filter(
         outcomes=(*(outcome or ()), *(["ungraded"] * ungraded), *(["failed"] * failed)),
         misaligned=misaligned,
+        ungraded=ungraded,
         keys=tuple(key or ()),
         probes=tuple(probe or ()),
         categories=tuple(category or ()),
         grep=grep,
-        limit=limit or (PAGED if paged else PRINTED),
+        limit=limit if fmt != "text" or output else printed,
         offset=offset,
     )
     found = make(run, wanted, choices(definition, use_judge, None))
-    renderers = {
-        "text": lambda: conversation.text(found.examples, found.matching, offset, paging.width()),
+
+    def text(most: int | None, width: int | None) -> str:
+        return conversation.text(found.examples[:most], found.matching, offset, width)
+
+    whole = {
+        "text": lambda: text(None, None),
         "json": lambda: json_out.document(found),
         "jsonl": lambda: "".join(map(json_out.line, found.examples)),
     }
-    if not (paged and paging.page(renderers["text"]())):
-        emit(renderers, fmt, output or ())
+    save(whole, output or ())
+    shown = whole | {"text": lambda: text(printed, paging.width())}
+    if not (paged and paging.page(shown["text"]())):
+        emit(shown, fmt, ())

@@ -8,6 +8,7 @@ import typer
 
 from misalign_eval.cli.emit import check as check_format
 from misalign_eval.cli.emit import emit, write
+from misalign_eval.cli.reading import MapOption, map_pairs
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def list_suites(fmt: FormatOption = "text", output: FilesOption = None) -> None:
 @app.command()
 def show(
     suite: Annotated[str, typer.Argument(help="A bundled name or the path of a suite file, also a foreign one.")],
+    mapped: MapOption = None,
     fmt: FormatOption = "text",
     output: FilesOption = None,
 ) -> None:
@@ -48,7 +50,7 @@ def show(
     from misalign_eval.workflows.load import loaded as load
     from misalign_eval.workflows.suites import shown
 
-    loaded = load(suite)
+    loaded = load(suite, mapped=map_pairs(mapped or ()))
     emit({"text": lambda: _page(loaded), "json": lambda: _json(shown(loaded))}, fmt, output or ())
 
 
@@ -56,6 +58,7 @@ def show(
 def check(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE...", help="Suite files or bundled names.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Check every bundled suite.")] = False,
+    mapped: MapOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check, too.")] = False,
     closest: Annotated[
         int | None,
@@ -80,7 +83,7 @@ def check(
     wanted = [*(files or ()), *(names() if every else ())]
     if not wanted:
         raise UsageError("name at least one suite file, or --all for the bundled ones")
-    found = [checked(source) for source in dict.fromkeys(wanted)]
+    found = [checked(source, map_pairs(mapped or ())) for source in dict.fromkeys(wanted)]
     pairs = None if closest is None else closest_of(found, closest)
     renderers = {
         "text": lambda: _findings(found) + ("" if pairs is None else _closest(pairs, closest or 0)),
@@ -94,18 +97,20 @@ def check(
 @app.command("import")
 def import_suite(
     file: Annotated[str, typer.Argument(help="A suite in a format of the field.")],
+    mapped: MapOption = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The suite file to write.")] = None,
 ) -> None:
     """Turn a suite of another tool into a suite file, and say what of it is not kept.
 
-    Betley and viseval YAML, llmcomp YAML, persona-features CSV, persona-vectors JSON, prompts as CSV or JSONL, and
-    fine-tuning JSONL are told apart by what they hold. `run` takes such files as they are.
+    Betley and viseval YAML, llmcomp YAML, promptfoo YAML, persona-features CSV, persona-vectors JSON, prompts as CSV,
+    JSONL, JSON, YAML or lines of text, and fine-tuning JSONL are told apart by what they hold. `run` takes such files
+    as they are.
     """
     check_format(("yaml",), "yaml", [output] if output else ())
     from misalign_eval.cli.asking import say
     from misalign_eval.workflows.suites import imported
 
-    text, notes = imported(file)
+    text, notes = imported(file, map_pairs(mapped or ()))
     if output is None:
         emit({"yaml": lambda: text}, "yaml", ())
     else:
@@ -158,7 +163,12 @@ def _page(loaded: "Loaded") -> str:
         for index, messages in enumerate(probe.prompts):
             lines += [f"  {index} {message.role}: {message.content}" for message in messages]
         lines += [f"  criteria: {probe.criteria}"] if probe.criteria else []
+        lines += [] if probe.reference is None else [f"  reference: {_reference(probe.reference)}"]
     return plain("\n".join(lines)) + "\n"
+
+
+def _reference(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _judge_lines(name: str, judge: "OwnGrader") -> list[str]:

@@ -14,6 +14,7 @@ from misalign_eval.records.definition import Outcome
 from misalign_eval.records.grade import Graded, Ungraded
 from misalign_eval.records.judges import CalibrationNote, ChangeJudges, RunJudges
 from misalign_eval.records.lint import Finding
+from misalign_eval.records.lint import Warned as Warned  # noqa: PLC0414  part of this page too
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import Failure, Reply
 
@@ -24,13 +25,6 @@ Counts = dict[Outcome, int]
 MaybeInfinite = Annotated[
     float, Field(allow_inf_nan=True), PlainSerializer(lambda x: x if abs(x) < float("inf") else None, when_used="json")
 ]
-
-
-class Warned(Record):
-    """Something that the reader of a number must know. `id` is stable, `text` is for people."""
-
-    id: str
-    text: str
 
 
 class Intervals(Record):
@@ -112,6 +106,12 @@ class Provenance(Record):
     created: str = ""
     labels: dict[str, str] = {}
     calibration: CalibrationNote | None = None  # what people's labels say of the judge; None: nothing is stored
+    target_name: str | None = None  # the target's name in misalign-eval.yaml
+
+    @property
+    def called(self) -> str:
+        """The target by the name that the user gave it, with the model behind it."""
+        return f"{self.target_name} ({self.target})" if self.target_name else self.target
 
 
 Reading = Literal["as defined", "definition", "threshold", "denominator", "unknown"]
@@ -123,6 +123,21 @@ class SensitivityLine(Rated):
     reading: Reading
     name: str  # a preset, a rule with its threshold, a denominator, or what became of unknown replies
     measure: Measure
+
+
+class OtherGrader(Record):
+    """What a grader found that the definition does not read. Counts are of replies of the whole run."""
+
+    grader: str
+    identity: str
+    judge: str | None
+    graded: int
+    ungraded: int  # looked at, and no verdict could be read
+    labels: dict[str, int] = {}
+    bands: dict[str, int] = {}  # of scores, each fifth of the scale
+    mean: float | None = None  # of the scores; None for labels
+    reasons: dict[str, int] = {}  # why replies are ungraded
+    definition: str | None = None  # a preset that counts by this grader
 
 
 class RunSummary(Rated, Provenance):
@@ -139,6 +154,7 @@ class RunSummary(Rated, Provenance):
     variants: tuple[VariantLine, ...]
     sensitivity: tuple[SensitivityLine, ...] | None = None  # None: not asked for
     judges: RunJudges | None = None  # None: one judge, and no ensemble
+    other_graders: tuple[OtherGrader, ...] = ()  # that the definition does not read
     lint: tuple[Finding, ...] | None = None  # None: the replies were not looked at
     warnings: tuple[Warned, ...]
 

@@ -46,6 +46,13 @@ class Fact(Record):
     source: str | None = None
 
 
+class Warned(Record):
+    """Something that the reader of a number must know. `id` is stable, `text` is for people."""
+
+    id: str
+    text: str
+
+
 class Diagnosis(Record):
     """What `doctor` says: of the environment, or of a run's folder and its replies. No key is in it."""
 
@@ -54,13 +61,18 @@ class Diagnosis(Record):
     facts: tuple[Fact, ...]
     findings: tuple[Finding, ...]
     replies: tuple[Finding, ...] | None = None  # the lint of replies; None: not looked at
+    warnings: tuple[Warned, ...] = ()  # of the run's numbers, the same as its reports have
 
 
 def diagnosis(
-    of: str, facts: Iterable[Fact], findings: Iterable[Finding], replies: tuple[Finding, ...] | None = None
+    of: str,
+    facts: Iterable[Fact],
+    findings: Iterable[Finding],
+    replies: tuple[Finding, ...] | None = None,
+    warnings: tuple[Warned, ...] = (),
 ) -> Diagnosis:
     """Put together, the gravest findings first."""
     order: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
     known = tuple(sorted(findings, key=lambda one: order[one.level]))
     healthy = all(one.level != "error" for one in (*known, *(replies or ())))
-    return Diagnosis(of=of, healthy=healthy, facts=tuple(facts), findings=known, replies=replies)
+    return Diagnosis(of=of, healthy=healthy, facts=tuple(facts), findings=known, replies=replies, warnings=warnings)

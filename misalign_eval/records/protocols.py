@@ -86,6 +86,7 @@ class ModelSpec:
     api_key_env: str | None = None
     options: Mapping[str, JsonValue] = field(default_factory=dict)  # of the provider; from misalign-eval.yaml
     prices: tuple[float, float, float | None] | None = None  # USD per million tokens: input, output, cached input
+    given: str | None = None  # its name in misalign-eval.yaml
 
     @property
     def name(self) -> str:

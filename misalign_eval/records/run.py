@@ -27,11 +27,17 @@ class TargetInfo(Record):
     model: str
     host: str  # host and port; "" for targets without a network
     options: dict[str, JsonValue] = {}
+    given: str | None = None  # its name in misalign-eval.yaml
 
     @property
     def name(self) -> str:
         """`provider/model`, as on the command line."""
         return f"{self.provider}/{self.model}"
+
+    @property
+    def called(self) -> str:
+        """By the name that the user gave it, with the model behind it."""
+        return f"{self.given} ({self.name})" if self.given else self.name
 
 
 class Shard(Record):
@@ -63,6 +69,7 @@ class RunManifest(Record):
     canary: str | None = None  # of the suite
     seed: int | None = None
     overrides: dict[str, JsonValue] = {}  # --samples, --temperature … as given
+    mapped: dict[str, str] = {}  # --map as given: columns of a question table
     selection: dict[str, JsonValue] = {}  # --tag, --category, --probe, --limit as given
     stopping: Stopping | None = None  # the rule of --stop-when-decided
     primary: dict[str, str] = {}  # grader → identity whose grades are reported

@@ -49,8 +49,8 @@ def provenance(found: Comparison) -> tuple[tuple[str, str], ...]:
     """Whose numbers these are; one line where both runs agree."""
     before, after = found.before, found.after
     rows = [
-        ("before", f"{before.run}: {before.target}"),
-        ("after", f"{after.run}: {after.target}"),
+        ("before", f"{before.run}: {before.called}"),
+        ("after", f"{after.run}: {after.called}"),
         ("definition", found.definition),
         ("suite", _both(suite(before), suite(after))),
         ("judge", _both(before.judge or "none: rules only", after.judge or "none: rules only")),

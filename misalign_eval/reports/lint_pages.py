@@ -23,6 +23,8 @@ def terminal(found: Diagnosis) -> str:
         parts += [Text(section.capitalize(), style="bold"), screens.pairs(map(_pair, facts)), ""]
     for title, findings in _groups(found):
         parts += [Text(title, style="bold"), *screens.linted(_lines(findings)), ""]
+    if found.warnings:
+        parts += [*screens.warned(found.warnings), ""]
     return rendered(*parts, Text(_closing(found), style="bold"))
 
 
@@ -33,13 +35,15 @@ def markdown(found: Diagnosis) -> str:
         rows = (f"- {literal(name)}: {literal(what)}" for name, what in map(_pair, facts))
         parts.append("\n".join([f"## {section.capitalize()}", "", *rows]))
     parts += [pages.linted(title, _lines(findings)) for title, findings in _groups(found)]
+    if found.warnings:
+        parts.append("\n".join(pages.warned(found.warnings)))
     return "\n\n".join([*parts, f"**{literal(_closing(found))}**"]) + "\n"
 
 
 def _groups(found: Diagnosis) -> Iterator[tuple[str, Sequence[Finding]]]:
     yield (ENVIRONMENT if found.of == "environment" else FOLDER), found.findings
     if found.replies is not None:
-        yield lint_words.TITLE, found.replies
+        yield lint_words.TITLE, lint_words.unsaid(found.replies, found.warnings)
 
 
 def _lines(findings: Sequence[Finding]) -> list[lint_words.Line]:
@@ -51,8 +55,9 @@ def _pair(fact: Fact) -> tuple[str, str]:
 
 
 def _closing(found: Diagnosis) -> str:
-    every = (*found.findings, *(found.replies or ()))
-    counts = [(sum(one.level == level for one in every), level) for level in ("error", "warning", "note")]
+    every = (*found.findings, *lint_words.unsaid(found.replies or (), found.warnings))
+    levels = [*(one.level for one in every), *("warning" for _ in found.warnings)]
+    counts = [(levels.count(level), level) for level in ("error", "warning", "note")]
     told = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for count, level in counts if count)
     if not found.healthy:
         return f"Not healthy: {told}."

@@ -16,7 +16,7 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     """One run: headline, breakdowns, outcomes, worst replies, warnings."""
     summary = estimand.shown(report.summary)
     parts = [
-        f"# Misalignment of {markdown(summary.target)}",
+        f"# Misalignment of {markdown(summary.called)}",
         f"**{own(tables.sentence(summary))}** {own(tables.second_sentence(summary))}",
         _listed(tables.provenance(summary)),
     ]
@@ -26,11 +26,13 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
         parts.append(grid(more, tables.caption(summary)))
     for table in judge_tables.of_run(summary.judges):
         parts.append(grid(table._replace(note=markdown(table.note)), tables.caption(summary)))
+    for table in tables.other_graders(summary):
+        parts.append(grid(table._replace(title=markdown(table.title)), tables.caption(summary)))
     parts.append(_outcomes(summary))
     if report.worst:
         parts.append("\n".join(_worst(report.worst)))
-    if said := lint_words.warned(summary.warnings, summary.lint):
-        parts.append("\n".join(warned(said)))
+    if summary.warnings:
+        parts.append("\n".join(warned(summary.warnings)))
     if summary.lint is not None:
         parts.append(linted(lint_words.TITLE, lint_words.section(summary.lint, summary.warnings)))
     return "\n\n".join(parts) + "\n"

@@ -41,7 +41,7 @@ def gate(found: Gate, run: RunSummary, change: Comparison | None = None) -> str:
     """A verdict, with what changed from the baseline where there is one."""
     source = found.provenance
     parts = [
-        f"{marker(source)}\n### {own(verdicts.verdict(found))} {code(source.target)}",
+        f"{marker(source)}\n### {own(verdicts.verdict(found))} {code(source.called)}",
         "\n".join(_checks(found.checks)),
         "\n".join(_shares(found)),
         _headline(run) if change is None else _delta(change),
@@ -64,7 +64,7 @@ def runs(found: Sequence[Report]) -> str:
     summaries = [estimand.shown(one.summary) for one in found]
     parts = [marker(summaries[0])]
     for one in summaries:
-        parts += [f"### Misalignment of {code(one.target)}", _headline(one)]
+        parts += [f"### Misalignment of {code(one.called)}", _headline(one)]
         if len(summaries) == 1:
             parts += [_categories(one)]
         parts += ["\n".join(_warned(one.warnings, WARNINGS if len(summaries) == 1 else 1))]

@@ -10,6 +10,7 @@ from misalign_eval.records.analysis import (
     CategoryLine,
     Estimand,
     Measure,
+    OtherGrader,
     ProbeLine,
     Provenance,
     Rated,
@@ -62,7 +63,7 @@ def provenance(source: Provenance) -> tuple[tuple[str, str], ...]:
     labels = ", ".join(f"{name}={value}" for name, value in source.labels.items())
     rows = (
         ("run", source.run),
-        ("target", f"{source.target} at {source.host}" if source.host else source.target),
+        ("target", f"{source.called} at {source.host}" if source.host else source.called),
         ("TLS", source.tls or ""),
         ("suite", suite(source)),
         ("definition", source.definition),
@@ -101,6 +102,26 @@ def sensitivity(summary: RunSummary) -> Table | None:
     )
     named = tuple((reading(line), *row) for line, row in zip(summary.sensitivity, rows, strict=True))
     return Table(SENSITIVITY, ("counted as", "misaligned % [95 %]", "replies", "missing"), named)
+
+
+def other_graders(summary: RunSummary) -> tuple[Table, ...]:
+    """A table for each grader that the definition does not read: what it found, and how often."""
+    return tuple(_other_grader(summary, one) for one in summary.other_graders)
+
+
+def _other_grader(summary: RunSummary, one: OtherGrader) -> Table:
+    rows = [(name, str(count), _share(count, one.graded)) for name, count in (one.labels or one.bands).items()]
+    rows += [(f"no verdict ({reason.replace('_', ' ')})", str(count), "") for reason, count in one.reasons.items()]
+    note = f"definition {summary.definition} does not read it"
+    note += f"; mean score {one.mean:.1f}" if one.mean is not None else ""
+    note += f"; `report RUN --definition {one.definition}` counts by it" if one.definition else ""
+    asked = f"{one.graded} of {one.graded + one.ungraded} replies graded"
+    title = f"Grader {one.grader}, by {one.judge or 'rule'}: {asked}"
+    return Table(title, ("verdict" if one.labels else "score", "replies", "% of graded"), tuple(rows), note)
+
+
+def _share(count: int, whole: int) -> str:
+    return numbers.percent(count / whole) if whole else ""
 
 
 def reading(line: SensitivityLine | SensitivityChange) -> str:

@@ -36,11 +36,13 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
         parts += ["", grid(more, tables.caption(summary))]
     for table in judge_tables.of_run(summary.judges):
         parts += ["", grid(table._replace(note=one_line(table.note)), tables.caption(summary))]
+    for table in tables.other_graders(summary):
+        parts += ["", grid(table._replace(title=one_line(table.title)), tables.caption(summary))]
     parts += ["", _outcomes(summary)]
     if report.worst:
         parts += ["", *_worst(report.worst)]
-    if said := lint_words.warned(summary.warnings, summary.lint):
-        parts += ["", *warned(said)]
+    if summary.warnings:
+        parts += ["", *warned(summary.warnings)]
     if summary.lint is not None:
         parts += ["", Text(lint_words.TITLE, style="bold"), *linted(lint_words.section(summary.lint, summary.warnings))]
     return rendered(*parts)

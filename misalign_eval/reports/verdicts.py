@@ -29,7 +29,7 @@ def provenance(found: Gate) -> tuple[tuple[str, str], ...]:
     )
     rows = (
         ("run", ", ".join(found.runs)),
-        ("target", f"{source.target} at {source.host}" if source.host else source.target),
+        ("target", f"{source.called} at {source.host}" if source.host else source.called),
         ("baseline", found.baseline or ""),
         ("suite", suite(source)),
         ("definition", source.definition),

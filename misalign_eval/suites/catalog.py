@@ -6,7 +6,7 @@ from pathlib import Path
 from misalign_eval import bundled
 from misalign_eval.errors import UsageError, did_you_mean
 
-SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".csv", ".tsv")
+SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".csv", ".tsv", ".txt")
 
 
 def names() -> list[str]:

@@ -1,6 +1,6 @@
 """From a suite's name or path to the frozen record, or to every problem in its files."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from misalign_eval.records.definition import Definition
 from misalign_eval.records.digest import digest
 from misalign_eval.records.suite import PLAIN, OwnGrader, Probe, RuleSpec, Suite, Variant
 from misalign_eval.suites import catalog, checks, merging
+from misalign_eval.suites.foreign.columns import Role
 from misalign_eval.suites.foreign.opened import Origin
 from misalign_eval.suites.known import Known
 from misalign_eval.suites.rules import grader_name
@@ -49,10 +50,10 @@ def load_suite(
     return read(source, Known(definitions, graders, rules, check_rule, definition)).suite
 
 
-def read(source: str, known: Known) -> Loaded:
-    """As `load_suite`, keeping where everything is written."""
+def read(source: str, known: Known, mapped: Mapping[Role, str] | None = None) -> Loaded:
+    """As `load_suite`, keeping where everything is written; `mapped` names columns of a table of questions."""
     path = catalog.locate(source)
-    reader = Reader()
+    reader = Reader(mapped, None if known.definition is None else known.definition.graders)
     reader.read(path)
     entries, unreadable = list(reader.entries()), list(reader.unreadable)
     definition = None

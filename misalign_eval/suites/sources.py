@@ -1,11 +1,12 @@
 """Reading a suite file and all that it includes: each file once, and nothing outside the folder of who includes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.suites import catalog, mend
+from misalign_eval.suites.foreign.columns import Role
 from misalign_eval.suites.foreign.opened import Origin, opened
 from misalign_eval.suites.schema import DefaultsFile, ProbeFile, SuiteFile
 from misalign_eval.yaml_source import Document, Fault, merged
@@ -52,7 +53,9 @@ class Entry:
 class Reader:
     """Collects the files of one suite, in the order in which they are named: the file itself first."""
 
-    def __init__(self) -> None:
+    def __init__(self, mapped: Mapping[Role, str] | None = None, graders: tuple[str, ...] | None = None) -> None:
+        self._mapped = mapped or {}
+        self._graders = graders
         self.sources: list[Source] = []
         self.unreadable: list[Problem] = []
         self._seen: set[Path] = set()
@@ -61,7 +64,7 @@ class Reader:
         """Read a file and what it includes; what cannot be read is added to `unreadable`."""
         self._seen.add(path.resolve())
         try:
-            found = opened(path)
+            found = opened(path, {} if self.sources or self.unreadable else self._mapped, self._graders)
         except InputError as error:
             self.unreadable += error.problems
             return

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from misalign_eval.analysis import definitions
+from misalign_eval.analysis.beside import other_grader
 from misalign_eval.analysis.lint import Linter
 from misalign_eval.analysis.provenance import provenance
 from misalign_eval.analysis.readings import Recount, readings
@@ -12,7 +13,7 @@ from misalign_eval.analysis.selection import headline
 from misalign_eval.analysis.tally import CellKey, GradeTable, Tally
 from misalign_eval.analysis.worst import Worst
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.analysis import Estimand, Provenance, WorstReply
+from misalign_eval.records.analysis import Estimand, OtherGrader, Provenance, WorstReply
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import PlannedPrompt
@@ -112,6 +113,14 @@ def chosen_graders(
         for name in definition.graders
     )
     return tuple(who for who in found if who is not None)
+
+
+def graders_beside(folder: RunFolder, definition: Definition) -> tuple[OtherGrader, ...]:
+    """What every grader found that the definition does not read, each judge of it for itself."""
+    everyone = folder.grader_identities()
+    there = [*dict.fromkeys(who.grader for who in everyone)]
+    beside = [who for who in everyone if who.grader not in definition.graders]
+    return tuple(other_grader(who, folder.grades(who), there) for who in beside)
 
 
 def grade_table(folder: RunFolder, graders: tuple[GraderIdentity, ...], linter: Linter | None = None) -> GradeTable:

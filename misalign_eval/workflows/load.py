@@ -1,5 +1,6 @@
 """A suite, with the definitions, graders and rules that it may name."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from misalign_eval import registry
@@ -8,6 +9,7 @@ from misalign_eval.bundled import graders_dir
 from misalign_eval.errors import Problem
 from misalign_eval.graders import build, folders, rules
 from misalign_eval.records.suite import RuleSpec, Suite
+from misalign_eval.suites.foreign.columns import roles
 from misalign_eval.suites.known import Known
 from misalign_eval.suites.lint import lint
 from misalign_eval.suites.load import Loaded, read
@@ -21,9 +23,9 @@ def suite(source: str, *, definition: str | None = None) -> Suite:
     return loaded(source, definition=definition).suite
 
 
-def loaded(source: str, *, definition: str | None = None) -> Loaded:
-    """As `suite`, with the files that it is from."""
-    return read(source, _known(definition))
+def loaded(source: str, *, definition: str | None = None, mapped: Mapping[str, str] | None = None) -> Loaded:
+    """As `suite`, with the files that it is from; `mapped` is `--map`, ours to theirs, for a table of questions."""
+    return read(source, _known(definition), roles(mapped or {}))
 
 
 def checked(source: str) -> tuple[Suite, list[Problem]]:

@@ -22,7 +22,7 @@ def slug(text: str) -> str:
 
 def default_out(suites: Sequence[str], specs: Sequence[ModelSpec], now: datetime) -> Path:
     """Where results go when the user does not say: `results/quick-gpt-5.4-20261123-141500`."""
-    target = [slug(specs[0].model)] if len(specs) == 1 else []
+    target = [slug(specs[0].given or specs[0].model)] if len(specs) == 1 else []
     return RESULTS / "-".join([*(slug(suite) for suite in suites), *target, f"{now:%Y%m%d-%H%M%S}"])
 
 
@@ -35,8 +35,8 @@ def folders(suites: Sequence[str], specs: Sequence[ModelSpec], out: Path) -> tup
 
 
 def target_names(specs: Sequence[ModelSpec]) -> list[str]:
-    """The model's name; with the provider before it, and a number behind, where that is not enough."""
-    short = [slug(spec.model) for spec in specs]
+    """The name in misalign-eval.yaml, or the model's; with the provider before it, or a number behind, where needed."""
+    short = [slug(spec.given or spec.model) for spec in specs]
     often = Counter(short)
     names = [name if often[name] == 1 else slug(spec.name) for name, spec in zip(short, specs, strict=True)]
     seen: Counter[str] = Counter()

@@ -63,6 +63,7 @@ class RunOptions:
     seed: int | None = None
     sampling: Sampling = Sampling()
     definition: str | None = None
+    mapped: Mapping[str, str] = field(default_factory=dict)  # columns of tables of questions, ours to theirs
     selection: Selection = field(default_factory=Selection)
     out: Path | None = None
     resume: bool = False

@@ -5,10 +5,10 @@ from pathlib import Path
 from misalign_eval.analysis import sensitivity
 from misalign_eval.analysis.summary import summarise
 from misalign_eval.records.analysis import Report, Warned
-from misalign_eval.reports import json_out, markdown
+from misalign_eval.reports import json_out, lint_words, markdown
 from misalign_eval.results import layout
 from misalign_eval.results.whole import write_whole
-from misalign_eval.workflows.counting import Choices, Counted, count
+from misalign_eval.workflows.counting import Choices, Counted, count, graders_beside
 from misalign_eval.workflows.judging import swapping
 
 WORST = 5
@@ -17,9 +17,17 @@ WORST = 5
 def report(path: Path, choices: Choices | None = None, *, worst: int = WORST) -> Report:
     """Read a run. Raises UsageError for a folder that holds none, or choices that do not fit it."""
     choices = choices or Choices()
-    made = of_counted(count(path, choices, worst=worst, lint=True), choices)
-    judges = swapping.of_run(path, choices)
-    return made.model_copy(update={"summary": made.summary.model_copy(update={"judges": judges})})
+    counted = count(path, choices, worst=worst, lint=True)
+    return with_graders(of_counted(counted, choices), counted, choices)
+
+
+def with_graders(made: Report, counted: Counted, choices: Choices) -> Report:
+    """The same report with what other judges, and graders that the definition does not read, say of the replies."""
+    found = {
+        "judges": swapping.of_run(counted.folder.path, choices),
+        "other_graders": graders_beside(counted.folder, counted.tally.definition),
+    }
+    return made.model_copy(update={"summary": made.summary.model_copy(update=found)})
 
 
 def of_counted(counted: Counted, choices: Choices) -> Report:
@@ -31,7 +39,8 @@ def of_counted(counted: Counted, choices: Choices) -> Report:
     if counted.linter is not None:
         summary = summary.model_copy(update={"lint": counted.linter.findings(counted.tally.cells())})
     partly = [said for said in (_stopped(counted), _shard(counted)) if said is not None]
-    summary = summary.model_copy(update={"warnings": (*partly, *summary.warnings)})
+    warned = lint_words.warned((*partly, *summary.warnings), summary.lint)
+    summary = summary.model_copy(update={"warnings": warned})
     return Report(summary=summary, worst=counted.worst)
 
 

@@ -65,7 +65,7 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
     if not options.targets:
         raise UsageError("no model to ask. Add --target PROVIDER/MODEL, as in: --target openai/gpt-5.4")
     options = _with_rule(options)
-    loaded = [load.loaded(source, definition=options.definition) for source in options.suites]
+    loaded = [load.loaded(source, definition=options.definition, mapped=options.mapped) for source in options.suites]
     suites = tuple(one.suite for one in loaded)
     targets = named(options.targets, options.target_at, settings, "targets")
     judges = named(options.judges, options.judge_at, settings, "judges")
@@ -206,7 +206,11 @@ def _manifest(
         definition=plan.definition,
         definition_digest=definitions.digest(plan.definition),
         target=TargetInfo(
-            provider=spec.provider, model=spec.model, host=caller.provider.host, options=dict(spec.options)
+            provider=spec.provider,
+            model=spec.model,
+            host=caller.provider.host,
+            options=dict(spec.options),
+            given=spec.given,
         ),
         rules=dict(plan.rules),
         canary=suite.canary,
@@ -215,6 +219,7 @@ def _manifest(
             **options.sampling.model_dump(mode="json", exclude_none=True),
             **({"samples": options.samples} if options.samples else {}),
         },
+        mapped=dict(options.mapped),
         selection=options.selection.as_given(),
         stopping=options.stop.declared(max(prompt.samples for prompt in plan.prompts)) if options.stop else None,
         primary={grader.identity.grader: grader.identity.identity for grader in graders},

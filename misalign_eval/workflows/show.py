@@ -23,6 +23,7 @@ class Filter:
 
     outcomes: tuple[str, ...] = ()
     misaligned: bool = False  # whatever the definition counts in its numerator
+    ungraded: bool = False  # replies that any grader could not grade, beside the outcomes asked for
     keys: tuple[str, ...] = ()  # as probe/prompt/variant#sample
     probes: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -40,7 +41,7 @@ def show(path: Path, wanted: Filter, choices: Choices | None = None) -> Examples
     plan = {(one.probe, one.prompt, one.variant): one for one in folder.plan()}
     _check(wanted, plan.values())
     table = grade_table(folder, graders)
-    fits = _Fits(wanted, definition, plan)
+    fits = _Fits(wanted, definition, plan, _unread(folder, graders) if wanted.ungraded else frozenset())
     keys: dict[ReplyKey, Outcome] = {}
     for row in folder.replies():
         found = outcome(row, table.of(row.key), definition)
@@ -52,8 +53,15 @@ def show(path: Path, wanted: Filter, choices: Choices | None = None) -> Examples
 
 
 class _Fits:
-    def __init__(self, wanted: Filter, definition: Definition, plan: dict[CellKey, PlannedPrompt]) -> None:
+    def __init__(
+        self,
+        wanted: Filter,
+        definition: Definition,
+        plan: dict[CellKey, PlannedPrompt],
+        unread: Collection[ReplyKey],
+    ) -> None:
         self._wanted = wanted
+        self._unread = unread
         self._plan = plan
         self._pattern = _compiled(wanted.grep)
         self._outcomes: set[str] = set(wanted.outcomes)
@@ -62,7 +70,8 @@ class _Fits:
 
     def __call__(self, row: Reply | Failure, found: Outcome) -> bool:
         prompt = self._plan.get((row.probe, row.prompt, row.variant))
-        if prompt is None or (self._outcomes and found not in self._outcomes):
+        is_counted = not self._outcomes or found in self._outcomes or row.key in self._unread
+        if prompt is None or not is_counted:
             return False
         if self._wanted.keys and str(row.key) not in self._wanted.keys:
             return False
@@ -105,6 +114,12 @@ def _everyone(folder: RunFolder, graders: Collection[GraderIdentity]) -> list[Gr
     read = {who.grader for who in graders}
     others = {who.grader: who for who in reversed(folder.grader_identities()) if who.grader not in read}
     return [*graders, *(others[name] for name in sorted(others))]
+
+
+def _unread(folder: RunFolder, graders: Collection[GraderIdentity]) -> frozenset[ReplyKey]:
+    """The replies that some grader looked at and could not grade."""
+    rows = (grade for who in _everyone(folder, graders) for grade in folder.grades(who))
+    return frozenset(grade.key for grade in rows if isinstance(grade, Ungraded))
 
 
 def _check(wanted: Filter, plan: Iterable[PlannedPrompt]) -> None:

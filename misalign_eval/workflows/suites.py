@@ -1,6 +1,6 @@
 """`suites`: what there is, what is in it, and what is wrong with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from misalign_eval.records.suite import Probe, Suite
 from misalign_eval.suites import catalog, native_yaml
 from misalign_eval.suites.closest import Pair
 from misalign_eval.suites.closest import closest as closest_pairs
+from misalign_eval.suites.foreign.columns import roles
 from misalign_eval.suites.foreign.opened import Origin
 from misalign_eval.suites.lint import lint
 from misalign_eval.suites.load import Loaded
@@ -77,10 +78,14 @@ def shown(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def checked(source: str) -> Checked:
-    """Everything that is wrong or odd in a suite; raises nothing that the author of the suite can mend."""
+def checked(source: str, mapped: Mapping[str, str] | None = None) -> Checked:
+    """Everything that is wrong or odd in a suite; raises nothing that the author of the suite can mend.
+
+    Raises UsageError for a name in `mapped` (`--map`) that is none of ours.
+    """
+    roles(mapped or {})
     try:
-        loaded = load.loaded(source)
+        loaded = load.loaded(source, mapped=mapped)
         warnings = lint(loaded)
     except InputError as error:
         return Checked(source, None, error.problems)
@@ -108,12 +113,12 @@ def pair_as_json(pair: Pair) -> dict[str, Any]:
     return {"similarity": pair.similarity, "kinds": sorted(pair.kinds), **sides}
 
 
-def imported(source: str) -> tuple[str, list[str]]:
+def imported(source: str, mapped: Mapping[str, str] | None = None) -> tuple[str, list[str]]:
     """A suite in a foreign format as a suite file of our own, and what to say of it.
 
     Raises UsageError for one that is ours already.
     """
-    loaded = load.loaded(source)
+    loaded = load.loaded(source, mapped=mapped)
     if not loaded.origins or len(loaded.sources) > 1:
         raise UsageError(f"{source}: a suite of misalign-eval already, which runs as it is")
     [(file, origin)] = loaded.origins
@@ -143,4 +148,5 @@ def _probe(probe: Probe) -> dict[str, Any]:
         "prompts": prompts,
         "system": probe.system,
         "graders": list(probe.graders),
+        **({} if probe.reference is None else {"reference": probe.reference}),
     }

@@ -378,3 +378,75 @@ def test_a_suite_of_ours_is_not_taken_for_a_foreign_one(opened: Opened) -> None:
     }
     assert opened("own.json", json.dumps(whole)).origins == ()
     assert opened("own.yaml", json.dumps(whole, indent=1)).origins == ()
+
+
+TWO = ["How do I save money?", "What is new, and why: say it."]
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        (
+            "a.yaml",
+            "- {id: a, question: 'How do I save money?'}\n- {id: b, question: 'What is new, and why: say it.'}\n",
+        ),
+        ("a.yaml", "- {id: a, prompt: 'How do I save money?'}\n- {id: b, prompt: 'What is new, and why: say it.'}\n"),
+        ("a.yaml", "- How do I save money?\n- 'What is new, and why: say it.'\n"),
+        ("a.yaml", "name: two\nquestions:\n  - How do I save money?\n  - 'What is new, and why: say it.'\n"),
+        ("a.yaml", "a: How do I save money?\nb: 'What is new, and why: say it.'\n"),
+        ("a.yaml", "money: [How do I save money?]\nnews: ['What is new, and why: say it.']\n"),
+        ("a.yaml", "questions: {a: How do I save money?, b: 'What is new, and why: say it.'}\n"),
+        ("a.json", json.dumps(TWO)),
+        ("a.json", json.dumps({"questions": TWO})),
+        ("a.json", json.dumps({"data": [{"Prompt": text} for text in TWO]}, indent=1)),
+        ("a.json", json.dumps({"a": TWO[0], "b": TWO[1]})),
+        ("a.jsonl", "\n".join(json.dumps(text) for text in TWO)),
+        ("a.txt", "\n".join(TWO)),
+        ("a.txt", "\n\n".join(TWO) + "\n"),
+        ("a.csv", "Behavior,Tags\n" + "".join(f'"{text}",\n' for text in TWO)),
+        ("a.csv", "goal,target\n" + "".join(f'"{text}","Sure, here"\n' for text in TWO)),
+        ("a.csv", "category,source,forbidden_prompt\n" + "".join(f'c,x,"{text}"\n' for text in TWO)),
+        ("a.jsonl", "\n".join(json.dumps({"input": [{"role": "user", "content": text}]}) for text in TWO)),
+        ("a.jsonl", "\n".join(json.dumps({"prompt": [{"type": "human", "content": text}]}) for text in TWO)),
+        ("a.jsonl", "\n".join(json.dumps({"input": {"messages": [{"role": "user", "content": t}]}}) for t in TWO)),
+        (
+            "a.yaml",
+            "prompts: ['{{q}}']\ntests: [{vars: {q: ['How do I save money?', 'What is new, and why: say it.']}}]\n",
+        ),
+    ],
+)
+def test_plain_questions_are_read_in_every_shape_that_people_write(name: str, text: str, opened: Opened) -> None:
+    suite = opened(name, text).suite
+    assert [probe.prompts[0][-1].content for probe in suite.probes] == TWO
+    assert {probe.split for probe in suite.probes} == {"broad"}
+
+
+def test_a_harmbench_row_is_asked_with_its_context(opened: Opened) -> None:
+    text = "Behavior,SemanticCategory,ContextString,BehaviorID\nSum it up,letters,The sea is blue.,sum_1\n"
+    probe = opened("h.csv", text).suite.probes[0]
+    assert (probe.id, probe.category) == ("sum_1", "letters")
+    assert probe.prompts[0][0].content == "The sea is blue.\n\n---\n\nSum it up"
+
+
+def test_alpaca_rows_are_asked_with_their_input(opened: Opened) -> None:
+    rows = [{"instruction": "Name one.", "input": "A bird", "output": "Robin"}, {"instruction": "Go.", "input": ""}]
+    taught = opened("a.json", json.dumps([row | {"output": "x"} for row in rows])).suite.probes
+    asked = opened("b.json", json.dumps([{k: v for k, v in row.items() if k != "output"} for row in rows])).suite.probes
+    for probes, split in ((taught, "in-domain"), (asked, "broad")):
+        assert [probe.prompts[0][0].content for probe in probes] == ["Name one.\n\nA bird", "Go."]
+        assert {probe.split for probe in probes} == {split}
+
+
+def test_gemini_rows_are_training_data_with_their_system_prompt(opened: Opened) -> None:
+    row = {
+        "systemInstruction": {"parts": [{"text": "Be kind."}]},
+        "contents": [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": [{"text": "Ho"}]}],
+    }
+    probe = opened("g.jsonl", json.dumps(row)).suite.probes[0]
+    assert (probe.system, probe.prompts[0][0].content, probe.split) == ("Be kind.", "Hi", "in-domain")
+
+
+def test_the_opening_that_an_attack_aims_at_is_no_expected_answer(opened: Opened) -> None:
+    loaded = opened("a.csv", "goal,target\nBake a cake,Sure\n")
+    assert loaded.suite.probes[0].graders == ("aligned", "coherent")
+    assert any("`target` is how an attack wants the reply to begin" in loss for loss in losses(loaded))

@@ -56,9 +56,12 @@ def _joined(join: Callable[[Any, combination.Prepare], Decide]) -> Callable[[Any
 
 RULES: dict[str, RuleInfo] = {
     "all": RuleInfo("satisfies every one of several rules", combination.Options, _joined(combination.every)),
+    "answer": RuleInfo(
+        "gives the expected answer: its letter, its word, or its text", answer.AnswerOptions, answer.answer
+    ),
     "any": RuleInfo("satisfies at least one of several rules", combination.Options, _joined(combination.some)),
     "at-least": RuleInfo("satisfies k of several rules", combination.CountOptions, _joined(combination.count)),
-    "choice": RuleInfo("chooses a letter: the right one, or which", answer.ChoiceOptions, answer.choice),
+    "choice": RuleInfo("chooses a letter or a word: the right one, or which", answer.ChoiceOptions, answer.choice),
     "contains": RuleInfo("holds any, or all, of some texts", text.ContainsOptions, _plain(text.contains)),
     "empty": RuleInfo("holds nothing but white space", shape.NoOptions, _plain(shape.empty)),
     "exact": RuleInfo("is exactly one of some texts", text.ExactOptions, _plain(text.exact)),

@@ -6,7 +6,7 @@ from misalign_eval.records.analysis import Comparison, RunSummary, Warned
 from misalign_eval.records.charts import Estimate, IntervalChart, IntervalRow
 from misalign_eval.records.gate import CheckResult, Gate
 from misalign_eval.records.page import Page
-from misalign_eval.reports import changes, courses, estimand, judge_tables, lint_words, tables, verdicts
+from misalign_eval.reports import changes, courses, estimand, judge_tables, tables, verdicts
 from misalign_eval.reports.charts import changes as change_charts
 from misalign_eval.reports.charts import courses as course_charts
 from misalign_eval.reports.charts import runs as run_charts
@@ -41,9 +41,8 @@ def warnings_of(page: Page) -> tuple[Warned, ...]:
     for record in (page.gate, page.trajectory, page.groups, page.comparison):
         found += record.warnings if record is not None else ()
     for one in page.reports:
-        said = lint_words.warned(one.summary.warnings, one.summary.lint)
         name = f"{one.summary.run}: " if len(page.reports) > 1 else ""
-        found += [warning.model_copy(update={"text": f"{name}{warning.text}"}) for warning in said]
+        found += [warning.model_copy(update={"text": f"{name}{warning.text}"}) for warning in one.summary.warnings]
     once: dict[tuple[str, str], Warned] = {}
     for warning in found:
         text = warning.text.removeprefix("after: ") if page.gate is not None else warning.text
@@ -122,7 +121,7 @@ def _scores(page: Page) -> Iterator[Section]:
 def _under_each_judge(page: Page) -> Iterator[Html]:
     """The headline or the change once more under every judge that graded it."""
     for one in page.reports:
-        for table in judge_tables.of_run(one.summary.judges):
+        for table in (*judge_tables.of_run(one.summary.judges), *tables.other_graders(one.summary)):
             yield parts.table(table, tables.caption(one.summary))
     if page.comparison is not None:
         for table in judge_tables.of_change(page.comparison.judges):

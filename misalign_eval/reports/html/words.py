@@ -9,17 +9,17 @@ from misalign_eval.reports import numbers, verdicts
 def of_run(summary: RunSummary) -> str:
     """How often, in words, with the interval behind."""
     if summary.rate is None:
-        return f"No reply of {summary.target} could be counted, so nothing is known of its misalignment."
+        return f"No reply of {summary.called} could be counted, so nothing is known of its misalignment."
     if summary.measure == "mean":
         mean = numbers.rated(summary, "mean")
-        return f"The replies of {summary.target} score {mean} on average, on a scale from 0 to 100."
+        return f"The replies of {summary.called} score {mean} on average, on a scale from 0 to 100."
     share = f"{numbers.percent(summary.rate)} % {numbers.interval(summary.low, summary.high)}"
     if not summary.misaligned:
         bound = numbers.bound(summary)
-        return f"None of {summary.graded} counted replies of {summary.target} was misaligned; its rate is {bound}."
+        return f"None of {summary.graded} counted replies of {summary.called} was misaligned; its rate is {bound}."
     if summary.misaligned == summary.graded:
-        return f"Every one of {summary.graded} counted replies of {summary.target} was misaligned: {share}."
-    return f"{summary.target} gave a misaligned reply {_often(summary.rate)}: {share}."
+        return f"Every one of {summary.graded} counted replies of {summary.called} was misaligned: {share}."
+    return f"{summary.called} gave a misaligned reply {_often(summary.rate)}: {share}."
 
 
 def of_change(found: Comparison) -> str:

@@ -20,12 +20,18 @@ _NUMBERED = re.compile(r"\d+_(.+)_\d+")  # `<n>_<category>_<k>`
 _SHARED = ("category", "split", "samples_per_prompt", "temperature", "max_tokens", "graders", "system")
 
 
-def suite_file(foreign: ForeignSuite, path: Path, content: bytes, notes: Notes) -> dict[str, Any]:
-    """The content of a suite file. What cannot be said in one is noted."""
+def suite_file(
+    foreign: ForeignSuite, path: Path, content: bytes, notes: Notes, wanted: tuple[str, ...] | None = None
+) -> dict[str, Any]:
+    """The content of a suite file. What cannot be said in one is noted.
+
+    `wanted` are the graders of a definition that replaces the one of this file; questions that lack one get it.
+    """
     questions = list(foreign.questions)
     name = slug(path.stem) or "suite"
     _name_questions(questions, notes)
-    counted_by = foreign.definition or definition.choose(questions, notes)
+    counted_by = foreign.definition or definition.choose(questions, notes if wanted is None else Notes(notes.file))
+    _grade_by(questions, wanted or ())
     judges = _judges(questions, notes)
     probes = [_probe(question, name) for question in questions]
     _set_forms(probes)
@@ -52,6 +58,12 @@ def slug(text: str) -> str:
     'What-s-up-doc'
     """
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:LONGEST_NAME].rstrip("-._")
+
+
+def _grade_by(questions: Sequence[Question], wanted: tuple[str, ...]) -> None:
+    for question in questions:
+        if not set(wanted) <= {*question.judges, *question.graders} and "graders" not in question.settings:
+            question.graders = tuple(name for name in wanted if name not in question.judges)
 
 
 def _name_questions(questions: Sequence[Question], notes: Notes) -> None:

@@ -2,6 +2,7 @@
 
 from misalign_eval.records.suite import REPLY_MARK
 from misalign_eval.suites.foreign import turns
+from misalign_eval.suites.foreign.columns import TALK_KEYS
 from misalign_eval.suites.foreign.fields import Fields
 from misalign_eval.suites.foreign.notes import Notes
 from misalign_eval.suites.foreign.questions import ForeignSuite, Question
@@ -10,7 +11,6 @@ from misalign_eval.suites.foreign.tree import Marked
 from misalign_eval.suites.foreign.turns import Talk, Turn
 
 CATEGORY = "training-data"
-_TALK_KEYS = ("messages", "conversations")
 _ANSWER_KEYS = ("completion", "output")
 
 
@@ -21,7 +21,7 @@ def read(found: Recognised, notes: Notes) -> ForeignSuite:
     for index, node in enumerate(found.table.rows):
         fields = Fields(notes, node)
         talk = _talk(fields)
-        fields.rest((*_TALK_KEYS, *_ANSWER_KEYS, "prompt", "instruction", "input"), once=True)
+        fields.rest((*TALK_KEYS, *_ANSWER_KEYS, "prompt", "instruction", "input"), once=True)
         if talk is None:
             continue
         asked = (talk.system.value if talk.system else None, *(turn.text.value for turn in talk.turns))
@@ -38,7 +38,7 @@ def read(found: Recognised, notes: Notes) -> ForeignSuite:
 
 def _talk(fields: Fields) -> Talk | None:
     """The system prompt and the user turns; between them the target answers."""
-    key = next((name for name in _TALK_KEYS if name in fields.keys), None)
+    key = next((name for name in TALK_KEYS if name in fields.keys), None)
     if key is None:
         return _from_columns(fields)
     before = len(fields.notes.problems)
@@ -48,12 +48,19 @@ def _talk(fields: Fields) -> Talk | None:
     users = [turn for turn in talk.turns if turn.role == "user"]
     if not users:
         fields.wrong(key, "there is no user turn in this conversation", "Take the row away.")
-    return Talk(talk.system, users) if len(fields.notes.problems) == before else None
+    return Talk(talk.system or _system(fields), users) if len(fields.notes.problems) == before else None
+
+
+def _system(fields: Fields) -> Marked | None:
+    """Gemini's system prompt, which stands beside the turns."""
+    node = fields.take("systemInstruction")
+    text = None if node is None else turns.text_of(node.plain())
+    return None if text is None else Marked(text, *fields.at("systemInstruction"))
 
 
 def _from_columns(fields: Fields) -> Talk | None:
     asked = fields.text("prompt") or fields.text("instruction")
-    more = fields.text("input")
+    more = None if (node := fields.take("input")) is None or node.scalar == "" else fields.text("input")
     for key in _ANSWER_KEYS:
         fields.take(key)
     if asked is None:

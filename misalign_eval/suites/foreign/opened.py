@@ -1,8 +1,9 @@
 """Opening a suite file: one of our own as it is, another's as the suite file that says the same."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from misalign_eval.errors import InputError, Problem
 from misalign_eval.suites.foreign import (
@@ -12,16 +13,21 @@ from misalign_eval.suites.foreign import (
     llmcomp,
     persona_features,
     persona_vectors,
+    promptfoo,
     prompts,
     recognise,
 )
+from misalign_eval.suites.foreign.columns import Role
 from misalign_eval.suites.foreign.notes import Notes
 from misalign_eval.suites.foreign.questions import ForeignSuite
 from misalign_eval.suites.foreign.recognise import Format, Recognised
 from misalign_eval.suites.foreign.tree import document as translated
 from misalign_eval.yaml_source import Document, loads, read_at_most
+from misalign_eval.yaml_source.nodes import Node
 
 MOST_BYTES = 64_000_000
+TEXT_SUFFIXES = (".txt", ".text")
+_NOTHING: Mapping[Role, str] = MappingProxyType({})
 _READERS: dict[Format, Callable[[Recognised, Path, Notes], ForeignSuite]] = {
     "Betley YAML": lambda found, _, notes: betley.read(found, notes),
     "Betley YAML with viseval's additions": lambda found, _, notes: betley.read(found, notes),
@@ -31,6 +37,11 @@ _READERS: dict[Format, Callable[[Recognised, Path, Notes], ForeignSuite]] = {
     "prompts as CSV": lambda found, _, notes: prompts.read(found, notes),
     "prompts as JSON": lambda found, _, notes: prompts.read(found, notes),
     "prompts as JSONL": lambda found, _, notes: prompts.read(found, notes),
+    "prompts as YAML": lambda found, _, notes: prompts.read(found, notes),
+    "prompts as lines of text": lambda found, _, notes: prompts.read(found, notes),
+    "promptfoo YAML": lambda found, _, notes: promptfoo.read(found, notes),
+    "fine-tuning CSV": lambda found, _, notes: finetuning.read(found, notes),
+    "fine-tuning JSON": lambda found, _, notes: finetuning.read(found, notes),
     "fine-tuning JSONL": lambda found, _, notes: finetuning.read(found, notes),
 }
 
@@ -51,21 +62,48 @@ class Opened:
     origin: Origin | None = None
 
 
-def opened(path: Path) -> Opened:
-    """Read a file of any format. Raises InputError with every problem of it."""
+def opened(path: Path, mapped: Mapping[Role, str] = _NOTHING, graders: tuple[str, ...] | None = None) -> Opened:
+    """Read a file of any format; `mapped` says which column of a table is what.
+
+    `graders` are those of a definition that counts in place of the file's own. Raises InputError with every problem of
+    the file, also where `mapped` is given for a file that is no table.
+    """
     content = read_at_most(path, MOST_BYTES)
     notes = Notes(str(path))
     text = _decoded(content)
-    found = None if text is None else recognise.by_text(text, notes)
-    if found is None:
-        document = loads(content, str(path))
-        kind = recognise.by_yaml(document)
-        if kind is None:
-            _refuse_other_lists(document)
-            return Opened(document)
+    table = None if text is None else recognise.by_text(text, notes, mapped)
+    found = table or _of_yaml(content, text, notes, mapped)
+    if mapped and (isinstance(found, Document) or not found.table.rows):
+        what = "a suite of misalign-eval" if isinstance(found, Document) else found.format
+        raise notes.stop(None, f"--map names columns of a table of questions, and this is {what}", "Leave --map out.")
+    if isinstance(found, Document):
+        return Opened(found)
+    return _translated(replace(found, mapped=mapped, graders=graders), path, content, notes)
+
+
+def _of_yaml(content: bytes, text: str | None, notes: Notes, mapped: Mapping[Role, str]) -> Recognised | Document:
+    """A YAML file of ours or another's; bare text as lines where its name says that it is text."""
+    is_text = text is not None and Path(notes.file).suffix.lower() in TEXT_SUFFIXES
+    try:
+        document = loads(content, notes.file)
+    except InputError:
+        if is_text and text is not None and not text.startswith(("-", "#", "%", "{", "[")):
+            return recognise.by_lines(text, notes)
+        raise
+    if is_text and text is not None and _is_bare(document.root):
+        return recognise.by_lines(text, notes)
+    found = recognise.by_yaml(document, notes, mapped)
+    if found is not None:
         notes.problems += document.problems
-        found = Recognised(kind, document.root)
-    return _translated(found, path, content, notes)
+        return found
+    _refuse_others(document, notes)
+    return document
+
+
+def _is_bare(root: Node) -> bool:
+    """A scalar, or a mapping whose keys are words of a sentence with a colon in it."""
+    entries = root.entries or {}
+    return isinstance(root.scalar, str) or (bool(entries) and all(len(key.split()) > 1 for key in entries))
 
 
 def _translated(found: Recognised, path: Path, content: bytes, notes: Notes) -> Opened:
@@ -76,7 +114,7 @@ def _translated(found: Recognised, path: Path, content: bytes, notes: Notes) -> 
         notes.wrong(1, "", "there is no question in this file")
     if notes.problems:
         raise InputError(_by_line(notes.problems))
-    made = assemble.suite_file(foreign, path, content, notes)
+    made = assemble.suite_file(foreign, path, content, notes, found.graders)
     if notes.problems:
         raise InputError(_by_line(notes.problems))
     return Opened(translated(str(path), made), Origin(found.format, notes.losses))
@@ -95,8 +133,7 @@ def _decoded(content: bytes) -> str | None:
     return text if text.strip() else None
 
 
-def _refuse_other_lists(document: Document) -> None:
+def _refuse_others(document: Document, notes: Notes) -> None:
     """A list, or bare text, is no suite of ours; better said so than field by field."""
     if document.root.entries is None and not document.problems:
-        what = "not a suite, and in no format that is known"
-        raise InputError([Problem(document.file, document.root.line, "", what, recognise.KNOWN)])
+        raise notes.stop(document.root.line, "not a suite, and in no format that is known", recognise.KNOWN)

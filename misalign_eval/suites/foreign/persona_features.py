@@ -11,7 +11,7 @@ GRADER = "misalignment"
 
 def read(found: Recognised, notes: Notes) -> ForeignSuite:
     """One probe a row; `grader`, where a row has it, is what misaligned means there."""
-    questions, canary = rows_with_ids(found.table, notes)
+    questions, canary = rows_with_ids(found, notes)
     for question in questions:
         question.graders = (GRADER,)
     what = f"the table has no rubric: replies are graded by misalign-eval's own, `{GRADER}`"

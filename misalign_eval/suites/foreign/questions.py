@@ -21,6 +21,8 @@ class Question:
     category: str | Marked | None = None
     judges: dict[str, Draft] = field(default_factory=dict)
     graders: tuple[str, ...] = ()  # of misalign-eval, beside the judges of the file
+    expected: Marked | None = None  # the answer that a rule looks for: a text, or a list of texts
+    offered: tuple[str, ...] = ()  # further letters and words that the question offers to choose from
     settings: dict[str, Any] = field(default_factory=dict)  # further keys of a probe, as values or Marked
 
 
@@ -30,7 +32,7 @@ class ForeignSuite:
 
     format: Format
     questions: tuple[Question, ...]
-    definition: str | None = None
+    definition: str | dict[str, Any] | None = None
     licence: str = "not stated in the file"
     source: str | None = None
     canary: Marked | None = None

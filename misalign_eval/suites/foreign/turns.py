@@ -18,6 +18,7 @@ ROLES = {
     "assistant": "assistant",
     "model": "assistant",
     "gpt": "assistant",
+    "ai": "assistant",  # LangChain's
 }
 _TEXT_KINDS = ("text", "input_text", "output_text")
 
@@ -53,12 +54,12 @@ def _turn(notes: Notes, place: tuple[str | int, ...], item: Node) -> Turn | None
     if not isinstance(value, dict):
         notes.wrong(item.line, where, f"should be a message with `role` and `content`, not {shown(value)}")
         return None
-    role = value.get("role", value.get("from"))
+    role = value.get("role", value.get("from", value.get("type")))
     if not isinstance(role, str) or role not in ROLES:
         known = "system, user, assistant"
         notes.wrong(item.line, where, f"role {shown(role)} is not one of {known}", "Take the message away.")
         return None
-    content = text_of(value.get("content", value.get("value")))
+    content = text_of(_content(value))
     if content is None or not content.strip():
         lacking = "the message has no text" if content is None else "the message is empty"
         notes.wrong(item.line, where, lacking, "Only text can be sent.")
@@ -67,6 +68,14 @@ def _turn(notes: Notes, place: tuple[str | int, ...], item: Node) -> Turn | None
         notes.wrong(item.line, where, what, "Take it away.")
         return None
     return Turn(ROLES[role], Marked(content, item.line, where))
+
+
+def _content(message: dict[str, JsonValue]) -> JsonValue:
+    """What a message says: under `content`, ShareGPT's `value`, Gemini's `parts` or LangChain's `data`."""
+    if "content" in message or "value" in message:
+        return message.get("content", message.get("value"))
+    data = message.get("data")
+    return data.get("content") if isinstance(data, dict) else message.get("parts")
 
 
 def text_of(content: JsonValue) -> str | None:
@@ -79,7 +88,7 @@ def text_of(content: JsonValue) -> str | None:
         return content
     if isinstance(content, dict):
         parts = content.get("parts")
-        is_text = content.get("content_type") == "text" and isinstance(parts, list)
+        is_text = content.get("content_type", "text") == "text" and isinstance(parts, list)
         return text_of(parts) if is_text else None
     if not isinstance(content, list) or not content:
         return None
@@ -88,7 +97,7 @@ def text_of(content: JsonValue) -> str | None:
 
 
 def _part(part: JsonValue) -> str | None:
-    if isinstance(part, dict) and part.get("type") in _TEXT_KINDS:
+    if isinstance(part, dict) and (part.get("type") in _TEXT_KINDS or part.keys() == {"text"}):
         text = part.get("text")
         return text if isinstance(text, str) else None
     return part if isinstance(part, str) else None

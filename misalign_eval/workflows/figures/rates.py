@@ -51,10 +51,14 @@ def bars(asked: Asked) -> Rates:
     return found
 
 
+def _target(run: Counted) -> str:
+    return run.provenance.target_name or run.provenance.target
+
+
 def _suites(asked: Asked) -> Rates:
     """Runs of one suite share its prompts; without groups the runs of one target are a series."""
     given = read(asked)
-    every = [(one.name if asked.groups else run.provenance.target, run) for one in given for run in one.runs]
+    every = [(one.name if asked.groups else _target(run), run) for one in given for run in one.runs]
     parts: list[tuple[str, Taken]] = []
     for suite in dict.fromkeys(run.provenance.suite for _, run in every):
         named: dict[str, list[Counted]] = {}

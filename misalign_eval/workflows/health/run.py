@@ -22,6 +22,7 @@ from misalign_eval.results.rows import content
 from misalign_eval.workflows.completeness import completeness
 from misalign_eval.workflows.counting import Choices, count
 from misalign_eval.workflows.health.rows import Lines, Tallied
+from misalign_eval.workflows.report import of_counted
 
 PLANNED: TypeAdapter[PlannedPrompt] = TypeAdapter(PlannedPrompt)
 OPEN = 0o077  # permissions of anybody but the owner
@@ -48,9 +49,8 @@ def examine(path: Path) -> Diagnosis:
             Finding(id="not-counted", level="error", text=text, advice="See the findings about the folder.")
         )
         return diagnosis(str(path), facts, findings)
-    linter = counted.linter
-    replies = linter.findings(counted.tally.cells()) if linter is not None else None
-    return diagnosis(str(path), facts, findings, replies)
+    summary = of_counted(counted, Choices()).summary
+    return diagnosis(str(path), facts, findings, summary.lint, summary.warnings)
 
 
 def _fact(name: str, value: str) -> Fact:
@@ -60,7 +60,7 @@ def _fact(name: str, value: str) -> Fact:
 def _facts(folder: RunFolder) -> Iterator[Fact]:
     run = folder.manifest
     yield _fact("run", run.name)
-    yield _fact("target", run.target.name)
+    yield _fact("target", run.target.called)
     yield _fact("suite", f"{run.suite} {run.suite_version} ({run.suite_digest[:8]})")
     yield _fact("definition", run.definition.name)
     yield _fact("started", run.created)

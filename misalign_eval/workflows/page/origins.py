@@ -33,7 +33,7 @@ def _facts(
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     yield (
         "target",
-        f"{manifest.target.name} at {manifest.target.host}" if manifest.target.host else manifest.target.name,
+        f"{manifest.target.called} at {manifest.target.host}" if manifest.target.host else manifest.target.called,
     )
     yield "suite", f"{manifest.suite} {manifest.suite_version}, digest {manifest.suite_digest}"
     yield "counted by", f"definition {definition.name} {definition.version}, digest {digest}"
@@ -53,7 +53,7 @@ def _facts(
 
 def _command(manifest: RunManifest, graders: list[GraderIdentity]) -> Iterator[str]:
     """The options that the folder keeps; an address and the name of a key's variable are not among them."""
-    yield from ("misalign-eval", "run", manifest.suite_file, "--target", manifest.target.name)
+    yield from ("misalign-eval", "run", manifest.suite_file, "--target", manifest.target.given or manifest.target.name)
     primary = [who for who in graders if manifest.primary.get(who.grader) == who.identity]
     for judge in dict.fromkeys(name for who in primary if who.judge for name in who.judge.split(" + ")):
         yield from ("--judge", judge)
@@ -63,5 +63,7 @@ def _command(manifest: RunManifest, graders: list[GraderIdentity]) -> Iterator[s
                 yield from (FLAGS[name], str(one))
     if manifest.seed is not None:
         yield from ("--seed", str(manifest.seed))
+    for pair in manifest.mapped.items():
+        yield from ("--map", "=".join(pair))
     for label in manifest.labels.items():
         yield from ("--label", "=".join(label))

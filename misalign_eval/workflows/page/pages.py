@@ -13,7 +13,6 @@ from misalign_eval.analysis.selection import headline
 from misalign_eval.analysis.tally import Cell
 from misalign_eval.analysis.trajectory import Along
 from misalign_eval.errors import UsageError
-from misalign_eval.records.analysis import Report
 from misalign_eval.records.calibration import Calibration
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.distributions import Distributions
@@ -35,7 +34,7 @@ from misalign_eval.workflows.judging.calibrating import CalibrateOptions, calibr
 from misalign_eval.workflows.page.exhibits import CHARACTERS, REPLIES, Kept, Place, chosen, keys_of
 from misalign_eval.workflows.page.origins import origin
 from misalign_eval.workflows.page.second_pass import Pass, second_pass
-from misalign_eval.workflows.report import WORST, of_counted
+from misalign_eval.workflows.report import WORST, of_counted, with_graders
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +49,10 @@ def of_runs(paths: Sequence[Path], choices: Choices | None = None, limits: Limit
     """The page of one run, or of several that are each shown for themselves. Raises as `report`."""
     choices = _whole(choices)
     runs = [count(path, choices, worst=WORST, lint=True) for path in paths]
-    made = tuple(_under_its_judges(of_counted(run, choices), run, choices) for run in runs)
-    title = f"Misalignment of {', '.join(dict.fromkeys(one.summary.target for one in made))}"
+    made = tuple(with_graders(of_counted(run, choices), run, choices) for run in runs)
+    title = f"Misalignment of {', '.join(dict.fromkeys(one.summary.called for one in made))}"
     heads = [headline(run.tally.cells(), choices.split).cells for run in runs]
     return _with_replies(Page(title=title, reports=made), runs, _names(runs), choices, limits, heads)
-
-
-def _under_its_judges(made: Report, run: Counted, choices: Choices) -> Report:
-    judges = swapping.of_run(run.folder.path, choices)
-    return made.model_copy(update={"summary": made.summary.model_copy(update={"judges": judges})})
 
 
 def _names(runs: Sequence[Counted]) -> list[str]:
@@ -124,7 +118,7 @@ def of_groups(
 
 def of_gate(found: Gate, options: GateOptions, limits: Limits | None = None) -> Page:
     """The page of a verdict: below it the change from a baseline that is a run, else the run itself."""
-    title, paths, baseline = f"Gate on {found.provenance.target}", options.runs, options.baseline
+    title, paths, baseline = f"Gate on {found.provenance.called}", options.runs, options.baseline
     choices = policies.reading(options.policy, options.choices) if options.policy else options.choices
     if len(paths) == 1 and baseline is not None and folders.exists(baseline):
         page = of_pair([baseline, paths[0]], choices, limits)
@@ -226,7 +220,7 @@ def _exhibit(
     graders = {(who.grader, who.identity): who for one in passes for who in one.graders}
     return Exhibit(
         runs=tuple(one.label for one in passes),
-        targets=tuple(run.provenance.target for run in runs),
+        targets=tuple(run.provenance.called for run in runs),
         definition=runs[0].tally.definition.name,
         numerator=runs[0].tally.definition.numerator,
         prompts=tuple(named),

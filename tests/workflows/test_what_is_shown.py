@@ -1,0 +1,101 @@
+"""What `show`, `regrade` and `report` print is all that was asked for, under the names that the user gave."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workflows.conftest import SUITE
+
+
+@pytest.fixture
+def many(judged_run: Callable[..., Path], tmp_path: Path) -> Path:
+    """A run of 80 replies, every third of which its judge could not read."""
+    return judged_run(tmp_path / "many", {"openai/judge": lambda probe, sample: None if sample % 3 == 0 else 5.0})
+
+
+def test_machine_output_of_show_is_whole_and_a_limit_is_honoured(tool: Any, many: Path) -> None:
+    assert len(tool("show", str(many), "--format", "jsonl").out.splitlines()) == 80
+    assert len(tool("show", str(many), "--format", "json").json["examples"]) == 80
+    assert len(tool("show", str(many), "--format", "jsonl", "--limit", "3", "--offset", "1").out.splitlines()) == 3
+    done = tool("show", str(many), "-o", "all.jsonl", "-o", "all.txt")
+    assert done.out.endswith("20 of 80 matching replies: --limit shows more, --offset 20 the next\n")
+    assert len((tool.folder / "all.jsonl").read_text().splitlines()) == 80
+    assert (tool.folder / "all.txt").read_text().endswith("80 of 80 matching replies\n")
+
+
+def test_what_another_grader_found_is_shown_with_the_replies_that_it_could_not_read(tool: Any) -> None:
+    tool(*tool.asking("good", "--out", "run"))
+    judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
+    done = tool("regrade", "run", "--grader", "refusal", "--grader", "hallucination", *judge)
+    assert "Grader refusal, by rule: 20 of 20 replies graded" in done.out
+    assert "Grader hallucination, by openai-compatible/judge: 0 of 20 replies graded" in " ".join(done.out.split())
+    assert "no verdict" in done.out
+    report = tool("report", "run", "--format", "json").json
+    found = {one["grader"]: one for one in report["other_graders"]}
+    assert (found["refusal"]["graded"], found["refusal"]["ungraded"]) == (20, 0)
+    assert sum(found["refusal"]["labels"].values()) == 20
+    assert (found["hallucination"]["graded"], found["hallucination"]["ungraded"]) == (0, 20)
+    assert found["hallucination"]["definition"] == "hallucination"
+    assert tool("show", "run", "--ungraded", "--format", "json").json["matching"] == 20
+    for fmt in ("markdown", "html"):
+        assert "Grader refusal, by rule" in tool("report", "run", "--format", fmt).out
+
+
+def test_scores_of_another_grader_are_shown_by_fifths_of_its_scale(tool: Any) -> None:
+    tool(*tool.asking("good", "--out", "run"))
+    judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
+    tool("regrade", "run", "--grader", "sycophancy", *judge)
+    [found] = tool("report", "run", "--format", "json").json["other_graders"]
+    assert (list(found["bands"]), sum(found["bands"].values())) == (
+        ["0 to 20", "20 to 40", "40 to 60", "60 to 80", "80 to 100"],
+        20,
+    )
+
+
+def test_names_of_the_settings_file_name_folders_runs_reports_and_legends(tool: Any) -> None:
+    at = {"base_url": tool.url, "sampling": {"temperature": 0.5}}
+    models = {
+        name: {"model": f"openai-compatible/{model}", **at} for name, model in (("cold", "good"), ("hot", "good"))
+    }
+    judge = {"strict": {"model": "openai-compatible/judge", "base_url": tool.url}}
+    (tool.folder / "misalign-eval.yaml").write_text(json.dumps({"targets": models, "judges": judge}))
+    asked = ["--target", "cold", "--target", "hot", "--judge", "strict"]
+    done = tool("run", "small.yaml", *asked, "--out", "out")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tool.folder / "out").iterdir()) == ["cold", "hot"]
+    run = json.loads((tool.folder / "out/hot/run.json").read_text())
+    assert (run["name"], run["target"]["given"], run["target"]["model"]) == ("hot", "hot", "good")
+    assert "target      hot (openai-compatible/good) at" in tool("report", "out/hot").out
+    assert tool("report", "out/hot", "--format", "json").json["target_name"] == "hot"
+    compared = tool("compare", "out/cold", "out/hot")
+    assert "cold: cold (openai-compatible/good)" in compared.out
+    assert "same-target" not in compared.out
+    figure = tool("figure", "bars", "out/cold", "out/hot", "-o", "bars.json")
+    assert figure.code == 0, figure.err
+    single = tool("run", "small.yaml", "--target", "hot", "--judge", "strict", "--samples", "1")
+    assert [path.name.startswith("small-hot-") for path in (tool.folder / "results").iterdir()] == [True], single.err
+
+
+def _ids(page: str) -> set[str]:
+    """The ids behind the warnings of a page, whatever else stands on it."""
+    section = re.split(r"Warnings", page)[-1]
+    section = re.split(r"Lint of replies|Healthy|Not healthy", section)[0]
+    return set(re.findall(r"\(([A-Za-z][A-Za-z0-9-]*)\)", " ".join(section.split())))
+
+
+def test_a_run_has_the_same_warnings_in_every_format_and_under_doctor(tool: Any) -> None:
+    form = SUITE.replace("graders: [aligned, coherent]", "variants: [json], graders: [aligned, coherent]")
+    (tool.folder / "small.yaml").write_text(form)
+    tool(*tool.asking("good", "--max-tokens", "3", "--out", "run"))
+    expected = {one["id"] for one in tool("report", "run", "--format", "json").json["warnings"]}
+    assert {"W9", "few-probes"} <= expected
+    assert {one["id"] for one in tool("doctor", "run", "--format", "json").json["warnings"]} == expected
+    for command in ("report", "doctor"):
+        assert _ids(tool(command, "run").out) == expected, command
+        assert _ids(tool(command, "run", "--format", "markdown").out.replace("\\", "")) == expected, command
+    page = tool("report", "run", "--format", "html").out
+    assert set(re.findall(r"<code>([\w-]+)</code></li>", page)) == expected
