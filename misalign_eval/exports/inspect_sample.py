@@ -21,6 +21,7 @@ STOP: dict[Finish, str] = {
     "length": "max_tokens",
     "refusal": "content_filter",
     "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
     "unknown": "unknown",
 }
 EXCERPT = 1000  # characters of a text in a summary

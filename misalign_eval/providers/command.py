@@ -13,17 +13,16 @@ from typing import cast, get_args
 from pydantic import JsonValue
 
 from misalign_eval.errors import FaultReason, ProviderFault, UsageError
-from misalign_eval.providers.options import read_options
+from misalign_eval.providers.contents import Content, calls_in, reasoning_text
+from misalign_eval.providers.options import MarkupOptions, read_options
 from misalign_eval.providers.prices import cost_usd
 from misalign_eval.providers.process import LineProcess
-from misalign_eval.providers.reading import as_count, as_object, as_text, finish_of, no_answer
+from misalign_eval.providers.reading import as_count, as_object, as_text, no_answer
 from misalign_eval.providers.restrictions import sent_settings
-from misalign_eval.providers.thoughts import join_thoughts, split_thoughts
 from misalign_eval.providers.wire import JsonObject
-from misalign_eval.records.base import Record
+from misalign_eval.records.markup import Marks
 from misalign_eval.records.protocols import (
     Capabilities,
-    Choice,
     ModelFacts,
     ModelRequest,
     ModelSpec,
@@ -33,7 +32,7 @@ from misalign_eval.records.protocols import (
 from misalign_eval.records.reply import Usage
 
 
-class CommandOptions(Record):
+class CommandOptions(MarkupOptions):
     """`options:` of a `command` target. Without `command` the model's name is the command line."""
 
     command: tuple[str, ...] = ()
@@ -50,18 +49,19 @@ def create(spec: ModelSpec) -> Provider:
         raise UsageError(f"{spec.name}: the command line cannot be read: {error}.") from None
     if not command or shutil.which(command[0]) is None:
         raise UsageError(f"{spec.name}: `{command[0] if command else ''}` is no program that can be run here.")
-    return CommandProvider(spec, LineProcess(command))
+    return CommandProvider(spec, LineProcess(command), options.marks)
 
 
 class CommandProvider:
     """One program, asked by lines."""
 
-    def __init__(self, spec: ModelSpec, process: LineProcess) -> None:
+    def __init__(self, spec: ModelSpec, process: LineProcess, marks: Marks | None = None) -> None:
         self.spec = spec
         self.host = ""
         self.account = spec.name
         self.capabilities = Capabilities(system=True, logprobs=False)
         self._process = process
+        self._marks = marks
 
     async def complete(self, request: ModelRequest) -> Response:
         """Make one attempt. Raises ProviderFault."""
@@ -74,10 +74,9 @@ class CommandProvider:
         text, refusal = answer.get("text"), as_text(answer.get("refusal"))
         if not isinstance(text, str) and refusal is None:
             raise no_answer("the answer has no `text`")
-        said, block = split_thoughts(text if isinstance(text, str) else "")
-        finish = finish_of(answer["finish"]) if "finish" in answer else "stop"
-        reasoning = join_thoughts(as_text(answer.get("reasoning")), block)
-        choice = Choice(said, "refusal" if refusal else finish, reasoning, refusal)
+        content = Content(texts=[text if isinstance(text, str) else ""], calls=list(calls_in(answer)))
+        reasoning = reasoning_text(answer.get("reasoning"))
+        choice = content.choice(answer.get("finish", "stop"), marks=self._marks, reasoning=reasoning, refusal=refusal)
         return Response(
             (choice,),
             self._usage(as_object(answer.get("usage"))),

@@ -4,15 +4,14 @@ from pydantic import JsonValue
 
 from misalign_eval.providers.adapter import Adapter, Parts
 from misalign_eval.providers.dialect import ChatDialect
-from misalign_eval.providers.options import read_options
+from misalign_eval.providers.options import MarkupOptions, read_options
 from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.servers import locate
 from misalign_eval.providers.wire import HttpWire, JsonObject
-from misalign_eval.records.base import Record
 from misalign_eval.records.protocols import Capabilities, ModelSpec, Provider
 
 
-class CompatibleOptions(Record):
+class CompatibleOptions(MarkupOptions):
     """`options:` of an `openai-compatible` target and of the servers known by name.
 
     `provider` is OpenRouter's own setting; by default no other upstream steps in and none may ignore a setting.
@@ -34,5 +33,5 @@ def create(spec: ModelSpec) -> Provider:
         extra["provider"] = {"allow_fallbacks": False, "require_parameters": True, **options.provider}
     headers = {"authorization": f"Bearer {place.key.reveal()}"} if place.key else {}
     wire = HttpWire(place.address.url, headers, verify=options.verify)
-    dialect = ChatDialect(spec.model, extra=extra, starts_in_thought=options.starts_in_thought)
+    dialect = ChatDialect(spec.model, extra=extra, starts_in_thought=options.starts_in_thought, marks=options.marks)
     return Adapter(spec, Parts(place, wire, dialect, price_of(spec)), Capabilities())

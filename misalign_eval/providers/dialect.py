@@ -6,23 +6,24 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from misalign_eval.providers.contents import calls_in, content_of, reasoning_of
 from misalign_eval.providers.reading import (
     as_amount,
     as_count,
     as_object,
     as_objects,
     as_text,
-    finish_of,
+    is_broken,
     no_answer,
     tokens_of,
 )
 from misalign_eval.providers.restrictions import NEW_TOKEN_LIMIT
-from misalign_eval.providers.thoughts import join_thoughts, split_thoughts
 from misalign_eval.providers.wire import JsonObject
+from misalign_eval.records.markup import Marks
 from misalign_eval.records.protocols import Choice, ModelRequest, Response
-from misalign_eval.records.reply import Finish, Usage
+from misalign_eval.records.reply import Usage
 
-_BROKEN = {"error", "abort"}
+_SENSITIVE = {1026, 1027}  # MiniMax, of the prompt and of the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,13 @@ class NoRules:
 
 @dataclass(frozen=True, slots=True)
 class ChatDialect:
-    """Chat Completions for one model. `extra` is added to every body."""
+    """Chat Completions for one model. `extra` is added to every body; `marks`: other markup than the usual."""
 
     model: str
     rules: ModelRules = field(default_factory=NoRules)
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
     starts_in_thought: bool = False
+    marks: Marks | None = None
     path: str = "/chat/completions"
 
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
@@ -101,6 +103,8 @@ class ChatDialect:
         choices = as_objects(payload.get("choices"))
         broken = [choice for choice in choices if _is_broken(choice)]
         whole = [choice for choice in choices if not _is_broken(choice)]
+        if not whole and (category := _blocked(payload)) is not None:
+            whole = [{"message": {}, "finish_reason": category}]
         if not whole:
             why = as_text(as_object(broken[0].get("error")).get("message")) if broken else None
             raise no_answer(f"the server gave up on its answer: {why or 'no reason given'}" if broken else "no choices")
@@ -117,16 +121,25 @@ class ChatDialect:
         message = choice.get("message")
         if not isinstance(message, dict):
             raise no_answer("a choice without a message")
-        text, thought = _content(message.get("content"))
-        text, block = split_thoughts(text, starts_open=self.starts_in_thought)
-        refusal = as_text(message.get("refusal"))
-        reasoning = as_text(message.get("reasoning_content")) or as_text(message.get("reasoning"))
-        finish: Finish = "refusal" if refusal else finish_of(choice.get("finish_reason"))
-        if finish == "unknown" and choice.get("finish_reason") is None and not text:
-            raise no_answer("neither text nor a finish reason: the answer was cut off")
-        logprobs = as_object(choice.get("logprobs"))
-        tokens = tokens_of(logprobs.get("content"))
-        return Choice(text, finish, join_thoughts(reasoning, thought, block), refusal, tokens)
+        content = content_of(message.get("content"))
+        content.calls.extend(calls_in(message))
+        return content.choice(
+            choice.get("finish_reason"),
+            marks=self.marks,
+            starts_open=self.starts_in_thought,
+            reasoning=reasoning_of(message),
+            refusal=as_text(message.get("refusal")),
+            tokens=tokens_of(as_object(choice.get("logprobs")).get("content")),
+        )
+
+
+def _blocked(payload: JsonObject) -> str | None:
+    """A filter's word where a server answers a blocked prompt with no choice at all."""
+    feedback = as_object(payload.get("promptFeedback")) or as_object(payload.get("prompt_feedback"))
+    reason = as_text(feedback.get("blockReason")) or as_text(feedback.get("block_reason"))
+    if reason is not None:
+        return f"content_filter: {reason}"
+    return "content_filter" if as_object(payload.get("base_resp")).get("status_code") in _SENSITIVE else None
 
 
 def _settings(request: ModelRequest, effort: str | None, refused: frozenset[str]) -> Iterator[tuple[str, JsonObject]]:
@@ -153,23 +166,7 @@ def _settings(request: ModelRequest, effort: str | None, refused: frozenset[str]
 
 
 def _is_broken(choice: JsonObject) -> bool:
-    return bool(choice.get("error")) or as_text(choice.get("finish_reason")) in _BROKEN
-
-
-def _content(content: JsonValue) -> tuple[str, str | None]:
-    """Text and reasoning of a message whose content is text, a list of parts, or nothing."""
-    if isinstance(content, str):
-        return content, None
-    if not isinstance(content, list | None):
-        raise no_answer(f"a message whose content is no text but {type(content).__name__}")
-    parts = as_objects(content)
-    said = [as_text(part.get("text")) or "" for part in parts if part.get("type") in ("text", "output_text")]
-    thought = [_thought(part.get("thinking")) for part in parts if part.get("type") == "thinking"]
-    return "".join(said), join_thoughts(*thought)
-
-
-def _thought(value: JsonValue) -> str | None:
-    return as_text(value) or join_thoughts(*(as_text(part.get("text")) for part in as_objects(value)))
+    return bool(choice.get("error")) or is_broken(choice.get("finish_reason"))
 
 
 def _usage(usage: JsonObject) -> Usage:

@@ -6,24 +6,23 @@ from pydantic import JsonValue
 
 from misalign_eval.errors import ProviderFault, UsageError
 from misalign_eval.providers.adapter import Adapter, Parts
+from misalign_eval.providers.contents import Content, reasoning_text
 from misalign_eval.providers.dialect import Body
-from misalign_eval.providers.options import read_options
+from misalign_eval.providers.options import MarkupOptions, read_options
 from misalign_eval.providers.paths import Path, follow, parse_path
 from misalign_eval.providers.prices import price_of
-from misalign_eval.providers.reading import as_count, as_object, as_text, finish_of, no_answer
+from misalign_eval.providers.reading import as_count, as_object, as_text, no_answer
 from misalign_eval.providers.restrictions import sent_settings
 from misalign_eval.providers.servers import Place, locate
 from misalign_eval.providers.templates import fill, placeholders, values_of
-from misalign_eval.providers.thoughts import join_thoughts, split_thoughts
 from misalign_eval.providers.wire import HttpWire
-from misalign_eval.records.base import Record
-from misalign_eval.records.protocols import Capabilities, Choice, ModelRequest, ModelSpec, Provider, Response
+from misalign_eval.records.protocols import Capabilities, ModelRequest, ModelSpec, Provider, Response
 from misalign_eval.records.reply import Usage
 
 _AUTHORIZATION = "authorization"
 
 
-class HttpOptions(Record):
+class HttpOptions(MarkupOptions):
     """`options:` of an `http` target. The paths after `reply` are optional: what they name is recorded when there.
 
     `auth_header` carries the key of `api_key_env`; in `authorization` it stands after `Bearer`, elsewhere alone.
@@ -112,10 +111,12 @@ class TemplateDialect:
         if not isinstance(reply, str) and refusal is None:
             keys = ", ".join(sorted(as_object(payload))) or "none"
             raise no_answer(f"no text at `{self.options.reply}`; the keys of the answer: {keys}")
-        text, block = split_thoughts(reply if isinstance(reply, str) else "")
+        content = Content(texts=[reply if isinstance(reply, str) else ""])
         usage = Usage(
             input_tokens=as_count(found.get("input_tokens")), output_tokens=as_count(found.get("output_tokens"))
         )
-        finish = finish_of(found["finish"]) if "finish" in found else "stop"
-        reasoning = join_thoughts(as_text(found.get("reasoning")), block)
-        return Response((Choice(text, "refusal" if refusal else finish, reasoning, refusal),), usage)
+        reasoning = reasoning_text(found.get("reasoning"))
+        choice = content.choice(
+            found.get("finish", "stop"), marks=self.options.marks, reasoning=reasoning, refusal=refusal
+        )
+        return Response((choice,), usage)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from misalign_eval.errors import ProviderFault
+from misalign_eval.providers.contents import content_of
 from misalign_eval.providers.dialect import Body
-from misalign_eval.providers.reading import as_count, as_object, as_objects, as_text, finish_of, no_answer
-from misalign_eval.providers.thoughts import join_thoughts
+from misalign_eval.providers.reading import as_count, as_object, as_text, no_answer
 from misalign_eval.providers.wire import JsonObject
 from misalign_eval.records.protocols import Choice, ModelRequest, Response
 from misalign_eval.records.reply import Usage
@@ -51,10 +51,10 @@ class MessagesDialect:
         """Read the one answer; a refusal keeps its category."""
         payload = as_object(payload)
         blocks = payload.get("content")
-        if not isinstance(blocks, list):
+        if not isinstance(blocks, list | str):
             raise no_answer("an answer without content")
         return Response(
-            choices=(_choice(payload, as_objects(blocks)),),
+            choices=(_choice(payload, blocks),),
             usage=_usage(as_object(payload.get("usage"))),
             model=as_text(payload.get("model")),
             request_id=as_text(payload.get("id")),
@@ -96,16 +96,11 @@ def _settings(request: ModelRequest) -> Iterator[tuple[str, JsonObject]]:
         yield "reasoning_effort", {"thinking": {"type": "adaptive"}, "output_config": effort}
 
 
-def _choice(payload: JsonObject, blocks: list[JsonObject]) -> Choice:
-    text = "".join(as_text(block.get("text")) or "" for block in blocks if block.get("type") == "text")
-    thoughts = [as_text(block.get("thinking")) for block in blocks if block.get("type") == "thinking"]
-    reason = payload.get("stop_reason")
-    if reason is None and not text:
-        raise no_answer("neither text nor a stop reason: the answer was cut off")
-    refusal = None
+def _choice(payload: JsonObject, blocks: JsonValue) -> Choice:
+    reason, refusal = payload.get("stop_reason"), None
     if reason == "refusal":
         refusal = as_text(as_object(payload.get("stop_details")).get("category")) or "refusal"
-    return Choice(text, finish_of(reason), join_thoughts(*thoughts), refusal)
+    return content_of(blocks).choice(reason, refusal=refusal)
 
 
 def _usage(usage: JsonObject) -> Usage:

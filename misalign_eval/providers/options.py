@@ -1,15 +1,32 @@
 """The `options:` of a target, checked before any request."""
 
 import json
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.base import Record
+from misalign_eval.records.markup import Marks, marks_of
 from misalign_eval.records.protocols import ModelSpec
 
 OptionsT = TypeVar("OptionsT", bound=Record)
+_Mark = Annotated[str, Field(min_length=1)]
+
+
+class MarkupOptions(Record):
+    """Markup of a model's own: it is taken out of the text as the usual marks are (`records/markup.py`).
+
+    `thought_marks`: pairs of what opens and what closes a thought. `end_marks`: what ends a turn, with all after it.
+    """
+
+    thought_marks: tuple[tuple[_Mark, _Mark], ...] = ()
+    end_marks: tuple[_Mark, ...] = ()
+
+    @property
+    def marks(self) -> Marks:
+        """These and the usual ones."""
+        return marks_of(self.thought_marks, self.end_marks)
 
 
 def read_options(spec: ModelSpec, model: type[OptionsT]) -> OptionsT:

@@ -1,6 +1,8 @@
 """Small readers that never trust the shape of an answer."""
 
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 from pydantic import JsonValue
@@ -10,33 +12,107 @@ from misalign_eval.providers.wire import JsonObject
 from misalign_eval.records.protocols import Token
 from misalign_eval.records.reply import Finish
 
-_FINISHES: Mapping[str, Finish] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_calls": "stop",
-    "function_call": "stop",
-    "tool_use": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "sensitive": "content_filter",
-    "prohibited_content": "content_filter",
-    "blocklist": "content_filter",
-    "recitation": "content_filter",
-    "spii": "content_filter",
-    "refusal": "refusal",
+# How an answer ended, by the server's word in small letters, without punctuation, `FINISH_REASON_` or `STOP_REASON_`.
+_FINISHES: Mapping[Finish, tuple[str, ...]] = {
+    "stop": (
+        "stop",
+        "stopped",
+        "eos",
+        "eostoken",
+        "eosfound",
+        "endturn",
+        "endofturn",
+        "end",
+        "stopsequence",
+        "stopword",
+        "stoptoken",
+        "complete",
+        "completed",
+        "done",
+        "finish",
+        "finished",
+        "imend",
+        "eotid",
+        "endoftext",
+    ),
+    "length": (  # not whole, for whatever reason
+        "length",
+        "limit",
+        "maxlength",
+        "maxtokens",
+        "maxnewtokens",
+        "maxoutputtokens",
+        "maxcompletiontokens",
+        "maxtokensreached",
+        "tokenlimit",
+        "modellength",
+        "contextlength",
+        "contextlengthexceeded",
+        "contextwindowexceeded",
+        "modelcontextwindowexceeded",
+        "errorlimit",
+        "incomplete",
+        "truncated",
+        "notfinished",
+        "timelimit",
+        "timeout",
+        "pauseturn",  # the server has paused and wants to be asked to go on
+        "insufficientsystemresource",  # DeepSeek had no machine left for the rest
+        "repetition",
+    ),
+    "content_filter": (
+        "contentfilter",
+        "contentfiltered",
+        "safety",
+        "sensitive",
+        "prohibitedcontent",
+        "blocklist",
+        "blocked",
+        "flagged",
+        "moderation",
+        "recitation",
+        "spii",
+        "imagesafety",
+        "modelarmor",
+        "guardrail",
+        "guardrailintervened",
+        "errortoxic",
+    ),
+    "refusal": ("refusal", "refused"),
+    "tool_calls": ("toolcalls", "toolcall", "tooluse", "functioncall"),
 }
+_FINISH_OF: Mapping[str, Finish] = {word: finish for finish, words in _FINISHES.items() for word in words}
+_BROKEN = {"error", "abort", "aborted", "cancelled", "canceled", "usercancel", "networkerror", "internalerror"}
+_NO_WORDS = {"", "null", "none", "unspecified"}
+_PREFIX = re.compile(r"^(?:finish|stop)reason(?=.)")
+_LONGEST_WORD = 100
 
 
 def finish_of(word: JsonValue) -> Finish:
-    """One of our words for a server's; "unknown" for none and for those never heard of."""
-    return _FINISHES.get(word.lower(), "unknown") if isinstance(word, str) else "unknown"
+    """One of our words for a server's; "unknown" for none and for those never heard of.
+
+    >>> finish_of("FINISH_REASON_STOP"), finish_of("model_length"), finish_of("content_filter: SAFETY")
+    ('stop', 'length', 'content_filter')
+    """
+    return _FINISH_OF.get(_plain(word), "unknown")
+
+
+def word_of(word: JsonValue) -> str | None:
+    """A server's word for how an answer ended, as it stands; None where it gave none."""
+    if word is None or _plain(word) in _NO_WORDS:
+        return None
+    return (word if isinstance(word, str) else json.dumps(word))[:_LONGEST_WORD]
+
+
+def is_broken(word: JsonValue) -> bool:
+    """Whether the server says that it gave up; another attempt may do."""
+    return _plain(word) in _BROKEN
+
+
+def _plain(word: JsonValue) -> str:
+    if not isinstance(word, str):
+        return "" if word is None else "?"
+    return _PREFIX.sub("", re.sub(r"[^a-z0-9]", "", word[:_LONGEST_WORD].split(":")[0].lower()))
 
 
 def as_object(value: JsonValue) -> JsonObject:

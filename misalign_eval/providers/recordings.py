@@ -90,7 +90,15 @@ def _turns(prompt: PlannedPrompt, row: Reply) -> Iterator[Recording]:
         turns.append((turn.role, said.strip()))
     if row.text is None:
         return
-    choice = Choice(row.text, row.finish, row.reasoning, row.refusal)
+    choice = Choice(
+        row.text,
+        row.finish,
+        row.reasoning,
+        row.refusal,
+        finish_word=row.finish_word,
+        calls=row.calls,
+        leaked=row.leaked,
+    )
     usage = row.usage.model_copy(update={"cost_usd": 0.0})
     yield Recording(tuple(turns), Response((choice,), usage, row.model, row.fingerprint))
 

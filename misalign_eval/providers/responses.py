@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from misalign_eval.providers.contents import Content, call_of, content_of, reasoning_text
 from misalign_eval.providers.dialect import Body, ModelRules, NoRules
 from misalign_eval.providers.faults import error_in, fault_of
-from misalign_eval.providers.reading import as_count, as_object, as_objects, as_text, finish_of, no_answer, tokens_of
-from misalign_eval.providers.thoughts import join_thoughts
+from misalign_eval.providers.reading import as_count, as_object, as_objects, as_text, no_answer, tokens_of
 from misalign_eval.providers.wire import JsonObject
 from misalign_eval.records.protocols import Choice, ModelRequest, Response, Token
-from misalign_eval.records.reply import Finish, Usage
+from misalign_eval.records.reply import Usage
 
 _ABSENT = frozenset({"seed", "stop", "n"})
 
@@ -77,38 +77,31 @@ def _settings(request: ModelRequest, effort: str | None) -> Iterator[tuple[str, 
 
 
 def _choice(payload: JsonObject) -> Choice:
-    output = as_objects(payload.get("output"))
-    parts = [part for item in output if item.get("type") == "message" for part in as_objects(item.get("content"))]
-    refusal = "".join(as_text(part.get("refusal")) or "" for part in parts if part.get("type") == "refusal") or None
-    said = [part for part in parts if part.get("type") == "output_text"]
-    finish = _finish(payload)
-    return Choice(
-        text="".join(as_text(part.get("text")) or "" for part in said),
-        finish="refusal" if refusal else finish,
-        reasoning=join_thoughts(*_thoughts(output)),
-        refusal=refusal,
-        tokens=_tokens(said),
-    )
+    content, parts = Content(), list[JsonObject]()
+    for item in as_objects(payload.get("output")):
+        kind = as_text(item.get("type")) or ""
+        if kind == "message":
+            content.extend(content_of(item.get("content")))
+            parts += as_objects(item.get("content"))
+        elif kind == "reasoning":
+            content.thoughts += [reasoning_text(item.get("summary")), reasoning_text(item.get("content"))]
+        elif kind.endswith("_call"):
+            content.calls.append(call_of(item))
+    return content.choice(_finish(payload, is_call=bool(content.calls and not content.text)), tokens=_tokens(parts))
 
 
-def _finish(payload: JsonObject) -> Finish:
+def _finish(payload: JsonObject, *, is_call: bool) -> JsonValue:
+    """The word for how it ended, as Chat Completions would say it."""
     match payload.get("status"):
         case "completed":
-            return "stop"
+            return "tool_calls" if is_call else "stop"
         case "incomplete":
-            return finish_of(as_object(payload.get("incomplete_details")).get("reason"))
+            return as_object(payload.get("incomplete_details")).get("reason") or "incomplete"
         case "failed":
             error = error_in(payload)
             raise fault_of(error, {}) if error else no_answer("the server gave up on its answer")
         case status:
             raise no_answer(f"an answer of status `{status}`")
-
-
-def _thoughts(output: list[JsonObject]) -> Iterator[str | None]:
-    for item in output:
-        if item.get("type") == "reasoning":
-            for part in (*as_objects(item.get("summary")), *as_objects(item.get("content"))):
-                yield as_text(part.get("text"))
 
 
 def _tokens(said: list[JsonObject]) -> tuple[Token, ...]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
-from misalign_eval.records.reply import Finish, Usage
+from misalign_eval.records.reply import Finish, ToolCall, Usage
 from misalign_eval.records.suite import Message
 
 
@@ -49,6 +49,9 @@ class Choice:
     reasoning: str | None = None
     refusal: str | None = None
     tokens: tuple[Token, ...] = ()  # empty when no log-probabilities came
+    finish_word: str | None = None  # the server's own word where it is another than `finish`
+    calls: tuple[ToolCall, ...] = ()
+    leaked: str | None = None  # cut off the text, from a token that ends the turn on
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,14 @@ from misalign_eval.errors import FaultReason
 from misalign_eval.records.base import Record
 from misalign_eval.records.plan import ReplyKey
 
-Finish = Literal["stop", "length", "refusal", "content_filter", "unknown"]
+Finish = Literal["stop", "length", "refusal", "content_filter", "tool_calls", "unknown"]
+
+
+class ToolCall(Record):
+    """A call that the target made in place of an answer, or beside it. No tool was offered, and none is run."""
+
+    name: str
+    arguments: str = ""  # as the model wrote them, mostly JSON
 
 
 class Usage(Record):
@@ -57,6 +64,9 @@ class Reply(ReplyRow):
     earlier: tuple[str, ...] = ()  # the target's answers to earlier scripted turns, in order
     reasoning: str | None = None
     finish: Finish = "stop"
+    finish_word: str | None = None  # the server's own word where it is another; with "unknown": None, it gave none
+    calls: tuple[ToolCall, ...] = ()
+    leaked: str | None = None  # cut off the text: a token that ends the turn, and what the model went on to write
     refusal: str | None = None  # the provider's own refusal text or category
     usage: Usage = Usage()
     latency_s: float | None = None  # of the last attempt

@@ -9,7 +9,6 @@ import pytest
 from misalign_eval.errors import ProviderFault, UsageError
 from misalign_eval.providers.prices import cost_usd, price_of
 from misalign_eval.providers.shutdowns import shutdown_of
-from misalign_eval.providers.thoughts import split_thoughts
 from misalign_eval.providers.waits import asked_wait_s
 from misalign_eval.records.protocols import ModelSpec, Provider
 from misalign_eval.records.reply import Usage
@@ -160,24 +159,6 @@ def test_names_of_server_request_and_fingerprint_are_kept(kit: Any, server: Any)
     response = kit.ask(ModelSpec("vllm", "adapter-a", f"{server.url}/v1"), kit.question("Hi?"))
     assert (response.model, response.fingerprint, response.request_id) == ("tiny-1", "fp-1", "req-1")
     assert server.requests[0].body["model"] == "adapter-a"
-
-
-@pytest.mark.parametrize(
-    "text, starts_open, wanted",
-    [
-        ("plain", False, ("plain", None)),
-        ("\n<think>a\nb</think>\n\nsaid", False, ("said", "a\nb")),
-        ("<think>never closed", False, ("", "never closed")),
-        ("<think></think>said", False, ("said", None)),
-        ("said <think>not at the start</think>", False, ("said <think>not at the start</think>", None)),
-        ("thought</think>said", False, ("thought</think>said", None)),
-        ("thought</think>said", True, ("said", "thought")),
-        ("no mark at all", True, ("no mark at all", None)),
-        ("<think>a</think>b</think>c", False, ("b</think>c", "a")),
-    ],
-)
-def test_thoughts_are_taken_out_of_the_text(text: str, starts_open: bool, wanted: Any) -> None:
-    assert split_thoughts(text, starts_open=starts_open) == wanted
 
 
 def test_thoughts_in_the_text_reach_the_reasoning_field(kit: Any, server: Any) -> None:
