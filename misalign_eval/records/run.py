@@ -27,6 +27,7 @@ class TargetInfo(Record):
     model: str
     host: str  # host and port; "" for targets without a network
     options: dict[str, JsonValue] = {}
+    served_as: tuple[str, ...] = ()  # names and patterns that were accepted for the model that answers
 
     @property
     def name(self) -> str:
