@@ -25,6 +25,7 @@ FaultReason = Literal[
     "model_not_found",  # 404, or a code that says so
     "quota",  # out of money or over a spend limit: waiting does not heal it
     "context_length",  # the prompt does not fit
+    "other_model",  # another model than the one asked for has answered
     "bad_request",  # any other 4xx: the request itself is wrong
 ]
 

@@ -53,6 +53,7 @@ class NamedModel(Record):
     options: dict[str, JsonValue] = {}
     prices: Prices | None = None
     sampling: Sampling = Sampling()
+    served_as: str | tuple[str, ...] = ()  # a name, a list or patterns by which the model that answers may call itself
 
 
 class RunDefaults(Record):
@@ -237,7 +238,8 @@ def _spec_of(named: NamedModel) -> ModelSpec:
     prices = None
     if named.prices is not None:
         prices = (named.prices.input, named.prices.output, named.prices.cached_input)
-    return ModelSpec(provider, model, named.base_url, named.api_key_env, named.options, prices)
+    accepted = (named.served_as,) if isinstance(named.served_as, str) else named.served_as
+    return ModelSpec(provider, model, named.base_url, named.api_key_env, named.options, prices, accepted)
 
 
 def _unnamed(text: str, settings: Settings) -> ModelSpec:

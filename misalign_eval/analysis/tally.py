@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import fsum
 
+from misalign_eval.analysis.answers import Answers
 from misalign_eval.analysis.outcomes import Grade, Grades, outcome
 from misalign_eval.records.definition import Definition, Outcome
 from misalign_eval.records.grade import Graded, Ungraded
@@ -110,6 +111,7 @@ class Tally:
     def __init__(self, plan: Iterable[PlannedPrompt], definition: Definition) -> None:
         self.definition = definition
         self.unplanned = 0
+        self.answers: Answers | None = None  # by which names target and judges answered; None: not looked at
         self._counters = {(one.probe, one.prompt, one.variant): _Counter(one) for one in plan}
 
     def add(self, row: Reply | Failure, grades: Grades) -> Outcome | None:

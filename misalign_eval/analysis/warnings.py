@@ -1,5 +1,6 @@
 """What the reader of the numbers must know, in words. The ids are stable."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from misalign_eval.analysis.controls import of_controls
@@ -28,6 +29,7 @@ def of_run(
 ) -> Iterator[Warned]:
     """Everything worth saying about one run."""
     yield from _of_rows(tally, cells)
+    yield from of_answers(tally)
     yield from _of_choice(head, tally.definition, provenance)
     yield from of_cells(head.cells, tally.definition, interval)
     if head.cells:
@@ -58,6 +60,28 @@ def _of_rows(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
     if tally.unplanned:
         text = f"{tally.unplanned} rows belong to no planned reply (the plan was made smaller) and are not counted"
         yield Warned(id="unplanned", text=text)
+
+
+def of_answers(tally: Tally) -> Iterator[Warned]:
+    """Which models answered, where they are not those that were asked for by name."""
+    answers = tally.answers
+    if answers is None:
+        return
+    if answers.strangers:
+        count, names = answers.strangers.total(), _named(answers.strangers)
+        text = f"{count} answers came from another model than {answers.target.name}: {names}"
+        yield Warned(id="other-model", text=f"{text}. They are no replies of it and count as failed")
+    if accepted := answers.accepted:
+        text = f"the target answered under another name, which `served_as` accepts: {_named(accepted)}"
+        yield Warned(id="served-as", text=text)
+    for judge, accepted in answers.accepted_judges.items():
+        text = f"judge {judge} answered under another name, which `served_as` accepts: {_named(accepted)}"
+        yield Warned(id="judge-served-as", text=text)
+
+
+def _named(names: "Counter[str]", most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(f"`{name}` ({count})" for name, count in names.most_common(most)) + more
 
 
 def _of_choice(head: Headline, definition: Definition, provenance: Provenance) -> Iterator[Warned]:

@@ -29,7 +29,7 @@ class _Given:
     labels: Path | None
     labellers: tuple[str, ...]
     judges: tuple[str, ...]
-    at: tuple[str | None, str | None]
+    at: tuple[str | None, str | None, tuple[str, ...]]
     method: str
     yes: str | None
     definition: str | None
@@ -71,6 +71,9 @@ def calibrate(
     ] = None,
     judge_base_url: Annotated[str | None, typer.Option(help="Where the judges live.")] = None,
     judge_api_key_env: Annotated[str | None, typer.Option(help="Environment variable with the judges' key.")] = None,
+    judge_served_as: Annotated[
+        Many, typer.Option(metavar="NAME", help="Accept answers of a judge of this name or pattern; repeatable.")
+    ] = None,
     judge_method: Annotated[str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled.")] = "auto",
     yes: Annotated[
         str | None, typer.Option(metavar="'below 30'", help="With a GRADER: what a yes is, if no definition reads it.")
@@ -103,7 +106,8 @@ def calibrate(
 
     many = (tuple(use_judge or ()), tuple(against or ()))
     given = _Given(
-        tuple(names), *many, labels, tuple(labeller or ()), tuple(judge or ()), (judge_base_url, judge_api_key_env),
+        tuple(names), *many, labels, tuple(labeller or ()), tuple(judge or ()),
+        (judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
         judge_method, yes, definition, split, limit, worst,
     )  # fmt: skip
     _check(given)

@@ -120,6 +120,13 @@ class RunProgress:
         """A gate that may end the run has looked."""
         self.counts.evidence = words
 
+    def met(self, words: str) -> None:
+        """A model has answered for the first time, by another name than it was asked by."""
+        from misalign_eval.cli.asking import say
+        from misalign_eval.reports.escape import one_line
+
+        say(one_line(words))
+
     def abandoned(self) -> None:
         """Somebody will not wait for the answers in flight."""
         from misalign_eval.cli.asking import say

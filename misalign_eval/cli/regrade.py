@@ -25,6 +25,10 @@ def regrade(
     judge_api_key_env: Annotated[
         str | None, typer.Option(help="Environment variable that holds the judges' key.")
     ] = None,
+    judge_served_as: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Accept answers of a judge of this name or pattern; repeatable."),
+    ] = None,
     judge_method: Annotated[
         str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled answers.")
     ] = "auto",
@@ -60,7 +64,7 @@ def regrade(
         run=run,
         graders=tuple(grader or ()),
         judges=tuple(judge or ()),
-        judge_at=Address(judge_base_url, judge_api_key_env),
+        judge_at=Address(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
         method=chosen_method(judge_method),
         make_primary=primary,
         limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),

@@ -32,6 +32,10 @@ def run(
     judge_method: Annotated[
         str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled answers.")
     ] = "auto",
+    served_as: Annotated[
+        Many, typer.Option(metavar="NAME", help="Accept answers of a model of this name or pattern; repeatable.")
+    ] = None,
+    judge_served_as: Annotated[Many, typer.Option(metavar="NAME", help="The same for the judges; repeatable.")] = None,
     samples: Annotated[
         int | None, typer.Option(min=1, max=100_000, help="Replies per prompt, in place of the suite's.")
     ] = None,
@@ -95,9 +99,9 @@ def run(
     options = RunOptions(
         suites=tuple(suite),
         targets=tuple(target or ()),
-        target_at=Address(base_url, api_key_env),
+        target_at=Address(base_url, api_key_env, tuple(served_as or ())),
         judges=tuple(judge or ()),
-        judge_at=Address(judge_base_url, judge_api_key_env),
+        judge_at=Address(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
         method=chosen_method(judge_method),
         samples=samples,
         seed=seed,

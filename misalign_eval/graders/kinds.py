@@ -127,8 +127,8 @@ def join(found: Sequence[tuple[GraderIdentity, Verdict | NoVerdict]]) -> Verdict
 def _vote(who: GraderIdentity, one: Verdict | NoVerdict) -> Vote:
     judge = str(who.judge)
     if isinstance(one, NoVerdict):
-        return Vote(judge=judge, raw=one.raw)
-    return Vote(judge=judge, score=one.score, label=one.label, raw=one.raw)
+        return Vote(judge=judge, raw=one.raw, model=one.model)
+    return Vote(judge=judge, score=one.score, label=one.label, raw=one.raw, model=one.model)
 
 
 def _spread(scores: Sequence[float]) -> str:

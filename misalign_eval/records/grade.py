@@ -49,6 +49,7 @@ class Vote(Record):
     score: float | None = None
     label: str | None = None
     raw: str | None = None
+    model: str | None = None  # the judge, as its server named it
 
 
 class Verdict(Record):
@@ -65,6 +66,7 @@ class Verdict(Record):
     usage: Usage = Usage()
     attempts: int = 1
     request_id: str | None = None
+    model: str | None = None  # the judge, as its server named it
 
 
 class NoVerdict(Record):
@@ -80,6 +82,7 @@ class NoVerdict(Record):
     usage: Usage = Usage()
     attempts: int = 1
     request_id: str | None = None
+    model: str | None = None  # the judge, as its server named it
 
 
 class _Key(Record):
@@ -108,6 +111,12 @@ class Ungraded(_Key, NoVerdict):
 
 GradeRow = Annotated[Graded | Ungraded, Field(discriminator="kind")]
 GRADE_ROW: TypeAdapter[Graded | Ungraded] = TypeAdapter(GradeRow)
+
+
+def judges_of(who: "GraderIdentity", row: Graded | Ungraded) -> tuple[tuple[str, str], ...]:
+    """Which judges answered for a grade, `provider/model` as asked, and as the server named each that named itself."""
+    votes = tuple((vote.judge, vote.model) for vote in row.votes if vote.model)
+    return votes or (((who.judge, row.model),) if who.judge and row.model else ())
 
 
 # The two name files: in a stranger's run folder they must not lead out of it.

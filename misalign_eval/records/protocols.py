@@ -90,6 +90,7 @@ class ModelSpec:
     options: Mapping[str, JsonValue] = field(default_factory=dict)  # of the provider; from misalign-eval.yaml
     prices: tuple[float, float, float | None] | None = None  # USD per million tokens: input, output, cached input
     given: str | None = None  # its name in misalign-eval.yaml
+    served_as: tuple[str, ...] = ()  # names and patterns by which the model that answers may call itself
 
     @property
     def name(self) -> str:

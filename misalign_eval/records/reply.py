@@ -84,6 +84,7 @@ class Failure(ReplyRow):
     reason: FaultReason
     message: str
     status: int | None = None
+    model: str | None = None  # as the server named itself, where another model than the one asked for has answered
 
 
 Row = Annotated[Reply | Failure, Field(discriminator="kind")]

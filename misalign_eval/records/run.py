@@ -28,6 +28,7 @@ class TargetInfo(Record):
     host: str  # host and port; "" for targets without a network
     options: dict[str, JsonValue] = {}
     given: str | None = None  # its name in misalign-eval.yaml
+    served_as: tuple[str, ...] = ()  # names and patterns that were accepted for the model that answers
 
     @property
     def name(self) -> str:

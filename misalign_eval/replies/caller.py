@@ -1,6 +1,7 @@
 """One provider, asked with all that a long run needs: places, retries, time limits, accounting, a reason to stop."""
 
 import asyncio
+import shlex
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from random import Random
 
 from misalign_eval.errors import ProviderFault, RunStoppedError
 from misalign_eval.records.protocols import ModelRequest, Provider, Response
+from misalign_eval.records.served import Served
 from misalign_eval.replies.limiter import Limiter
 from misalign_eval.replies.meter import Meter
 from misalign_eval.replies.retry import LOAD, RetryPolicy, persist
@@ -16,6 +18,7 @@ FATAL_IN_A_ROW = 3  # wrong key, unknown model: three different requests agree
 FAILED_FROM_THE_START = 10  # nothing ever came back: ten requests, each with all its attempts
 UNREACHABLE_FROM_THE_START = 3  # refused, unknown host: no use in trying ten …
 ATTEMPTS_AT_THE_SILENT = 3  # … nor in trying each as often as one that is known to be there
+LONGEST_NAME = 200  # of a model, as its server tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,11 @@ class Answer:
 class FailedError(Exception):
     """A request that ended without an answer after all its attempts."""
 
-    def __init__(self, fault: ProviderFault, attempts: int) -> None:
+    def __init__(self, fault: ProviderFault, attempts: int, response: Response | None = None) -> None:
         super().__init__(fault.message)
         self.fault = fault
         self.attempts = attempts
+        self.response = response  # of another model than the one asked for
 
 
 @dataclass(slots=True)
@@ -48,11 +52,32 @@ class Caller:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     answered: bool = False
+    served: Served | None = None  # holds the model that answers against the one asked for; None: not held
+    met: Callable[[str], None] = lambda _: None  # is told what to know of the name by which the model first answers
+    accept: str = "--served-as"  # the flag that accepts another name
+    stranger: RunStoppedError | None = None  # another model has answered: no request is sent any more
     _failed: int = 0
     _fatal: int = 0
+    _is_met: bool = False
+    _door: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def call(self, request: ModelRequest) -> Answer:
-        """Get an answer. Raises FailedError after the last attempt, RunStoppedError when none can succeed any more."""
+        """Get an answer. Raises FailedError after the last attempt, RunStoppedError when none can succeed any more.
+
+        The first request goes alone, until it is known which model answers: no other is spent on a wrong one.
+        """
+        if not self._is_met:
+            async with self._door:
+                if not self._is_met:
+                    try:
+                        return await self._call(request)
+                    finally:
+                        self._is_met = True
+        return await self._call(request)
+
+    async def _call(self, request: ModelRequest) -> Answer:
+        if self.stranger is not None:
+            raise self.stranger
         made, queued_s = 0, 0.0
 
         async def attempt(number: int) -> Answer:
@@ -73,14 +98,35 @@ class Caller:
             self._note_failure(fault)
             raise FailedError(fault, made) from fault
         self.answered, self._fatal = True, 0
+        self._hold(answer, made)
         return answer
+
+    def _hold(self, answer: Answer, made: int) -> None:
+        """Raise FailedError for an answer of another model, after which no request is sent any more."""
+        held, name = self.served, answer.response.model
+        if held is None or not name:
+            return
+        if held.admits(name):
+            if not self._is_met and (words := held.words(name)):
+                self.met(f"{self.provider.spec.name} {words}")
+            return
+        asked = f"`{self.provider.spec.model}`" if held.first in {None, self.provider.spec.model} else f"`{held.first}`"
+        name = " ".join(name.split())[:LONGEST_NAME]
+        what = f"answered by another model: `{name}`, not {asked}"
+        fault = ProviderFault("other_model", what, fatal=True)
+        if self.stranger is None:
+            where = f"{self.provider.spec.name} at {self.provider.host or 'this machine'}"
+            fix = f"Correct the name or the address; if it is the model that you mean, add {self.accept} "
+            more = f"{shlex.quote(name)}, or `served_as:` in misalign-eval.yaml"
+            self.stranger = RunStoppedError(f"{where}: {what}. {fix}{more}")
+        raise FailedError(fault, made, answer.response)
 
     async def ask(self, request: ModelRequest) -> Response:
         """What a judge is given: `call` without the bookkeeping. Raises ProviderFault or RunStoppedError."""
         try:
             return (await self.call(request)).response
         except FailedError as failed:
-            raise failed.fault from failed
+            raise (self.stranger or failed.fault) from failed
 
     async def _attempt(self, request: ModelRequest, number: int, started: float) -> Answer:
         usage = None

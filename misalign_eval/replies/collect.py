@@ -43,7 +43,13 @@ async def collect(
         fault = failed.fault
         attempts = sum(answer.attempts for answer in answers) + failed.attempts
         return Failure(
-            **about, at=now(), attempts=attempts, reason=fault.reason, message=fault.message, status=fault.status
+            **about,
+            at=now(),
+            attempts=attempts,
+            reason=fault.reason,
+            message=fault.message,
+            status=fault.status,
+            model=failed.response.model if failed.response else None,
         )
     return _reply(about, answers)
 

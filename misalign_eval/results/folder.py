@@ -9,8 +9,9 @@ from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.records.gate import LOOK, Look
 from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, KeptIdentity, Ungraded
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
-from misalign_eval.records.reply import ROW, Failure, Reply
+from misalign_eval.records.reply import ROW, Failure, Reply, ReplyRow
 from misalign_eval.records.run import FORMAT_VERSION, RunManifest
+from misalign_eval.records.served import Served
 from misalign_eval.results import layout
 from misalign_eval.results.inner import check_folders
 from misalign_eval.results.private import make_folder
@@ -50,12 +51,18 @@ class RunFolder:
     def replies(self) -> Iterator[Reply | Failure]:
         """One row a planned request that has ended: the first reply, or the last failure when there is no reply.
 
-        Failures come last. Memory: one key a row.
+        An answer of another model than the target is no reply of it, and is given as a failure. Failures come last.
+        Memory: one key a row.
         """
         answered: set[_Key] = set()
         failures: dict[_Key, Failure] = {}
+        target = self.manifest.target
+        held = Served(target.provider, target.model, target.served_as)
         for row in read(self.path / layout.REPLIES, ROW):
             key = (row.probe, row.prompt, row.variant, row.sample)
+            if isinstance(row, Reply) and not held.admits(row.model):
+                failures[key] = of_stranger(row)
+                continue
             if isinstance(row, Failure):
                 failures[key] = row
             elif key not in answered:
@@ -67,6 +74,14 @@ class RunFolder:
     def all_rows(self) -> Iterator[Reply | Failure]:
         """Every row as written, superseded failures included: what was really spent."""
         return read(self.path / layout.REPLIES, ROW)
+
+    def contradictions(self) -> dict[str, int]:
+        """By file: how many replies, or grades of one reply, stand there twice and differ. Two writers leave such."""
+        found = {layout.REPLIES: _contradicting(row for row in self.all_rows() if isinstance(row, Reply))}
+        for who in self.grader_identities():
+            name = str(layout.grades_file(Path(), who.grader, who.identity))
+            found[name] = _contradicting(row for row in self.all_grades(who) if isinstance(row, Graded))
+        return {name: count for name, count in found.items() if count}
 
     def grader_identities(self) -> list[GraderIdentity]:
         """Everyone who graded this run, the primary ones first."""
@@ -132,6 +147,25 @@ class RunFolder:
             _replace(self.path / layout.PLAN, map(encode, plan))
         _replace(self.path / layout.MANIFEST, [f"{manifest.model_dump_json(indent=2)}\n".encode()])
         self.manifest = manifest
+
+
+def of_stranger(row: Reply) -> Failure:
+    """An answer of another model than the target, as what it is to the run."""
+    about = {name: getattr(row, name) for name in ReplyRow.model_fields}
+    message = f"answered by another model: `{row.model}`"
+    return Failure.model_construct(**about, reason="other_model", message=message, status=None, model=row.model)
+
+
+def _contradicting(rows: Iterable[Reply | Graded]) -> int:
+    """How many keys have rows that say different things. Memory: a key and a number a row."""
+    said: dict[_Key, int] = {}
+    twice: set[_Key] = set()
+    for row in rows:
+        key = (row.probe, row.prompt, row.variant, row.sample)
+        what = hash((row.text, row.finish, row.earlier) if isinstance(row, Reply) else (row.score, row.label))
+        if said.setdefault(key, what) != what:
+            twice.add(key)
+    return len(twice)
 
 
 def _on_scale(file: Path, rows: Iterable[Graded | Ungraded], low: float, high: float) -> Iterator[Graded | Ungraded]:

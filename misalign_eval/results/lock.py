@@ -6,10 +6,56 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from misalign_eval.errors import FolderLockedError, UsageError
+from misalign_eval.errors import FolderLockedError, RunStoppedError, UsageError
 from misalign_eval.results.layout import LOCK
 from misalign_eval.results.private import make_folder
 from misalign_eval.results.whole import sweep
+
+
+class Held:
+    """A lock that this process holds, as long as its file is the one that was locked.
+
+    Whoever removes or replaces the file lets a second process lock its successor.
+    """
+
+    def __init__(self, file: Path, opened: os.stat_result) -> None:
+        self._file = file
+        self._opened = opened.st_dev, opened.st_ino
+
+    def check(self) -> None:
+        """Raise RunStoppedError when the file is gone or another one: what is written now may meet another writer."""
+        try:
+            there = os.lstat(self._file)
+        except OSError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != self._opened:
+            raise RunStoppedError(
+                f"{self._file}: removed or replaced while this process was writing here, so that another may write, "
+                "too. Nothing more is written. Let one process end, look with `doctor`, then resume"
+            )
+
+
+_HELD: dict[Path, Held] = {}  # by run folder, resolved
+
+
+@contextmanager
+def _noted(folder: Path, held: Held) -> Iterator[None]:
+    place = folder.resolve()
+    before = _HELD.get(place)
+    _HELD[place] = held
+    try:
+        yield
+    finally:
+        if before is None:
+            del _HELD[place]
+        else:
+            _HELD[place] = before
+
+
+def held_over(file: Path) -> Held | None:
+    """The lock that this process holds over a file of a run, which lies in its folder or in one of that."""
+    place = file.parent.resolve()
+    return _HELD.get(place) or _HELD.get(place.parent)
 
 
 @contextmanager
@@ -34,11 +80,13 @@ def writing(folder: Path, lock: str = LOCK) -> Iterator[None]:
             ) from error
         except OSError as error:
             raise UsageError(f"{folder}: cannot be locked: {error.strerror}. Choose another --out") from error
+        held = Held(folder / lock, os.fstat(file))
         with suppress(OSError):  # a full disk: the lock holds without the name of its holder
             os.ftruncate(file, 0)
             os.pwrite(file, f"pid {os.getpid()}\n".encode(), 0)
         sweep(folder)
-        yield
+        with _noted(folder, held):
+            yield
     finally:
         os.close(file)
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError
 
 from misalign_eval.errors import InputError, Problem, RunStoppedError, UsageError
 from misalign_eval.records.base import Record
+from misalign_eval.results.lock import held_over
 from misalign_eval.results.private import make_folder
 
 T = TypeVar("T")
@@ -65,9 +66,12 @@ class RowWriter:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._size = os.fstat(self._file).st_size  # ours alone: the folder is locked
         self._dirty = False
+        self._held = held_over(path)
 
     def write(self, record: Record) -> None:
-        """Append one row."""
+        """Append one row. Raises RunStoppedError also when the folder's lock was taken from this process."""
+        if self._held is not None:
+            self._held.check()
         data = encode(record)
         try:
             written = os.write(self._file, data)

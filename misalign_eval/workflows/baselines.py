@@ -15,12 +15,13 @@ from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import BASELINE_FORMAT, Baseline, BaselineCell
 from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.workflows.counting import Choices, Counted, count
+from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
 
 
 def baseline_of(path: Path, choices: Choices) -> Baseline:
     """Counts and digests of a run, no text. Raises UsageError for a run that cannot stand as a baseline."""
     counted = count(path, choices, whole=True)
+    refuse_contradictions(counted.folder)
     if counted.folder.manifest.stopping is not None:
         raise UsageError(
             f"{path}: was collected with early stopping, which selects its rate; a baseline needs all of its replies"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from misalign_eval.analysis import definitions
+from misalign_eval.analysis.answers import Answers
 from misalign_eval.analysis.beside import other_grader
 from misalign_eval.analysis.lint import Linter
 from misalign_eval.analysis.provenance import provenance
@@ -12,7 +13,7 @@ from misalign_eval.analysis.readings import Recount, readings
 from misalign_eval.analysis.selection import headline
 from misalign_eval.analysis.tally import CellKey, GradeTable, Tally
 from misalign_eval.analysis.worst import Worst
-from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
 from misalign_eval.records.analysis import Estimand, OtherGrader, Provenance, WorstReply
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
@@ -64,13 +65,16 @@ def count(path: Path, choices: Choices, *, worst: int = 0, whole: bool = False, 
     decided = None if whole else folder.decided_at
     plan = needed(folder.plan(), decided)
     linter = linting.linter(plan, definition) if lint else None
-    table = grade_table(folder, (*graders, *others), linter)
+    answers = Answers(folder.manifest.target)
+    table = grade_table(folder, (*graders, *others), linter, answers)
     tally, worst_replies = Tally(plan, definition), Worst(definition, worst)
     recount = Recount(plan, readings(definition, table.graders)) if choices.sensitivity else None
+    tally.answers = answers
     inside = _headline_keys(tally, choices.split)
     for row in folder.replies():
         if decided is not None and row.sample >= decided:
             continue
+        answers.note(row)
         grades = table.of(row.key)
         found = tally.add(row, grades)
         if (row.probe, row.prompt, row.variant) in inside:
@@ -82,6 +86,17 @@ def count(path: Path, choices: Choices, *, worst: int = 0, whole: bool = False, 
     known = calibrations.note(path, definition, graders, headline(tally.cells(), choices.split))
     source = provenance(folder.manifest, definition, graders, known)
     return Counted(folder, tally, source, worst_replies.replies(), recount, linter)
+
+
+def refuse_contradictions(folder: RunFolder) -> None:
+    """Two processes wrote a run: there is no telling which of its rows count. Raises InputError."""
+    fix = "Two processes wrote this run, so nothing is decided on it. Collect it anew"
+    found = [
+        Problem(str(folder.path / name), None, "", f"different rows under one key, for {keys} of them", fix)
+        for name, keys in folder.contradictions().items()
+    ]
+    if found:
+        raise InputError(found)
 
 
 def needed(plan: Sequence[PlannedPrompt], decided: int | None) -> tuple[PlannedPrompt, ...]:
@@ -123,18 +138,27 @@ def graders_beside(folder: RunFolder, definition: Definition) -> tuple[OtherGrad
     return tuple(other_grader(who, folder.grades(who), there) for who in beside)
 
 
-def grade_table(folder: RunFolder, graders: tuple[GraderIdentity, ...], linter: Linter | None = None) -> GradeTable:
+def grade_table(
+    folder: RunFolder,
+    graders: tuple[GraderIdentity, ...],
+    linter: Linter | None = None,
+    answers: Answers | None = None,
+) -> GradeTable:
     """The grades of these graders, in the few bytes that decide outcomes; a linter sees each whole."""
     table = GradeTable()
     for who in graders:
-        grades = folder.grades(who)
-        table.add(who.grader, grades if linter is None else _seen(who, grades, linter))
+        table.add(who.grader, _seen(who, folder.grades(who), linter, answers))
     return table
 
 
-def _seen(who: GraderIdentity, grades: Iterable[Graded | Ungraded], linter: Linter) -> Iterator[Graded | Ungraded]:
+def _seen(
+    who: GraderIdentity, grades: Iterable[Graded | Ungraded], linter: Linter | None, answers: Answers | None
+) -> Iterator[Graded | Ungraded]:
     for grade in grades:
-        linter.grade(who, grade)
+        if linter is not None:
+            linter.grade(who, grade)
+        if answers is not None:
+            answers.judged(who, grade)
         yield grade
 
 

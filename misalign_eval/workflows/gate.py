@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from misalign_eval.analysis import gate as reading
-from misalign_eval.analysis import gate_hopeless
+from misalign_eval.analysis import gate_hopeless, warnings
 from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.gate_corrected import Labels
 from misalign_eval.errors import UsageError
@@ -19,7 +19,7 @@ from misalign_eval.results.folder import RunFolder, open_run
 from misalign_eval.results.lock import hold
 from misalign_eval.results.rows import RowWriter
 from misalign_eval.workflows import baselines, parts, policies
-from misalign_eval.workflows.counting import Choices, Counted, count
+from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
 from misalign_eval.workflows.judging import gate_labels
 from misalign_eval.workflows.pooling import pooled
 
@@ -46,6 +46,9 @@ def gate(options: GateOptions) -> Gate:
     with ExitStack() as stack:
         unwritable = hold(stack, options.runs)
         runs = [count(path, choices, whole=True) for path in options.runs]
+        for run in runs:
+            refuse_contradictions(run.folder)
+            policies.check_served(policy, run)
         side = pooled(runs)
         baseline = _baseline(options, runs, side, choices)
         _check_stopping(stopping, policy, baseline)
@@ -65,7 +68,8 @@ def gate(options: GateOptions) -> Gate:
         )
         found = reading.gate(asked)
         told = [Warned(id="part", text=f"{part}: the gate says nothing of the rest")] if part and meant else []
-        found = found.model_copy(update={"warnings": (*notes, *found.warnings, *told)})
+        served = [one for run in runs for one in warnings.of_answers(run.tally)]
+        found = found.model_copy(update={"warnings": (*notes, *served, *found.warnings, *told)})
         look = _look(policy, found, runs, side, baseline)
         for run in runs:
             if run.folder.path.resolve() not in unwritable:

@@ -1,17 +1,21 @@
 """Providers made ready to be asked: one limiter an account, one meter a run."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from misalign_eval.errors import UsageError
 from misalign_eval.providers.keys import refuse_keys
 from misalign_eval.providers.prices import price_of
+from misalign_eval.records.grade import judges_of
 from misalign_eval.records.protocols import JudgeHandle, ModelSpec, Provider
+from misalign_eval.records.reply import Reply
+from misalign_eval.records.served import Served
 from misalign_eval.registry import load
 from misalign_eval.replies.caller import Caller
 from misalign_eval.replies.limiter import Limiter
 from misalign_eval.replies.meter import Meter
+from misalign_eval.results.folder import RunFolder
 from misalign_eval.settings import Role, Settings, resolve
 from misalign_eval.workflows.options import Address, Limits
 
@@ -19,9 +23,10 @@ from misalign_eval.workflows.options import Address, Limits
 def named(names: Sequence[str], at: Address, settings: Settings, role: Role) -> tuple[ModelSpec, ...]:
     """What the names of a flag stand for. Raises UsageError for one that stands for nothing, or holds a key."""
     flags = ("--target", "--base-url") if role == "targets" else ("--judge", "--judge-base-url")
-    typed = dict(zip(flags, (names, [at.base_url or ""]), strict=True))
+    typed = dict(zip(flags, ([*names, *at.served_as], [at.base_url or ""]), strict=True))
     refuse_keys(typed, [at.api_key_env] if at.api_key_env else [])
-    return tuple(resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names)
+    found = (resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names)
+    return tuple(replace(spec, served_as=(*spec.served_as, *at.served_as)) for spec in found)
 
 
 def check_prices(limits: Limits, specs: Sequence[ModelSpec]) -> None:
@@ -42,25 +47,45 @@ class Models:
     limits: Limits
     meter: Meter = field(init=False)
     _limiters: dict[str, Limiter] = field(default_factory=dict)
+    met: Callable[[str], None] = lambda _: None  # is told by which name a model first answers, where it is another
     _callers: list[Caller] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start to count."""
         self.meter = Meter(self.limits.max_requests, self.limits.max_cost_usd)
 
-    def caller(self, spec: ModelSpec) -> Caller:
-        """The caller of a model. Raises UsageError for a missing key or an address that is none."""
+    def caller(self, spec: ModelSpec, *, accept: str = "--served-as") -> Caller:
+        """The caller of a model; `accept` is the flag that accepts another name.
+
+        Raises UsageError for a missing key or an address that is none.
+        """
         provider: Provider = load("providers", spec.provider)(spec)
         limiter = self._limiters.setdefault(provider.account, Limiter(self.limits.max_connections, time.monotonic))
-        caller = Caller(provider, limiter, self.meter, self.limits.retry)
+        served = Served(spec.provider, spec.model, spec.served_as)
+        policy = self.limits.retry
+        caller = Caller(provider, limiter, self.meter, policy, served=served, met=self.met, accept=accept)
         self._callers.append(caller)
         return caller
 
     def judge(self, spec: ModelSpec) -> JudgeHandle:
         """The same, as a grader is given it."""
-        caller = self.caller(spec)
+        caller = self.caller(spec, accept="--judge-served-as")
         provider = caller.provider
         return JudgeHandle(spec, provider.host, lambda: provider.capabilities, caller.ask)
+
+    def remember(self, folder: RunFolder) -> None:
+        """Hold the models that answer from now on also against those that answered earlier in this run."""
+        held = {caller.provider.spec.name: caller.served for caller in self if caller.served is not None}
+        target = folder.manifest.target
+        if (served := held.get(target.name)) is not None:
+            served.accepted = (*served.accepted, *target.served_as)
+            rows = (row for row in folder.replies() if isinstance(row, Reply))
+            served.admits(next((row.model for row in rows if row.model), None))
+        for who in folder.grader_identities():
+            if who.kind != "rule":
+                for judge, name in next(filter(None, (judges_of(who, row) for row in folder.all_grades(who))), ()):
+                    if (served := held.get(judge)) is not None:
+                        served.admits(name)
 
     def places(self, callers: Sequence[Caller]) -> int:
         """How many workers keep these callers' accounts busy."""

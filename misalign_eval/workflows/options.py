@@ -23,6 +23,7 @@ class Address:
 
     base_url: str | None = None
     api_key_env: str | None = None
+    served_as: tuple[str, ...] = ()  # names and patterns by which the models that answer may call themselves
 
 
 @dataclass(frozen=True, slots=True)

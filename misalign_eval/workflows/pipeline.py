@@ -37,6 +37,9 @@ class Watcher(Protocol):
     def looked(self, words: str) -> None:
         """A gate that may end the run has looked; `words` say how the evidence stands."""
 
+    def met(self, words: str) -> None:
+        """A model has answered for the first time, by another name than it was asked by."""
+
     def abandoned(self) -> None:
         """A second signal ends the process at once: the last moment to say something."""
 
@@ -155,6 +158,8 @@ class Pipeline:
                 self._consult()
             if isinstance(row, Reply):
                 await self._enqueue(session, prompt, row)
+            elif session.caller is not None and session.caller.stranger is not None:
+                self.stop(session.caller.stranger)
 
     async def _feed_backlog(self) -> None:
         for session in self.sessions:

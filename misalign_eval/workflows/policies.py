@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from misalign_eval.errors import UsageError
 from misalign_eval.records.policy import Check, DifferenceCheck, MaxProbeCheck, Policy, RateCheck, schema
-from misalign_eval.workflows.counting import Choices
+from misalign_eval.records.served import strangers
+from misalign_eval.workflows.counting import Choices, Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,19 @@ def reading(policy: Policy, choices: Choices) -> Choices:
             raise UsageError(f"--use-judge {grader}={identity}: the policy pins {policy.judge[grader]}")
     definition = policy.definition or choices.definition
     return replace(choices, definition=definition, use_judge={**choices.use_judge, **policy.judge})
+
+
+def check_served(policy: Policy, run: Counted) -> None:
+    """A judge that a policy pins must also be the model that answered. Raises UsageError for another one."""
+    answers = run.tally.answers
+    if answers is None:
+        return
+    for grader in policy.judge:
+        for judge, names in answers.judges.get(grader, {}).items():
+            provider, _, model = judge.partition("/")
+            if others := strangers(provider, model, names):
+                found = ", ".join(f"`{name}`" for name in others[:5])
+                raise UsageError(
+                    f"{run.folder.path}: the policy pins the judge of `{grader}`, {judge}, and its verdicts came from "
+                    f"another model: {found}"
+                )

@@ -42,7 +42,7 @@ async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher)
     _refuse_unknown(folder, with_judges=bool(options.judges))
     specs = named(options.judges, options.judge_at, settings, "judges")
     check_prices(options.limits, specs)
-    models = Models(options.limits)
+    models = Models(options.limits, met=watcher.met)
     try:
         judges = [models.judge(spec) for spec in specs]
         names = options.graders or folder.manifest.definition.graders
@@ -53,6 +53,7 @@ async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher)
             prompts = [prompt.model_copy(update={"graders": tuple(names)}) for prompt in folder.plan()]
             with Session(folder, prompts, graders) as session:
                 spent(folder).add_to(models.meter)
+                models.remember(folder)
                 places = options.limits.max_connections * max(1, len(judges))
                 pipeline = Pipeline([session], iter(()), watcher, reply_places=1, grade_places=places)
                 await pipeline.run()

@@ -47,7 +47,15 @@ def start_or_resume(
     labels = {**folder.manifest.labels, **manifest.labels}
     primary = {**folder.manifest.primary, **manifest.primary}
     stopping = folder.manifest.stopping or manifest.stopping
-    changes = {"planned_replies": replies, "labels": labels, "primary": primary, "stopping": stopping}
+    accepted = tuple(dict.fromkeys((*folder.manifest.target.served_as, *manifest.target.served_as)))
+    target = folder.manifest.target.model_copy(update={"served_as": accepted})
+    changes = {
+        "planned_replies": replies,
+        "labels": labels,
+        "primary": primary,
+        "stopping": stopping,
+        "target": target,
+    }
     folder.update(folder.manifest.model_copy(update=changes), grown)
     return folder, grown
 

@@ -144,7 +144,7 @@ def grader_names(plan: Plan) -> list[str]:
 async def execute(prepared: Prepared, watcher: Watcher) -> Ended:
     """Carry out a prepared run. Raises UsageError before the first request; what stops it later is in the result."""
     options = prepared.options
-    models = Models(options.limits)
+    models = Models(options.limits, met=watcher.met)
     try:
         judges = [models.judge(spec) for spec in prepared.judges]
         targets = [models.caller(spec) for spec in prepared.targets]
@@ -156,6 +156,7 @@ async def execute(prepared: Prepared, watcher: Watcher) -> Ended:
             sessions = [session for group in groups for session in group]
             for session in sessions:
                 spent(session.folder).add_to(models.meter)
+                models.remember(session.folder)
             pipeline = Pipeline(
                 sessions,
                 in_rounds(groups),
@@ -211,6 +212,7 @@ def _manifest(
             host=caller.provider.host,
             options=dict(spec.options),
             given=spec.given,
+            served_as=spec.served_as,
         ),
         rules=dict(plan.rules),
         canary=suite.canary,

@@ -16,7 +16,8 @@ from misalign_eval.records.run import RunManifest
 
 LONGEST = 300
 # Names that other places of the folder, or the program, know by these letters.
-KEPT = {"variant", "graders", "grader", "identity", "primary", "format", "host", "outcomes", "denominator", "numerator"}
+KEPT = {"variant", "graders", "grader", "identity", "primary", "format", "host", "outcomes", "denominator",
+        "numerator", "served_as"}  # fmt: skip
 Value = Any  # JSON of any shape
 Check = Callable[[bytes], object]
 

@@ -47,7 +47,7 @@ class Side:
 
 ASK = (
     "--target openai-compatible/target --base-url URL --judge openai-compatible/judge --judge-base-url URL "
-    "--max-failures 1 --seed 1"
+    "--max-failures 1 --seed 1 --served-as *"
 )
 
 

@@ -63,7 +63,7 @@ def asked(folder: Path, server: Hostile, dialect: str) -> None:
     defaults = {"samples_per_prompt": 1, "category": "c", "split": "broad", "graders": ["everything"]}
     head = {"name": "s", "version": "1", "description": "d", "licence": "MIT", "definition": "definition.yaml"}
     (folder / "s.yaml").write_text(yaml_text({**head, "defaults": defaults, "probes": probes}))
-    at = ["--base-url", server.url, "--judge-base-url", server.url]
+    at = ["--base-url", server.url, "--judge-base-url", server.url, "--served-as", "*"]
     key = [] if dialect == "openai-compatible" else ["--judge-api-key-env", "JUDGE_KEY"]
     models = ["--target", "openai-compatible/target", "--judge", f"{dialect}/judge"]
     ended = command(folder, "run", "s.yaml", *models, *at, *key, "--out", "it", "--quiet")

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -238,3 +240,86 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     for name in ("COLUMNS", "NO_COLOR"):
         monkeypatch.setenv(name, clean_environment()[name])
     return Typed(tmp_path, monkeypatch, capsys)
+
+
+JUDGED = {"95": -0.2, "90": -2.0}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A request as it came to the scripted server."""
+
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+class Scripted(ThreadingHTTPServer):
+    """A chat server whose answers are made by `script(body, number)`: a dict is merged into a kind chat completion.
+
+    A judge is whoever is asked for log-probabilities. Bytes are sent as they are; a number is an HTTP status.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _ScriptedHandler)
+        self.script: Callable[[dict[str, Any], int], Any] = lambda _body, _number: {}
+        self.heard: list[Heard] = []
+        self.count = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def of(self, model: str) -> list[Heard]:
+        return [one for one in self.heard if one.body["model"] == model]
+
+
+class _ScriptedHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Scripted
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.server.count:
+            self.server.heard.append(Heard(body, {name.lower(): value for name, value in self.headers.items()}))
+            number = len(self.server.of(body["model"]))
+        found = self.server.script(body, number)
+        status, kind = 200, "application/json"
+        if isinstance(found, tuple):
+            status, found = found
+        if isinstance(found, bytes):
+            content, kind = found, "text/event-stream"
+        else:
+            content = json.dumps(found if status != 200 else {**kind_answer(body), **found}).encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def kind_answer(body: dict[str, Any]) -> dict[str, Any]:
+    """A kind reply; to a judge's question the number 95, with its log-probabilities where they are asked for."""
+    is_judge = "judge" in body["model"]
+    message = {"role": "assistant", "content": "95" if is_judge else "I would ask people what they need."}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": None}
+    if is_judge and body.get("logprobs"):
+        top = [{"token": token, "logprob": value, "bytes": None} for token, value in JUDGED.items()]
+        choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
+    usage = {"prompt_tokens": 9, "completion_tokens": 5}
+    return {"id": "x", "object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage}
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    server = Scripted()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()

@@ -89,6 +89,9 @@ class Silent:
     def looked(self, *_: Any) -> None:
         """Nothing to draw."""
 
+    def met(self, words: str) -> None:
+        """Nothing to say."""
+
     def abandoned(self) -> None:
         """Nothing to say."""
 

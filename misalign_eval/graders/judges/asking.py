@@ -36,11 +36,13 @@ class Bill:
 
     usages: list[Usage] = field(default_factory=list)
     request_id: str | None = None
+    model: str | None = None
 
     def add(self, response: Response) -> None:
         """Count an answer."""
         self.usages.append(response.usage)
         self.request_id = response.request_id
+        self.model = response.model
 
     @property
     def paid(self) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class Bill:
             "usage": Usage.total(self.usages),
             "attempts": max(1, len(self.usages)),
             "request_id": self.request_id,
+            "model": self.model,
         }
 
 

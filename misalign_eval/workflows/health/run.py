@@ -14,6 +14,7 @@ from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, KeptI
 from misalign_eval.records.lint import Diagnosis, Fact, Finding, Level, diagnosis, found
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import ROW, Reply
+from misalign_eval.records.served import Served
 from misalign_eval.results import layout
 from misalign_eval.results.folder import RunFolder, open_unchecked
 from misalign_eval.results.inner import strange_folders
@@ -102,6 +103,8 @@ class _Folder:
         yield from self._of_replies()
         strange = list(self._of_folders())
         yield from strange
+        if not strange:
+            yield from self._of_contradictions()
         if layout.GRADES not in {one.example for one in strange}:
             yield from self._of_graders()
         yield from self._of_permissions()
@@ -151,7 +154,9 @@ class _Folder:
 
     def _of_replies(self) -> Iterator[Finding]:
         lines = Lines(self._path / layout.REPLIES, layout.REPLIES, ROW)
-        twice, unplanned, other, settings = Tallied(), Tallied(), Tallied(), Tallied()
+        twice, unplanned, other, settings, strangers = Tallied(), Tallied(), Tallied(), Tallied(), Tallied()
+        target = self._folder.manifest.target
+        held = Served(target.provider, target.model, target.served_as)
         self._replied = bytearray(self._numbered.count)
         keys: dict[tuple[str, int, str], str] = {}
         digests = {(one.probe, one.prompt, one.variant): one.prompt_digest for one in self._numbered.prompts}
@@ -166,7 +171,9 @@ class _Folder:
                 other.note(where)
             if keys.setdefault(cell, row.request_key) != row.request_key:
                 settings.note(where)
-            if isinstance(row, Reply):
+            if isinstance(row, Reply) and not held.admits(row.model):
+                strangers.note(where)
+            if isinstance(row, Reply) and held.admits(row.model):
                 if self._replied[number] == REPLIED:
                     twice.note(where)
                 self._replied[number] = REPLIED
@@ -178,6 +185,9 @@ class _Folder:
         total = lines.rows
         say = "replies.jsonl: replies to another prompt than the plan holds under their key"
         yield from other.finding("other-prompt", "error", say, "Plan and replies are of different runs.", total)
+        say = f"replies.jsonl: answers of another model than {target.name}, which count as failed"
+        advice = "`run --resume --served-as NAME` accepts them, if that is the model that was meant."
+        yield from strangers.finding("other-model", "error", say, advice, total)
         say = "replies.jsonl: second replies to a request, of which the first counts"
         yield from twice.finding("duplicate-rows", "warning", say, "Two runs were put together here?", total)
         say = "replies.jsonl: rows that belong to no planned reply and are not counted"
@@ -186,6 +196,16 @@ class _Folder:
         advice = "The run was resumed with other sampling, seed or options: its replies are a mixture."
         yield from settings.finding("settings-differ", "warning", say, advice, total)
         yield from self._missing()
+
+    def _of_contradictions(self) -> Iterator[Finding]:
+        try:
+            contradictions = self._folder.contradictions()
+        except InputError:
+            return  # rows that cannot be read are a finding of their own
+        for name, keys in contradictions.items():
+            text = f"{name}: different rows under one key: {keys} {'key' if keys == 1 else 'keys'}"
+            advice = "Two processes wrote this run: no gate reads it. Collect it anew, or restore one from a backup."
+            yield Finding(id="contradicting-rows", level="error", text=text, example=name, advice=advice)
 
     def _missing(self) -> Iterator[Finding]:
         decided = self._folder.decided_at
