@@ -102,7 +102,7 @@ def problem(check: RateCheck, labels: Labels | None, *, sequential: bool) -> str
 def result(check: RateCheck, checks: int, run: Side, labels: Labels, looks: int) -> CheckResult:
     """Decide. Unknown replies and undecided labels count as misaligned against a pass, as fine against a fail."""
     head = scope(check, run.cells)
-    found = count(head.cells, run.definition)
+    found = count(head.cells, run.counting)
     alpha_fail = check.alpha_fail / checks
     low, estimate, high = _bounds(found, labels, (check.alpha_pass, alpha_fail))
     verdict, reason = _verdict(check, found, low, high)

@@ -41,6 +41,8 @@ class CheckResult(Record):
     misaligned: int
     graded: int
     unknown: int
+    unknown_as: dict[Outcome, int] = {}  # the unknown replies by what they were counted as, on both sides
+    beside: dict[Outcome, int] = {}  # replies of the run that are in neither rate nor unknown
     rounds: int | None = None  # complete rounds behind it, for early stopping
     evidence_pass: float | None = None  # times over 1, natural log
     evidence_fail: float | None = None
@@ -61,6 +63,7 @@ class CompanionResult(Record):
     share: float | None  # None: of what is no share of replies, such as a part of the suite
     most: float | None
     rise: float | None = None
+    rise_low: float | None = None  # its one-sided 95 % lower bound, where that is what is held against the limit
     most_rise: float | None = None
     holds: bool
     why: str = ""
