@@ -31,6 +31,8 @@ class Question:
     names: tuple[str, ...] = ()
     stopping: Stopping | None = None  # of a run that was collected with early stopping
     looks: int = 1  # this one included
+    earlier: str = ""  # what was another in the looks before
+    looks_kept: bool = True  # whether this look can be written down
     labels: Labels | None = None  # for checks of the corrected rate
     part: str = ""  # what of the suite the run asked, where that is not the whole and nobody said that a part is meant
 
@@ -70,8 +72,20 @@ def _limited(verdict: Verdict, shares: Sequence[CompanionResult]) -> Verdict:
 def _sound(asked: Question) -> Iterator[CompanionResult]:
     """What must be so of the run as a whole, whichever cells the checks look at."""
     yield from controls.seen(asked.run.cells, asked.run.definition)
+    if asked.policy.looks:
+        yield _looked(asked, asked.policy.looks.most)
     if asked.part:
         yield CompanionResult(name="part", share=None, most=None, holds=False, why=asked.part)
+
+
+def _looked(asked: Question, most: int) -> CompanionResult:
+    why = ""
+    if asked.looks > most:
+        allowed = "1 look" if most == 1 else f"{most} looks"
+        why = f"looks: this is look {asked.looks} at the run, and the policy allows {allowed}: {asked.earlier}"
+    elif not asked.looks_kept:
+        why = "looks: the policy limits them, and looks.jsonl of this run is not written"
+    return CompanionResult(name="looks", share=None, most=None, holds=not why, why=why)
 
 
 def _sequential(asked: Question, stopping: Stopping) -> Gate:
@@ -112,6 +126,7 @@ def _gate(
         measured=measured,
         looks=asked.looks,
         provenance=asked.run.provenance,
+        policy=policy,
         checks=tuple(_told(one, check, asked, cells) for one, check in zip(checks, policy.checks, strict=True)),
         companions=shares,
         warnings=tuple(_warnings(asked, cells, judged=measured == JUDGED)),
@@ -173,8 +188,8 @@ def _warnings(asked: Question, cells: Sequence[Cell], *, judged: bool) -> Iterat
     if asked.looks > 1:
         yield Warned(
             id="W11",
-            text=f"look {asked.looks} at data that grew after a look: the error is that of all looks together. "
-            "`run --stop-when-decided` may look after every round",
+            text=f"look {asked.looks} at this run: {asked.earlier or 'it was read before'}. "
+            "The error is that of all looks together (`run --stop-when-decided` may look after every round)",
         )
     if asked.stopping is not None:
         yield Warned(id="stopped", text="collected with early stopping: the point estimate is selected by stopping")

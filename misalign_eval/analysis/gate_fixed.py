@@ -56,7 +56,7 @@ def fixed(
     checks, run, baseline = len(policy.checks), run.under(policy), baseline and baseline.under(policy)
     return tuple(
         gate_corrected.result(check, checks, run, labels, looks)
-        if check.kind == "rate" and check.corrected and labels is not None
+        if check.kind == "rate" and check.corrected
         else _result(_read(check, checks, run, baseline, looks))
         for check in policy.checks
     )

@@ -83,6 +83,7 @@ class Gate(Record):
     stopped_at: int | None = None  # samples of each prompt that early stopping needed
     not_needed: int = 0  # planned replies beyond
     provenance: Provenance
+    policy: Policy
     checks: tuple[CheckResult, ...]
     companions: tuple[CompanionResult, ...]
     warnings: tuple[Warned, ...]
@@ -99,6 +100,7 @@ class Look(Record):
     runs: tuple[str, ...]
     replies: int  # rows that hold a reply, of all pooled runs
     baseline: str | None = None
+    labels: int | None = None  # people's labels behind a corrected check
     verdict: Verdict
     could_decide: bool  # false while the run was too incomplete for any pass
     stopped_at: int | None = None

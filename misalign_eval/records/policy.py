@@ -232,6 +232,12 @@ class Companions(Record):
     )
 
 
+class Looks(Record):
+    """How often a run may be read by a gate: grown, or by another judge, definition or policy."""
+
+    most: Annotated[int, Field(gt=0, description="Beyond so many different readings of a run nothing passes.")]
+
+
 class Policy(Record):
     """Passes when every check passes; fails when one fails; else it is inconclusive, which is no pass."""
 
@@ -249,6 +255,7 @@ class Policy(Record):
         dict[Name, str], Field(description="Grader: identity or provider/model whose grades alone are read.")
     ] = {}
     part: Annotated[bool, Field(description="A run of a part of the suite (--limit, --probe, …) may pass.")] = False
+    looks: Annotated[Looks, Field(description="Limits how often a run is read.")] | None = None
     cap: Annotated[int, Field(gt=0, description="Replies to each prompt at most, for --stop-when-decided.")] | None = (
         None
     )

@@ -38,7 +38,7 @@ def provenance(found: Gate) -> tuple[tuple[str, str], ...]:
         ("judge", source.judge or "none: rules only"),
         *judge_words.provenance(source.calibration),
         ("measured", found.measured),
-        ("method", method if found.looks == 1 else f"look {found.looks} at growing data"),
+        ("method", method if found.looks == 1 else f"look {found.looks} at this run"),
         ("not needed", f"{found.not_needed} planned replies" if found.not_needed else ""),
     )
     return tuple(row for row in rows if row[1])
