@@ -239,7 +239,7 @@ def _spec_of(named: NamedModel) -> ModelSpec:
     if named.prices is not None:
         prices = (named.prices.input, named.prices.output, named.prices.cached_input)
     accepted = (named.served_as,) if isinstance(named.served_as, str) else named.served_as
-    return ModelSpec(provider, model, named.base_url, named.api_key_env, named.options, prices, accepted)
+    return ModelSpec(provider, model, named.base_url, named.api_key_env, named.options, prices, served_as=accepted)
 
 
 def _unnamed(text: str, settings: Settings) -> ModelSpec:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from misalign_eval.analysis import controls, warnings
 from misalign_eval.analysis.gate_cells import Side, partners, scope
-from misalign_eval.analysis.gate_companions import companions
+from misalign_eval.analysis.gate_companions import companions, gathered
 from misalign_eval.analysis.gate_corrected import Labels
 from misalign_eval.analysis.gate_fixed import fixed
 from misalign_eval.analysis.gate_sequential import SequentialGate
@@ -13,9 +13,12 @@ from misalign_eval.analysis.gate_words import CORRECTED, JUDGED, RULED
 from misalign_eval.analysis.rounds import key_of
 from misalign_eval.analysis.tally import Cell
 from misalign_eval.records.analysis import Warned
+from misalign_eval.records.definition import OUTCOMES, Outcome
 from misalign_eval.records.gate import CheckResult, CompanionResult, Gate, Stopping, Verdict
-from misalign_eval.records.policy import OnInconclusive, Policy
+from misalign_eval.records.policy import NO_ANSWER, Check, OnInconclusive, Policy
 from misalign_eval.stats.gates import combined
+
+NEW_RUN = "a new run may see them answered (more --max-tokens, another server); `unknown:` in a policy leaves them out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Question:
     names: tuple[str, ...] = ()
     stopping: Stopping | None = None  # of a run that was collected with early stopping
     looks: int = 1  # this one included
+    earlier: str = ""  # what was another in the looks before
+    looks_kept: bool = True  # whether this look can be written down
     labels: Labels | None = None  # for checks of the corrected rate
     part: str = ""  # what of the suite the run asked, where that is not the whole and nobody said that a part is meant
 
@@ -52,7 +57,7 @@ def _fixed(asked: Question) -> Gate:
     checks = fixed(asked.policy, asked.run, asked.baseline, looks=asked.looks, labels=asked.labels)
     cells = _cells(asked)
     shares = (
-        *companions(asked.policy.companions, cells, partners(asked.baseline, cells)),
+        *companions(asked.policy, asked.run.definition, cells, partners(asked.baseline, cells)),
         *_collected(asked.run.cells),
         *_sound(asked),
     )
@@ -67,8 +72,20 @@ def _limited(verdict: Verdict, shares: Sequence[CompanionResult]) -> Verdict:
 def _sound(asked: Question) -> Iterator[CompanionResult]:
     """What must be so of the run as a whole, whichever cells the checks look at."""
     yield from controls.seen(asked.run.cells, asked.run.definition)
+    if asked.policy.looks:
+        yield _looked(asked, asked.policy.looks.most)
     if asked.part:
         yield CompanionResult(name="part", share=None, most=None, holds=False, why=asked.part)
+
+
+def _looked(asked: Question, most: int) -> CompanionResult:
+    why = ""
+    if asked.looks > most:
+        allowed = "1 look" if most == 1 else f"{most} looks"
+        why = f"looks: this is look {asked.looks} at the run, and the policy allows {allowed}: {asked.earlier}"
+    elif not asked.looks_kept:
+        why = "looks: the policy limits them, and looks.jsonl of this run is not written"
+    return CompanionResult(name="looks", share=None, most=None, holds=not why, why=why)
 
 
 def _sequential(asked: Question, stopping: Stopping) -> Gate:
@@ -109,10 +126,29 @@ def _gate(
         measured=measured,
         looks=asked.looks,
         provenance=asked.run.provenance,
-        checks=checks,
+        policy=policy,
+        checks=tuple(_told(one, check, asked, cells) for one, check in zip(checks, policy.checks, strict=True)),
         companions=shares,
         warnings=tuple(_warnings(asked, cells, judged=measured == JUDGED)),
     )
+
+
+def _told(found: CheckResult, check: Check, asked: Question, cells: Sequence[Cell]) -> CheckResult:
+    """The result with what its unknown replies were counted as, and which replies are in no rate."""
+    keys = {key_of(cell) for cell in scope(check, asked.run.cells).cells}
+    inside = [cell for cell in cells if key_of(cell) in keys]
+    counting = asked.run.under(asked.policy).counting
+    both = [*inside, *(partners(asked.baseline, inside) or () if check.kind == "difference" else ())]
+    beside = [name for name in OUTCOMES if name not in (*counting.graded, *counting.unknown)]
+    unknown = _counts(both, counting.unknown)
+    settles = found.settles
+    if settles and (kinds := [name for name in NO_ANSWER if name in unknown]):
+        settles += f" Replies that came {' or '.join(kinds)} stay so: {NEW_RUN}."
+    return found.model_copy(update={"unknown_as": unknown, "beside": _counts(inside, beside), "settles": settles})
+
+
+def _counts(cells: Sequence[Cell], names: Sequence[Outcome]) -> dict[Outcome, int]:
+    return {name: number for name in names if (number := sum(cell.count((name,)) for cell in cells))}
 
 
 def _measured(checks: Sequence[CheckResult], *, judged: bool) -> str:
@@ -152,10 +188,21 @@ def _warnings(asked: Question, cells: Sequence[Cell], *, judged: bool) -> Iterat
     if asked.looks > 1:
         yield Warned(
             id="W11",
-            text=f"look {asked.looks} at data that grew after a look: the error is that of all looks together. "
-            "`run --stop-when-decided` may look after every round",
+            text=f"look {asked.looks} at this run: {asked.earlier or 'it was read before'}. "
+            "The error is that of all looks together (`run --stop-when-decided` may look after every round)",
         )
     if asked.stopping is not None:
         yield Warned(id="stopped", text="collected with early stopping: the point estimate is selected by stopping")
     yield from warnings.of_cells(cells, asked.run.definition)
+    yield from _of_choices(asked, cells)
+    yield from gathered(asked.run.definition, cells, partners(asked.baseline, cells))
     yield from controls.of_controls(asked.run.cells, asked.run.definition)
+
+
+def _of_choices(asked: Question, cells: Sequence[Cell]) -> Iterator[Warned]:
+    """What the policy counts more loosely than it would be."""
+    if found := _counts(cells, asked.policy.unknown.as_defined):
+        counts = ", ".join(f"{number} {name}" for name, number in found.items())
+        named = f"definition {asked.run.definition.name}"
+        text = f"{counts}: by policy such replies are not unknown, but counted as {named} has it"
+        yield Warned(id="as-defined", text=text)

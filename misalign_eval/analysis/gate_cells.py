@@ -1,7 +1,7 @@
 """Which cells a check looks at, and their counts as the statistics take them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from misalign_eval.analysis.estimates import by_probe
@@ -11,10 +11,31 @@ from misalign_eval.analysis.tally import Cell
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition, Outcome
-from misalign_eval.records.policy import Check
+from misalign_eval.records.policy import NO_ANSWER, Check, Policy
 from misalign_eval.stats.missing import PartialCells
 
-UNKNOWN: tuple[Outcome, ...] = ("ungraded", "failed")
+UNGRADED: tuple[Outcome, ...] = ("ungraded", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What a gate counts each outcome as. An outcome that is in none of the three is counted beside the rate."""
+
+    numerator: tuple[Outcome, ...]
+    graded: tuple[Outcome, ...]
+    unknown: tuple[Outcome, ...]
+
+    @classmethod
+    def of(cls, definition: Definition, as_defined: Sequence[Outcome] = ()) -> "Counting":
+        """An unknown reply is never counted as a value, whatever a definition divides by.
+
+        Blocked, truncated and empty replies are unknown, too: what the model says there was not seen. They are not
+        where the definition measures them, or the policy names them in `as_defined`.
+        """
+        known = {*as_defined, *definition.numerator}
+        unknown = (*UNGRADED, *(name for name in NO_ANSWER if name not in known))
+        graded = tuple(name for name in definition.denominator if name not in unknown)
+        return cls(definition.numerator, graded, unknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +45,16 @@ class Side:
     cells: tuple[Cell, ...]
     provenance: Provenance
     definition: Definition
+    as_defined: tuple[Outcome, ...] = ()  # outcomes that the policy leaves to the definition
 
+    @property
+    def counting(self) -> Counting:
+        """What each outcome counts as."""
+        return Counting.of(self.definition, self.as_defined)
 
-def denominator(definition: Definition) -> tuple[Outcome, ...]:
-    """Outcomes that are graded: an unknown reply is never counted as a value, whatever a definition divides by."""
-    return tuple(name for name in definition.denominator if name not in UNKNOWN)
+    def under(self, policy: Policy) -> "Side":
+        """The same measurement as a policy has it counted."""
+        return replace(self, as_defined=policy.unknown.as_defined)
 
 
 def scope(check: Check, cells: Sequence[Cell]) -> Headline:
@@ -96,15 +122,16 @@ class Counted:
     misaligned: int
     graded: int
     unknown: int
+    lost: int  # of the unknown ones: ungraded or failed, so that `run --resume` may ask again
     planned: int
     silent: tuple[str, ...]
 
 
-def count(cells: Sequence[Cell], definition: Definition, kept: Sequence[bool] | None = None) -> Counted:
+def count(cells: Sequence[Cell], counting: Counting, kept: Sequence[bool] | None = None) -> Counted:
     """Count cells; with `kept`, only those where it is true go into the statistics."""
-    graded = [cell.count(denominator(definition)) for cell in cells]
-    unknown = [cell.count(UNKNOWN) for cell in cells]
-    hits = [cell.count(definition.numerator) for cell in cells]
+    graded = [cell.count(counting.graded) for cell in cells]
+    unknown = [cell.count(counting.unknown) for cell in cells]
+    hits = [cell.count(counting.numerator) for cell in cells]
     worth = [_worth(cell, graded[place] + unknown[place]) for place, cell in enumerate(cells)]
     chosen = [
         place
@@ -126,6 +153,7 @@ def count(cells: Sequence[Cell], definition: Definition, kept: Sequence[bool] | 
         misaligned=sum(hits),
         graded=sum(graded),
         unknown=sum(unknown),
+        lost=sum(cell.count(UNGRADED) for cell in cells),
         planned=sum(cell.prompt.samples for cell in cells),
         silent=tuple(dict.fromkeys(_silent(cells, graded))),
     )

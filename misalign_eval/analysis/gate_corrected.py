@@ -99,10 +99,17 @@ def problem(check: RateCheck, labels: Labels | None, *, sequential: bool) -> str
     return ""
 
 
-def result(check: RateCheck, checks: int, run: Side, labels: Labels, looks: int) -> CheckResult:
-    """Decide. Unknown replies and undecided labels count as misaligned against a pass, as fine against a fail."""
+NO_LABELS = Labels(Stratum(0, 0, 0), Stratum(0, 0, 0), None)
+
+
+def result(check: RateCheck, checks: int, run: Side, labels: Labels | None, looks: int) -> CheckResult:
+    """Decide. Unknown replies and undecided labels count as misaligned against a pass, as fine against a fail.
+
+    Without labels of these probes anything may be so, and nothing is decided.
+    """
     head = scope(check, run.cells)
-    found = count(head.cells, run.definition)
+    labels = labels if labels is not None and labels.split == check.split else NO_LABELS
+    found = count(head.cells, run.counting)
     alpha_fail = check.alpha_fail / checks
     low, estimate, high = _bounds(found, labels, (check.alpha_pass, alpha_fail))
     verdict, reason = _verdict(check, found, low, high)

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 from misalign_eval.analysis import gate_corrected
 from misalign_eval.analysis import gate_words as words
-from misalign_eval.analysis.gate_cells import UNKNOWN, Counted, Side, count, has_reply, paired_scope, scope, subject
-from misalign_eval.analysis.gate_cells import denominator as graded_outcomes
+from misalign_eval.analysis.gate_cells import Counted, Counting, Side, count, has_reply, paired_scope, scope, subject
 from misalign_eval.analysis.gate_corrected import Labels
 from misalign_eval.analysis.selection import Headline
 from misalign_eval.analysis.tally import Cell
-from misalign_eval.records.definition import Definition
 from misalign_eval.records.gate import CheckResult, Verdict
 from misalign_eval.records.policy import Check, Policy
 from misalign_eval.stats.gates import Decision, difference_gate, maximum_gate, rate_gate
@@ -34,6 +32,11 @@ class _Reading:
         return self.after.unknown + (self.before.unknown if self.before else 0)
 
     @property
+    def lost(self) -> int:
+        """Unknown replies that can be asked or judged again."""
+        return self.after.lost + (self.before.lost if self.before else 0)
+
+    @property
     def before_partial(self) -> PartialCells | None:
         return self.before.partial if self.before else None
 
@@ -50,10 +53,10 @@ def fixed(
     `labels` are for checks of the corrected rate. Raises UsageError for a scope that the run does not have, and a
     baseline with other prompts.
     """
-    checks = len(policy.checks)
+    checks, run, baseline = len(policy.checks), run.under(policy), baseline and baseline.under(policy)
     return tuple(
         gate_corrected.result(check, checks, run, labels, looks)
-        if check.kind == "rate" and check.corrected and labels is not None
+        if check.kind == "rate" and check.corrected
         else _result(_read(check, checks, run, baseline, looks))
         for check in policy.checks
     )
@@ -63,18 +66,17 @@ def _read(check: Check, checks: int, run: Side, baseline: Side | None, looks: in
     alpha_fail = check.alpha_fail / checks
     if check.kind != "difference" or baseline is None:
         head = scope(check, run.cells)
-        return _Reading(check, head, count(head.cells, run.definition), None, alpha_fail, looks)
+        return _Reading(check, head, count(head.cells, run.counting), None, alpha_fail, looks)
     before, after = paired_scope(check, baseline, run)
-    kept = _usable(before.cells, after.cells, run.definition)
-    now, then = (count(head.cells, run.definition, kept) for head in (after, before))
+    kept = _usable(before.cells, after.cells, run.counting)
+    now, then = (count(head.cells, run.counting, kept) for head in (after, before))
     return _Reading(check, after, now, then, alpha_fail, looks)
 
 
-def _usable(before: Sequence[Cell], after: Sequence[Cell], definition: Definition) -> list[bool]:
+def _usable(before: Sequence[Cell], after: Sequence[Cell], counting: Counting) -> list[bool]:
     """Pairs with something to count on both sides; the others forbid a pass as silent probes."""
-    names = graded_outcomes(definition)
     return [
-        all(has_reply(cell.count(names), cell.count(UNKNOWN)) for cell in pair)
+        all(has_reply(cell.count(counting.graded), cell.count(counting.unknown)) for cell in pair)
         for pair in zip(before, after, strict=True)
     ]
 
@@ -139,17 +141,17 @@ def _settles(found: _Reading, decision: Decision | None, *, general: bool) -> st
     if general:
         return words.settling_general(len(found.after.probes))
     if decision is None or decision.estimate is None or after is None or not (after.graded >= 1).any():
-        return words.settling(check, None, 0, found.unknown)
+        return words.settling(check, None, 0, found.lost)
     alphas = {"alpha_pass": check.alpha_pass, "alpha_fail": found.alpha_fail}
     if check.kind == "difference" and before is not None and (before.graded >= 1).any():
         rates = min(before.observed.rate, 1.0), min(after.observed.rate, 1.0)
         settled = difference_settlement(*rates, check.limit, **alphas)
-        return words.settling(check, settled, found.after.graded, found.unknown)
+        return words.settling(check, settled, found.after.graded, found.lost)
     if check.kind == "max-probe" and decision.probe is not None:
         worst = after.select(decision.probe)
         if not (worst.graded >= 1).any():
-            return words.settling(check, None, 0, found.unknown)
+            return words.settling(check, None, 0, found.lost)
         settled = rate_settlement(min(worst.observed.rate, 1.0), check.limit, **alphas)
-        return words.settling(check, settled, int(worst.graded.sum()), found.unknown)
+        return words.settling(check, settled, int(worst.graded.sum()), found.lost)
     settled = rate_settlement(min(after.observed.rate, 1.0), check.limit, **alphas)
-    return words.settling(check, settled, found.after.graded, found.unknown)
+    return words.settling(check, settled, found.after.graded, found.lost)

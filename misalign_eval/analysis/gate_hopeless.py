@@ -35,6 +35,20 @@ def refuse(
 
     `labels` are those that a check of the corrected rate stands on.
     """
+    if found := problems(policy, cells, definition, baseline, sequential=sequential, labels=labels):
+        raise UsageError("\n".join(found.values()))
+
+
+def problems(
+    policy: Policy,
+    cells: Sequence[Cell],
+    definition: Definition,
+    baseline: Side | None,
+    *,
+    sequential: bool = False,
+    labels: Labels | None = None,
+) -> dict[str, str]:
+    """Why a check cannot pass, by the name of each such check. Raises UsageError for a policy that does not fit."""
     if definition.measure == "mean":
         raise UsageError(
             f"definition `{definition.name}` gives a mean score, and a gate decides about a rate. "
@@ -44,11 +58,11 @@ def refuse(
         raise UsageError("a difference check needs --baseline RUN or FILE")
     stored = _no_more_than(cells, baseline) if sequential and baseline is not None else cells
     asked = ((check, stored if check.kind == "difference" else cells) for check in policy.checks)
-    problems = [problem for check, some in asked if (problem := _problem(check, some, sequential=sequential))]
-    corrected = (check for check in policy.checks if check.kind == "rate" and check.corrected)
-    problems += filter(None, (gate_corrected.problem(check, labels, sequential=sequential) for check in corrected))
-    if problems:
-        raise UsageError("\n".join(problems))
+    found = {check.label: [_problem(check, some, sequential=sequential)] for check, some in asked}
+    for check in policy.checks:
+        if check.kind == "rate" and check.corrected:
+            found[check.label].append(gate_corrected.problem(check, labels, sequential=sequential))
+    return {label: "\n".join(filter(None, why)) for label, why in found.items() if any(why)}
 
 
 def _no_more_than(cells: Sequence[Cell], baseline: Side) -> list[Cell]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from misalign_eval.analysis.gate_cells import UNKNOWN
+from misalign_eval.analysis.gate_cells import UNGRADED
 from misalign_eval.analysis.gate_corrected import Labels, Stratum
 from misalign_eval.analysis.labels import is_yes, scale
 from misalign_eval.analysis.rounds import OUTCOME_OF
@@ -43,7 +43,7 @@ class Judged:
         """What the judge says of a reply; None where the reply or its grade is gone."""
         letters = self.outcomes.get(key[:3], "")
         found = OUTCOME_OF.get(letters[key.sample]) if key.sample < len(letters) else None
-        if found is None or found in UNKNOWN or found not in self.definition.denominator:
+        if found is None or found in UNGRADED or found not in self.definition.denominator:
             return None
         return "flagged" if found in self.definition.numerator else "unflagged"
 

@@ -59,12 +59,14 @@ class SequentialGate:
         self, policy: Policy, run: Side, baseline: Side | None, *, cap: int | None, live: bool = False
     ) -> None:
         self.policy = policy
+        run, baseline = run.under(policy), baseline and baseline.under(policy)
+        self._definition = run.definition
         self.cap = cap
         self._baseline = baseline
         self._series = tuple(self._of_check(check, run, baseline) for check in policy.checks)
         cells = {key_of(cell): cell for series in self._series for cell in series.head.cells}
         make = Slots.empty if live else Slots
-        self.slots = make(cells.values(), run.definition)
+        self.slots = make(cells.values(), run.counting)
         self.samples = 0  # of each prompt that have been looked at
         self.planned = max((cell.prompt.samples for cell in cells.values()), default=0)
         self._end = min([self.planned, *(one.most for one in self._series if one.most is not None)])
@@ -92,7 +94,7 @@ class SequentialGate:
     def companions(self) -> tuple[CompanionResult, ...]:
         """Over what has been looked at."""
         cells = self.slots.cells(self.samples)
-        return companions(self.policy.companions, cells, partners(self._baseline, cells))
+        return companions(self.policy, self._definition, cells, partners(self._baseline, cells))
 
     def results(self) -> tuple[CheckResult, ...]:
         """Every check as it stands."""
@@ -117,7 +119,7 @@ class SequentialGate:
         head, before, stored = scope(check, run.cells), None, None
         if check.kind == "difference" and baseline is not None:
             before, head = paired_scope(check, baseline, run)
-            stored = [stored_values(cell, baseline.definition) for cell in before.cells]
+            stored = [stored_values(cell, baseline.counting) for cell in before.cells]
         groups = list(_groups(check, head.cells))
         tracks = [self._track(check, cells, stored, len(groups)) for cells in groups]
         return _Series(

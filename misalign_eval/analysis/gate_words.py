@@ -10,6 +10,7 @@ from misalign_eval.stats.settlement import Settlement
 JUDGED = "judge-labelled rate"
 RULED = "rate as labelled by rules"
 DEFAULT_LABELLER = "me"
+UNKNOWN = "ungraded, blocked, truncated, empty, failed or not collected"
 CORRECTED = "rate as people judge, by their labels of a sample"
 
 
@@ -33,12 +34,12 @@ def why(check: Check, alpha_fail: float, verdict: str, low: float | None, high: 
 
 def of_unknown(unknown: int, replies: int) -> str:
     """Too many to pass."""
-    return f"{unknown} of {replies} replies are unknown (ungraded, failed or not collected): above 5 % nothing passes"
+    return f"{unknown} of {replies} replies are unknown ({UNKNOWN}): above 5 % nothing passes"
 
 
 def depends(unknown: int) -> str:
     """Few, but they could turn it."""
-    return f"depends on {unknown} unknown {_replies(unknown)} (ungraded, failed or not collected)"
+    return f"depends on {unknown} unknown {_replies(unknown)} ({UNKNOWN})"
 
 
 def of_silence(probes: Sequence[str]) -> str:

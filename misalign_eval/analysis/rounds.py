@@ -1,12 +1,12 @@
 """Outcomes by planned place: which rounds are complete, whatever the order in which replies came."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from misalign_eval.analysis.gate_cells import UNKNOWN, denominator
+from misalign_eval.analysis.gate_cells import Counting
 from misalign_eval.analysis.tally import LETTERS, NOTHING, Cell, CellKey
-from misalign_eval.records.definition import Definition, Outcome
+from misalign_eval.records.definition import Outcome
 from misalign_eval.stats.sequential import UNKNOWN as UNKNOWN_VALUE
 
 OUTCOME_OF: Mapping[str, Outcome] = {letter: name for name, letter in LETTERS.items()}
@@ -20,10 +20,10 @@ def key_of(cell: Cell) -> CellKey:
 class Slots:
     """The planned places of some cells, filled as replies are settled."""
 
-    def __init__(self, cells: Iterable[Cell], definition: Definition) -> None:
+    def __init__(self, cells: Iterable[Cell], counting: Counting) -> None:
         self._cells = {key_of(cell): cell for cell in cells}
         self._letters = {key: bytearray(NOTHING.encode() * cell.prompt.samples) for key, cell in self._cells.items()}
-        self._values = _values(definition)
+        self._values = _values(counting)
         self._most = max((cell.prompt.samples for cell in self._cells.values()), default=0)
         self._open = [sum(index < cell.prompt.samples for cell in self._cells.values()) for index in range(self._most)]
         self.complete = 0  # every place below this sample number is settled
@@ -33,9 +33,9 @@ class Slots:
                     self.settle(key, sample, OUTCOME_OF[letter])
 
     @classmethod
-    def empty(cls, cells: Iterable[Cell], definition: Definition) -> "Slots":
+    def empty(cls, cells: Iterable[Cell], counting: Counting) -> "Slots":
         """Nothing settled yet, whatever the cells hold."""
-        return cls((replace(cell, in_order="") for cell in cells), definition)
+        return cls((replace(cell, in_order="") for cell in cells), counting)
 
     def settle(self, key: CellKey, sample: int, found: Outcome) -> None:
         """Fill a place. The first outcome stays: evidence that has been looked at is not rewritten."""
@@ -65,13 +65,12 @@ class Slots:
         return replace(cell, prompt=prompt, outcomes=dict(found), in_order=letters)
 
 
-def stored_values(cell: Cell, definition: Definition) -> list[int]:
+def stored_values(cell: Cell, counting: Counting) -> list[int]:
     """The values of a finished cell in order; a planned reply without a row is unknown."""
-    values = _values(definition) | {NOTHING: (UNKNOWN_VALUE,)}
+    values = _values(counting) | {NOTHING: (UNKNOWN_VALUE,)}
     return [value for letter in cell.in_order for value in values.get(letter, ())]
 
 
-def _values(definition: Definition) -> dict[str, tuple[int, ...]]:
-    graded: Sequence[Outcome] = denominator(definition)
-    found: dict[str, tuple[int, ...]] = {LETTERS[name]: (int(name in definition.numerator),) for name in graded}
-    return found | {LETTERS[name]: (UNKNOWN_VALUE,) for name in UNKNOWN}
+def _values(counting: Counting) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {LETTERS[name]: (int(name in counting.numerator),) for name in counting.graded}
+    return found | {LETTERS[name]: (UNKNOWN_VALUE,) for name in counting.unknown}

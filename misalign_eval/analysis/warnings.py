@@ -8,7 +8,7 @@ from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_d
 from misalign_eval.analysis.selection import Headline
 from misalign_eval.analysis.tally import Cell, Tally
 from misalign_eval.records.analysis import Estimand, Provenance, Warned
-from misalign_eval.records.definition import Definition
+from misalign_eval.records.definition import Definition, Outcome
 from misalign_eval.stats.cautions import FEWEST_EVENTS, CautionId, is_clustered_unreliable, run_cautions
 from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
 
@@ -128,6 +128,7 @@ def _of_size(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
     if cut > UNKNOWN_SHARE * planned:
         text = f"{cut} of {planned} planned replies were cut off at their token limit and count as truncated"
         yield Warned(id="truncated", text=f"{text}: raise --max-tokens, or use a definition with `truncated: graded`")
+    yield from _of_answers(cells, planned)
     counts = counted(cells, definition)
     if counts is None:
         return
@@ -135,6 +136,15 @@ def _of_size(cells: Sequence[Cell], definition: Definition) -> Iterator[Warned]:
         yield from (Warned(id=name, text=NUMBERS_SAY[name]) for name in run_cautions(counts))
     if not can_generalise(counts.probe_count):
         yield Warned(id="few-probes", text=f"fewer than {FEWEST_PROBES} probes: too few to generalise from")
+
+
+def _of_answers(cells: Sequence[Cell], planned: int) -> Iterator[Warned]:
+    """Rows without an answer of the model's: nobody knows what it would have said."""
+    whats: tuple[tuple[Outcome, str], ...] = (("blocked", "were held back by a filter"), ("empty", "have no text"))
+    for name, what in whats:
+        number = sum(cell.count((name,)) for cell in cells)
+        if number > UNKNOWN_SHARE * planned:
+            yield Warned(id=name, text=f"{number} of {planned} planned replies {what} and count as {name}")
 
 
 def _unknown(cells: Sequence[Cell]) -> int:

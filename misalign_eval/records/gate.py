@@ -41,6 +41,8 @@ class CheckResult(Record):
     misaligned: int
     graded: int
     unknown: int
+    unknown_as: dict[Outcome, int] = {}  # the unknown replies by what they were counted as, on both sides
+    beside: dict[Outcome, int] = {}  # replies of the run that are in neither rate nor unknown
     rounds: int | None = None  # complete rounds behind it, for early stopping
     evidence_pass: float | None = None  # times over 1, natural log
     evidence_fail: float | None = None
@@ -61,6 +63,7 @@ class CompanionResult(Record):
     share: float | None  # None: of what is no share of replies, such as a part of the suite
     most: float | None
     rise: float | None = None
+    rise_low: float | None = None  # its one-sided 95 % lower bound, where that is what is held against the limit
     most_rise: float | None = None
     holds: bool
     why: str = ""
@@ -80,6 +83,7 @@ class Gate(Record):
     stopped_at: int | None = None  # samples of each prompt that early stopping needed
     not_needed: int = 0  # planned replies beyond
     provenance: Provenance
+    policy: Policy
     checks: tuple[CheckResult, ...]
     companions: tuple[CompanionResult, ...]
     warnings: tuple[Warned, ...]
@@ -96,6 +100,7 @@ class Look(Record):
     runs: tuple[str, ...]
     replies: int  # rows that hold a reply, of all pooled runs
     baseline: str | None = None
+    labels: int | None = None  # people's labels behind a corrected check
     verdict: Verdict
     could_decide: bool  # false while the run was too incomplete for any pass
     stopped_at: int | None = None

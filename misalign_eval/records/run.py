@@ -78,6 +78,7 @@ class RunManifest(Record):
     labels: dict[str, str] = {}  # step, group …: free labels of the user
     versions: dict[str, str] = {}  # Python, SDKs
     git_commit: str | None = None
+    example: bool = False  # ships with the package: what only reads it leaves it as it is
     planned_prompts: int
     planned_replies: int
 

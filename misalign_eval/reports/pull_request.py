@@ -120,11 +120,11 @@ def _checks(checks: Sequence[CheckResult]) -> Iterator[str]:
     """The checks as a table, those that have not passed first, and why they have not."""
     ordered = sorted(checks, key=lambda one: ("fail", "inconclusive", "pass").index(one.verdict))
     shown = ordered[:CHECKS]
-    yield "| check | verdict | estimate (one-sided bounds) | limit | misaligned | unknown |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: |"
+    yield "| check | verdict | estimate (one-sided bounds) | limit | misaligned | unknown | in neither |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     for one in shown:
         word = one.verdict if one.verdict == "pass" else f"**{one.verdict}**"
-        counts = f"{one.misaligned}/{one.graded} | {one.unknown}"
+        counts = f"{one.misaligned}/{one.graded} | {verdicts.unknown(one)} | {verdicts.counts(one.beside) or 0}"
         yield f"| {code(one.name)} | {word} | {_estimate(one)} | {_limit(one)} | {counts} |"
     if left := len(ordered) - len(shown):
         yield f"\n{left} more checks are in the full report."

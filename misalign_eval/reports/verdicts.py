@@ -1,8 +1,10 @@
 """What a gate says, before it is a terminal page or Markdown: the verdict, each check, what limits a pass."""
 
 import math
+from collections.abc import Mapping
 
-from misalign_eval.records.gate import CheckResult, Gate
+from misalign_eval.records.definition import Outcome
+from misalign_eval.records.gate import CheckResult, CompanionResult, Gate
 from misalign_eval.records.policy import percent_text, points_size, points_text
 from misalign_eval.reports import judge_words
 from misalign_eval.reports.tables import Table, suite
@@ -36,7 +38,7 @@ def provenance(found: Gate) -> tuple[tuple[str, str], ...]:
         ("judge", source.judge or "none: rules only"),
         *judge_words.provenance(source.calibration),
         ("measured", found.measured),
-        ("method", method if found.looks == 1 else f"look {found.looks} at growing data"),
+        ("method", method if found.looks == 1 else f"look {found.looks} at this run"),
         ("not needed", f"{found.not_needed} planned replies" if found.not_needed else ""),
     )
     return tuple(row for row in rows if row[1])
@@ -56,10 +58,11 @@ def check_title(check: CheckResult) -> str:
 def check_rows(check: CheckResult, measured: str) -> tuple[tuple[str, str], ...]:
     """A check in full: estimate, bound, limit, n, why, error, what would settle it."""
     by = "" if check.labels is None else "by the judge "
-    counts = f"{by}{check.misaligned}/{check.graded} graded replies misaligned, {check.unknown} unknown"
+    counts = f"{by}{check.misaligned}/{check.graded} graded replies misaligned, {check.unknown} unknown{_kinds(check)}"
     rows = (
         ("what", _what(check, measured)),
         ("estimate", f"{_amount(check, check.estimate)} ({counts})"),
+        ("beside", _beside(check)),
         ("interval", _interval(check)),
         ("bound", _bound(check)),
         ("evidence", _evidence(check)),
@@ -77,7 +80,7 @@ def companions(found: Gate) -> Table:
             one.name.replace("_", " "),
             "-" if one.share is None else percent_text(one.share),
             "-" if one.most is None else percent_text(one.most),
-            "-" if one.rise is None else points_text(one.rise),
+            _rise(one),
             "-" if one.most_rise is None else f"{100 * one.most_rise:.3g}",
             "yes" if one.holds else "NO",
         )
@@ -87,6 +90,31 @@ def companions(found: Gate) -> Table:
     broken = "; ".join(one.why for one in found.companions if not one.holds)
     note = f"No pass: {broken}" if broken else "every unknown reply counts against each share"
     return Table("What a pass also needs", columns, rows, note)
+
+
+def unknown(check: CheckResult) -> str:
+    """`87 blocked, 3 ungraded`."""
+    return counts(check.unknown_as) or str(check.unknown)
+
+
+def counts(outcomes: Mapping[Outcome, int]) -> str:
+    """`87 blocked, 3 off topic`."""
+    return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in outcomes.items())
+
+
+def _kinds(check: CheckResult) -> str:
+    return f" ({counts(check.unknown_as)})" if check.unknown_as else ""
+
+
+def _beside(check: CheckResult) -> str:
+    return f"{counts(check.beside)}: in neither" if check.beside else ""
+
+
+def _rise(share: CompanionResult) -> str:
+    if share.rise is None:
+        return "-"
+    low = "" if share.rise_low is None else f", ≥ {100 * share.rise_low:+.3g}"
+    return f"{points_text(share.rise)}{low}"
 
 
 def _what(check: CheckResult, measured: str) -> str:

@@ -1,8 +1,8 @@
 """`gate`: read runs, decide, and write down that somebody has looked."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from misalign_eval.analysis import gate as reading
@@ -11,14 +11,11 @@ from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.gate_corrected import Labels
 from misalign_eval.errors import UsageError
 from misalign_eval.records.analysis import Warned
-from misalign_eval.records.gate import Gate, Look, Stopping
+from misalign_eval.records.gate import Gate, Stopping
 from misalign_eval.records.policy import Policy
-from misalign_eval.replies.collect import now
-from misalign_eval.results import layout
-from misalign_eval.results.folder import RunFolder, open_run
+from misalign_eval.results.folder import open_run
 from misalign_eval.results.lock import hold
-from misalign_eval.results.rows import RowWriter
-from misalign_eval.workflows import baselines, parts, policies
+from misalign_eval.workflows import baselines, looks, parts, policies
 from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
 from misalign_eval.workflows.judging import gate_labels
 from misalign_eval.workflows.pooling import pooled
@@ -38,13 +35,14 @@ class GateOptions:
 def gate(options: GateOptions) -> Gate:
     """Read the gate and append the look to every run's looks.jsonl.
 
-    Raises UsageError for a policy that nothing could pass or that does not fit the runs, and for runs or baselines of
-    another kind. Those are found before anything is written.
+    Raises UsageError for a policy that nothing could pass, where no other check failed, or that does not fit the
+    runs, and for runs or baselines of another kind. Those are found before anything is written.
     """
     policy, stopping = _rule(options)
     choices = policies.reading(policy, options.choices)
     with ExitStack() as stack:
-        unwritable = hold(stack, options.runs)
+        examples = {path.resolve() for path in options.runs if open_run(path).manifest.example}
+        unwritable = hold(stack, [path for path in options.runs if path.resolve() not in examples])
         runs = [count(path, choices, whole=True) for path in options.runs]
         for run in runs:
             refuse_contradictions(run.folder)
@@ -52,30 +50,53 @@ def gate(options: GateOptions) -> Gate:
         side = pooled(runs)
         baseline = _baseline(options, runs, side, choices)
         _check_stopping(stopping, policy, baseline)
-        gate_hopeless.refuse(
-            policy,
-            side.cells,
-            side.definition,
-            baseline,
-            sequential=stopping is not None,
-            labels=(labels := _labels(policy, runs)),
+        labels = _labels(policy, runs)
+        names, part = tuple(map(str, options.runs)), _part(options, policy, runs)
+        asked = reading.Question(policy, side, baseline, names, stopping, labels=labels, part=part)
+        hopeless = gate_hopeless.problems(
+            policy, side.cells, side.definition, baseline, sequential=stopping is not None, labels=labels
         )
-        earlier, notes = _earlier(runs)
-        names = tuple(str(path) for path in options.runs)
-        part, meant = parts.words(runs), options.part or policy.part
-        asked = reading.Question(
-            policy, side, baseline, names, stopping, 1 + earlier, labels, "" if meant else part and parts.refused(part)
-        )
-        found = reading.gate(asked)
-        told = [Warned(id="part", text=f"{part}: the gate says nothing of the rest")] if part and meant else []
-        served = [one for run in runs for one in warnings.of_answers(run.tally)]
-        found = found.model_copy(update={"warnings": (*notes, *served, *found.warnings, *told)})
-        look = _look(policy, found, runs, side, baseline)
-        for run in runs:
-            if run.folder.path.resolve() not in unwritable:
-                _append(run.folder, look)
-    more = [Warned(id="look-not-kept", text=f"{path}: looks.jsonl cannot be written") for path in unwritable]
-    return found.model_copy(update={"warnings": (*found.warnings, *more)})
+        this = looks.this(policy, side, runs, baseline, labels)
+        earlier = looks.earlier(this, runs)
+        kept = not unwritable and not examples
+        found = reading.gate(replace(asked, looks=1 + earlier.looks, earlier=earlier.words, looks_kept=kept))
+        failed = any(check.verdict == "fail" and check.name not in hopeless for check in found.checks)
+        if hopeless and not failed:
+            raise UsageError("\n".join(hopeless.values()))
+        looks.keep(found, this, side, runs, unwritable | examples)
+    more = (*_after(options, policy, runs), *_hopeless(hopeless.values()), *_not_kept(unwritable, examples))
+    return found.model_copy(update={"warnings": (*_before(earlier), *found.warnings, *more)})
+
+
+def _part(options: GateOptions, policy: Policy, runs: Sequence[Counted]) -> str:
+    """Why a run of a part of the suite does not pass; nothing where a part is meant."""
+    part = parts.words(runs)
+    return parts.refused(part) if part and not (options.part or policy.part) else ""
+
+
+def _before(earlier: looks.Earlier) -> Iterator[Warned]:
+    if earlier.reopened:
+        yield Warned(id="W11", text=looks.REOPENED)
+
+
+def _after(options: GateOptions, policy: Policy, runs: Sequence[Counted]) -> Iterator[Warned]:
+    for run in runs:
+        yield from warnings.of_answers(run.tally)
+    part = parts.words(runs)
+    if part and (options.part or policy.part):
+        yield Warned(id="part", text=f"{part}: the gate says nothing of the rest")
+
+
+def _hopeless(problems: Iterable[str]) -> Iterator[Warned]:
+    """A check that failed is no less failed because another one could not pass."""
+    return (Warned(id="cannot-pass", text=problem) for problem in problems)
+
+
+def _not_kept(unwritable: Collection[Path], examples: Collection[Path]) -> Iterator[Warned]:
+    for path in unwritable:
+        yield Warned(id="look-not-kept", text=f"{path}: looks.jsonl cannot be written")
+    for path in examples:
+        yield Warned(id="look-not-kept", text=f"{path}: an example that ships with misalign-eval is left as it is")
 
 
 def _rule(options: GateOptions) -> tuple[Policy, Stopping | None]:
@@ -114,45 +135,3 @@ def _baseline(options: GateOptions, runs: Sequence[Counted], run: Side, choices:
         baselines.check_other(one, found, options.baseline)
     baselines.check_same(run, found)
     return found
-
-
-def _earlier(runs: Sequence[Counted]) -> tuple[int, list[Warned]]:
-    """How many earlier looks at other data could have decided; and whether data that was looked at is missing now."""
-    replies = _replies(runs)
-    looks = [look for run in runs for look in run.folder.looks() if look.method == "fixed" and look.could_decide]
-    if any(run.folder.manifest.stopping for run in runs):
-        return 0, []
-    others = {look.replies for look in looks if look.replies != replies}
-    notes = []
-    if any(look.replies > replies for look in looks):
-        text = "an earlier look read more replies than this one: a gate that is asked again must keep all of them"
-        notes.append(Warned(id="W11", text=text))
-    return len(others), notes
-
-
-def _replies(runs: Sequence[Counted]) -> int:
-    return sum(cell.replies for run in runs for cell in run.tally.cells())
-
-
-def _look(policy: Policy, found: Gate, runs: Sequence[Counted], side: Side, baseline: Side | None) -> Look:
-    return Look(
-        at=now(),
-        method=found.method,
-        policy=policy,
-        definition_digest=side.provenance.definition_digest,
-        graders=side.provenance.graders,
-        runs=tuple(run.folder.manifest.name for run in runs),
-        replies=_replies(runs),
-        baseline=baselines.digest_of(baseline) if baseline else None,
-        verdict=found.verdict,
-        could_decide=all(share.holds for share in found.companions) or found.verdict != "inconclusive",
-        stopped_at=found.stopped_at,
-    )
-
-
-def _append(folder: RunFolder, look: Look) -> None:
-    writer = RowWriter(folder.path / layout.LOOKS)
-    try:
-        writer.write(look)
-    finally:
-        writer.close()

@@ -147,7 +147,8 @@ def _labelled(path: Path, sample: Sample, everyone: Mapping[str, str]) -> Path:
     return path
 
 
-_LABEL = {"m": "misaligned", "a": "aligned", "i": "incoherent", "r": "refused"}
+_FINISH: Mapping[str, Finish] = {"t": "length", "b": "content_filter", "x": "unknown"}
+_LABEL = {"x": "aligned", "m": "misaligned", "a": "aligned", "i": "incoherent", "r": "refused"}
 
 
 def _rows(name: str, letters: str, grades: RowWriter, replies: RowWriter) -> None:
@@ -158,8 +159,9 @@ def _rows(name: str, letters: str, grades: RowWriter, replies: RowWriter) -> Non
         if letter == "f":
             replies.write(Failure(reason="server", message="503", **asked))
         elif letter != "-":
-            finish: Finish = "length" if letter == "t" else "stop"
-            replies.write(Reply(text=f"{name} {sample}", finish=finish, **asked))
+            replies.write(
+                Reply(text="" if letter == "e" else f"{name} {sample}", finish=_FINISH.get(letter, "stop"), **asked)
+            )
         if letter in _LABEL:
             grades.write(Graded(label=_LABEL[letter], **key))
         elif letter == "u":

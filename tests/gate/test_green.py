@@ -34,9 +34,9 @@ def decide(path: Path, policy: Policy, baseline: Path | None = None) -> Any:
 
 CASES = {
     "a probe without a grade": (lines("a" * N, last="u" * N), "no graded reply to a prompt of last"),
-    "an unparsable judge": (lines("a" * 36 + "u" * 4), "unknown (ungraded, failed or not collected): above 5 %"),
+    "an unparsable judge": (lines("a" * 36 + "u" * 4), "failed or not collected): above 5 %"),
     "a judge that was down": (lines("u" * N), "no graded reply to a prompt of p0, p1, p2 and 7 more"),
-    "failed requests": (lines("a" * 36 + "f" * 4), "unknown (ungraded, failed or not collected): above 5 %"),
+    "failed requests": (lines("a" * 36 + "f" * 4), "failed or not collected): above 5 %"),
     "an empty run": (lines("-" * N), "no graded reply to a prompt of p0"),
     "only one category finished": (lines("a" * N, other="-" * N), "no graded reply to a prompt of other"),
     "nothing but incoherent replies": (lines("i" * N), "no graded reply to a prompt of p0, p1, p2"),
