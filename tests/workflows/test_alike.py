@@ -204,3 +204,29 @@ def test_every_field_of_a_run_has_its_row() -> None:
         (use, field) for field in alike.TABLE for use in get_args(alike.Use) if alike.answer(use, field) == alike.TOLD
     ]
     assert set(told) == set(SAID)
+
+
+def test_a_baseline_file_that_does_not_say_the_options_is_read_and_told_of(
+    first: Path, other: Path, tmp_path: Path
+) -> None:
+    edit(other, _another_run)
+    file = tmp_path / "base.json"
+    assert tell("export", str(other), "--baseline", str(file))[0] == 0
+    gate = ["gate", str(first), "--baseline", str(file), "--max-increase", "90pp", "--part"]
+    code, said = tell(*gate)
+    assert "not-compared" not in said
+    stored = json.loads(file.read_text())
+    assert SECRET not in file.read_text()
+    del stored["provenance"]["target_options"]
+    file.write_text(json.dumps(stored))
+    older, said = tell(*gate)
+    assert (older, "not both say their target options" in said) == (code, True)
+
+
+@pytest.mark.parametrize("use", ["merge", "compare"])
+def test_a_run_that_does_not_say_its_options_is_told_of(
+    first: Path, other: Path, tmp_path: Path, use: alike.Use
+) -> None:
+    edit(other, lambda manifest, _: manifest["target"].pop("options"))
+    code, said = tell(*USES[use][1](first, other, tmp_path / "out"))
+    assert (code, "not both say their target options" in said) == (0, True), said
