@@ -1,9 +1,10 @@
 """What else differs between two runs, beside the model: each makes the comparison less than it seems."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from misalign_eval.analysis import alike
 from misalign_eval.analysis.pairing import Paired
 from misalign_eval.analysis.tally import Cell
 from misalign_eval.errors import UsageError
@@ -16,7 +17,8 @@ MOST_NAMES = 5
 
 def refuse_definitions(before: Provenance, after: Provenance) -> None:
     """Raise UsageError unless both runs are counted alike."""
-    if before.definition_digest != after.definition_digest:
+    found = list(alike.differences("compare", alike.of_provenance(before), alike.of_provenance(after)))
+    if any(one.field in {"definition", "counting"} for one in alike.refusals(found)):
         names = f"`{before.definition}` ({before.run}) and `{after.definition}` ({after.run})"
         raise UsageError(f"the runs count differently: {names}. Choose one for both with --definition NAME")
 
@@ -29,24 +31,36 @@ def nothing_shared(before: Provenance, after: Provenance) -> str:
 
 def of_runs(before: Provenance, after: Provenance, paired: Paired) -> Iterator[Warned]:
     """Everything that differs and is known."""
-    if before.suite_digest != after.suite_digest:
-        text = f"the suites differ: {_suite(before)} before, {_suite(after)} after; only shared prompts are compared"
-        yield Warned(id="suite-differs", text=text)
-    yield from _judges(before, after)
-    yield from _unpaired(paired)
-    yield from _by_name(paired)
-    yield from _sampling(paired)
-    yield from _dates(before, after)
+    for field in alike.TABLE:
+        if alike.answer("compare", field) == alike.TOLD:
+            yield from _TELLERS[field](before, after, paired)
     same = (before.target, before.target_name) == (after.target, after.target_name)
     if same and before.host == after.host and before.labels == after.labels:
         yield Warned(id="same-target", text=f"both runs asked the same target: {after.target}")
+
+
+def _suites(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]:
+    if before.suite_digest != after.suite_digest:
+        text = f"the suites differ: {_suite(before)} before, {_suite(after)} after; only shared prompts are compared"
+        yield Warned(id="suite-differs", text=text)
+
+
+def _options(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]:
+    """Another model may need other options, so that the reader decides what they mean."""
+    names = f"{before.run} and {after.run}"
+    for one in alike.differences("compare", *(alike.of_provenance(source) for source in (before, after))):
+        if one.field == "options" and one.known:
+            text = f"{names} differ in their {one.words} (the values are not shown)"
+            yield Warned(id="runs-differ", text=f"{text}: the change may be theirs")
+        elif one.field == "options":
+            yield alike.unknown(names, one)
 
 
 def _suite(source: Provenance) -> str:
     return f"{source.suite} {source.suite_version} ({source.suite_digest[:8]})"
 
 
-def _judges(before: Provenance, after: Provenance) -> Iterator[Warned]:
+def _judges(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]:
     for grader in sorted(before.graders.keys() & after.graders.keys()):
         one, other = before.graders[grader], after.graders[grader]
         if one != other:
@@ -58,14 +72,14 @@ def _judges(before: Provenance, after: Provenance) -> Iterator[Warned]:
         yield Warned(id="judge-differs", text=text)
 
 
-def _unpaired(paired: Paired) -> Iterator[Warned]:
+def _unpaired(_: Provenance, __: Provenance, paired: Paired) -> Iterator[Warned]:
     for side, cells in (("before", paired.only_before), ("after", paired.only_after)):
         if cells:
             text = f"{len(cells)} prompts were asked only in the run {side} and are left out: {_probes(cells)}"
             yield Warned(id="unpaired", text=text)
 
 
-def _by_name(paired: Paired) -> Iterator[Warned]:
+def _by_name(_: Provenance, __: Provenance, paired: Paired) -> Iterator[Warned]:
     unknown = sum(not cell.prompt.messages for cell in paired.after)
     if unknown:
         text = f"{unknown} of {len(paired.after)} shared prompts are paired by the id of their probe"
@@ -80,7 +94,7 @@ def _probes(cells: Sequence[Cell]) -> str:
     return ", ".join(names[:MOST_NAMES]) + more
 
 
-def _sampling(paired: Paired) -> Iterator[Warned]:
+def _sampling(_: Provenance, __: Provenance, paired: Paired) -> Iterator[Warned]:
     found: Counter[str] = Counter()
     for one, other in zip(paired.before, paired.after, strict=True):
         for name in Sampling.model_fields:
@@ -96,7 +110,7 @@ def _setting(value: object) -> str:
     return "not set" if value is None else str(value)
 
 
-def _dates(before: Provenance, after: Provenance) -> Iterator[Warned]:
+def _dates(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]:
     try:
         apart = abs(datetime.fromisoformat(after.created) - datetime.fromisoformat(before.created))
     except (ValueError, TypeError):  # a run of unknown date, or one without a time zone: nothing to say
@@ -104,3 +118,15 @@ def _dates(before: Provenance, after: Provenance) -> Iterator[Warned]:
     if apart > FAR_APART:
         text = f"the runs were started {apart.days} days apart; a model behind an API may have changed by itself"
         yield Warned(id="dates-differ", text=f"{text}. `run --target A --target B` collects them interleaved")
+
+
+# What says each field that the table has told; the order of the table is that of the warnings.
+_TELLERS: dict[str, Callable[[Provenance, Provenance, Paired], Iterator[Warned]]] = {
+    "moment": _dates,
+    "content": _suites,
+    "options": _options,
+    "judges": _judges,
+    "prompts": _unpaired,
+    "asked": _by_name,
+    "sampling": _sampling,
+}

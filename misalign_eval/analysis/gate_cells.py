@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from misalign_eval.analysis import alike
 from misalign_eval.analysis.estimates import by_probe
 from misalign_eval.analysis.pairing import pair
 from misalign_eval.analysis.selection import ALL_SPLITS, Headline, headline
@@ -90,14 +91,14 @@ def paired_scope(check: Check, before: Side, after: Side) -> tuple[Headline, Hea
     after_head, before_head = scope(check, after.cells), scope(check, before.cells)
     paired = pair(before_head.cells, after_head.cells)
     for where, left in (("baseline", paired.only_before), ("run", paired.only_after)):
-        if left:
+        if left and alike.answer("baseline", "prompts") == alike.EQUAL:
             probes = list(by_probe(left))
             raise UsageError(
                 f"check `{check.label}`: {len(left)} prompts were asked only in the {where}, such as `{probes[0]}`. "
                 "Both sides need the same prompts: collect the baseline with the same suite and choices"
             )
     for one, other in zip(paired.before, paired.after, strict=True):
-        if one.prompt.sampling != other.prompt.sampling:
+        if one.prompt.sampling != other.prompt.sampling and alike.answer("baseline", "sampling") == alike.EQUAL:
             raise UsageError(
                 f"check `{check.label}`: probe `{other.prompt.probe}` was sampled otherwise in the baseline "
                 f"({_sampling(one)}) than in the run ({_sampling(other)}). Collect both alike"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from misalign_eval.analysis.alike import options_digest
 from misalign_eval.analysis.definitions import digest
 from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition
@@ -34,5 +35,6 @@ def provenance(
         imported_judges=tuple(sorted({who.judge for who in graders if who.kind == "imported" and who.judge})),
         created=manifest.created,
         labels=manifest.labels,
+        target_options=options_digest(manifest.target),
         calibration=calibration,
     )

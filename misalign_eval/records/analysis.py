@@ -105,6 +105,7 @@ class Provenance(Record):
     imported_judges: tuple[str, ...] = ()  # whose grades came from elsewhere, by the name that the importer gave
     created: str = ""
     labels: dict[str, str] = {}
+    target_options: str | None = None  # digest of what its provider was set to; None: not known
     calibration: CalibrationNote | None = None  # what people's labels say of the judge; None: nothing is stored
     target_name: str | None = None  # the target's name in misalign-eval.yaml
 

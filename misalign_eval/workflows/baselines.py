@@ -6,12 +6,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from misalign_eval import __version__
+from misalign_eval.analysis import alike
 from misalign_eval.analysis.definitions import digest as definition_digest
 from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.rounds import OUTCOME_OF
 from misalign_eval.analysis.tally import Cell, Scores
 from misalign_eval.errors import InputError, Problem, UsageError
-from misalign_eval.records.analysis import Provenance
+from misalign_eval.records.analysis import Warned
 from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import BASELINE_FORMAT, Baseline, BaselineCell
 from misalign_eval.records.plan import PlannedPrompt
@@ -22,7 +23,7 @@ def baseline_of(path: Path, choices: Choices) -> Baseline:
     """Counts and digests of a run, no text. Raises UsageError for a run that cannot stand as a baseline."""
     counted = count(path, choices, whole=True)
     refuse_contradictions(counted.folder)
-    if counted.folder.manifest.stopping is not None:
+    if alike.answer("baseline", "stopping") == alike.ABSENT and counted.folder.manifest.stopping is not None:
         raise UsageError(
             f"{path}: was collected with early stopping, which selects its rate; a baseline needs all of its replies"
         )
@@ -41,24 +42,30 @@ def read(path: Path, choices: Choices) -> Side:
     return Side(tuple(_cell(one) for one in found.cells), found.provenance, found.definition)
 
 
-def check_same(run: Side, baseline: Side) -> None:
-    """Raise UsageError unless both are measurements of the same kind: suite, definition, judges."""
+def check_same(run: Side, baseline: Side) -> tuple[Warned, ...]:
+    """Raise UsageError unless both are measurements of the same kind: suite, definition, judges. Gives what to tell."""
     ours, theirs = run.provenance, baseline.provenance
-    differences = [
-        f"{what} ({one} in the run, {other} in the baseline)"
-        for what, one, other in (
-            ("suite", f"{ours.suite} {ours.suite_digest[:8]}", f"{theirs.suite} {theirs.suite_digest[:8]}"),
-            ("definition", ours.definition, theirs.definition),
-            ("graders", _graders(ours.graders), _graders(theirs.graders)),
-        )
-        if one != other
-    ]
-    if not differences and definition_digest(run.definition) != definition_digest(baseline.definition):
-        differences = [f"the content of definition {ours.definition}"]
-    if differences:
+    facts = {name: fact for name, fact in alike.of_provenance(ours).items() if name != "run"}  # see check_other
+    others = {name: fact for name, fact in alike.of_provenance(theirs).items() if name != "run"}
+    facts["counting"], others["counting"] = _counting(run), _counting(baseline)
+    found = list(alike.differences("baseline", facts, others))
+    if refused := [one.text("{was} in the run, {now} in the baseline") for one in alike.refusals(found)]:
         raise UsageError(
-            f"baseline {theirs.run} is another measurement than {ours.run}. They differ in {'; '.join(differences)}"
+            f"baseline {theirs.run} is another measurement than {ours.run}. They differ in {'; '.join(refused)}"
         )
+    names = f"{ours.run} and baseline {theirs.run}"
+    return tuple(
+        Warned(id="runs-differ", text=f"{names} differ in their {one.words} (the values are not shown)")
+        if one.known
+        else alike.unknown(names, one)
+        for one in found
+    )
+
+
+def _counting(side: Side) -> alike.Fact:
+    """By the definition itself: a file could name another digest."""
+    found = definition_digest(side.definition)
+    return alike.Fact(found, f"{side.definition.name} {found[:8]}")
 
 
 def check_other(run: Counted, baseline: Side, path: Path) -> None:
@@ -66,27 +73,19 @@ def check_other(run: Counted, baseline: Side, path: Path) -> None:
 
     Files of older versions may not say when their run was made; nothing can be told of those.
     """
-    ours, theirs = run.provenance, baseline.provenance
+    ours, theirs = (alike.of_provenance(side.provenance)["run"] for side in (run, baseline))
     is_itself = run.folder.path.resolve() == path.resolve()
-    if is_itself or (theirs.created and _made(ours) == _made(theirs)):
+    is_copy = ours == theirs and ours.value is not None
+    if alike.answer("baseline", "run") == alike.UNLIKE and (is_itself or is_copy):
         raise UsageError(
             f"--baseline {path}: a run cannot be its own baseline, and this is {run.folder.path} itself or made of it. "
             "Name another run, of the model before fine-tuning"
         )
 
 
-def _made(one: Provenance) -> tuple[str, str, str]:
-    """A copy keeps all three; runs of one import share the moment alone."""
-    return one.created, one.target, one.run
-
-
 def digest_of(baseline: Side) -> str:
     """16 hexadecimal digits over what the baseline counted."""
     return digest([[cell.prompt.prompt_digest, cell.in_order] for cell in baseline.cells])
-
-
-def _graders(identities: dict[str, str]) -> str:
-    return ", ".join(f"{name}@{who}" for name, who in sorted(identities.items())) or "none"
 
 
 def _from_file(path: Path) -> Baseline:

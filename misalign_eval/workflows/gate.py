@@ -15,10 +15,9 @@ from misalign_eval.records.gate import Gate, Stopping
 from misalign_eval.records.policy import Policy
 from misalign_eval.results.folder import open_run
 from misalign_eval.results.lock import hold
-from misalign_eval.workflows import baselines, looks, parts, policies
+from misalign_eval.workflows import baselines, looks, parts, policies, pooling
 from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
 from misalign_eval.workflows.judging import gate_labels
-from misalign_eval.workflows.pooling import pooled
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def gate(options: GateOptions) -> Gate:
         for run in runs:
             refuse_contradictions(run.folder)
             policies.check_served(policy, run)
-        side = pooled(runs)
+        side = pooling.pooled(runs)
         baseline = _baseline(options, runs, side, choices)
         _check_stopping(stopping, policy, baseline)
         labels = _labels(policy, runs)
@@ -64,7 +63,8 @@ def gate(options: GateOptions) -> Gate:
         if hopeless and not failed:
             raise UsageError("\n".join(hopeless.values()))
         looks.keep(found, this, side, runs, unwritable | examples)
-    more = (*_after(options, policy, runs), *_hopeless(hopeless.values()), *_not_kept(unwritable, examples))
+        differing = (*pooling.notes(runs), *(baselines.check_same(side, baseline) if baseline else ()))
+    more = (*differing, *_after(options, policy, runs), *_hopeless(hopeless.values()), *_not_kept(unwritable, examples))
     return found.model_copy(update={"warnings": (*_before(earlier), *found.warnings, *more)})
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from misalign_eval.analysis import alike
 from misalign_eval.errors import UsageError
-from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.results.folder import RunFolder, open_run
-
-Cell = tuple[str, int, str]
 
 
 def check_names(paths: Sequence[Path], out: Path) -> None:
@@ -50,64 +48,48 @@ def check(sources: Sequence[RunFolder]) -> None:
         for other in sources[1:]
         if (differences := list(_differences(first, other)))
     ]
-    found += [
-        f"{source.path}: was collected with --stop-when-decided; joining it with others would change when it stopped"
-        for source in sources
-        if source.manifest.stopping
-    ]
+    if alike.answer("merge", "stopping") == alike.ABSENT:
+        found += [
+            f"{source.path}: was collected with --stop-when-decided; joining it would change when it stopped"
+            for source in sources
+            if source.manifest.stopping
+        ]
     if found:
         raise UsageError("\n".join(found))
 
 
+def notes(sources: Sequence[RunFolder]) -> Iterator[str]:
+    """What could not be compared, as a run.json does not say it."""
+    first = sources[0]
+    for other in sources[1:]:
+        for one in alike.differences("merge", *_facts(first, other)):
+            if not one.known:
+                yield alike.unknown(f"{other.path} and {first.path}", one).text
+
+
 def _differences(first: RunFolder, other: RunFolder) -> Iterator[str]:
-    one, two = first.manifest, other.manifest
-    for what, was, now in (
-        ("suite", f"{one.suite} {one.suite_version}", f"{two.suite} {two.suite_version}"),
-        ("target", one.target.name, two.target.name),
-        ("target options", one.target.options, two.target.options),
-        ("definition", one.definition.name, two.definition.name),
-        ("seed", one.seed, two.seed),
-        *((f"label {name}", one.labels.get(name), two.labels.get(name)) for name in {**one.labels, **two.labels}),
-        *((f"judge of `{name}`", who, two.primary.get(name, who)) for name, who in one.primary.items()),
-    ):
-        if was != now:
-            yield f"{what} ({_told(was)}, here {_told(now)})"
-    if one.shard and two.shard and one.shard.count != two.shard.count:
-        yield f"number of shards ({one.shard.count}, here {two.shard.count})"
-    if one.suite_digest != two.suite_digest and one.suite_version == two.suite_version:
-        yield "the suite's content"
-    if one.definition_digest != two.definition_digest and one.definition.name == two.definition.name:
-        yield "the definition's content"
-    yield from _plan_differences(first.plan(), other.plan(), is_same_seed=one.seed == two.seed)
-
-
-def _told(value: object) -> object:
-    return "none" if value is None else value
-
-
-def _plan_differences(
-    one: Sequence[PlannedPrompt], two: Sequence[PlannedPrompt], *, is_same_seed: bool
-) -> Iterator[str]:
-    """Another seed has another order; that needs no words of its own."""
-    ours, theirs = ({_cell(prompt): prompt for prompt in plan} for plan in (one, two))
-    if only := sorted(ours.keys() ^ theirs.keys()):
-        yield f"the prompts planned ({len(one)}, here {len(two)}: {_named(only[0])} is planned in one of them only)"
+    found = list(alike.differences("merge", *_facts(first, other)))
+    yield from (one.text("{was}, here {now}") for one in alike.refusals(found) if one.field != "stopping")
+    plans, planned = alike.of_plans("merge", first.plan(), other.plan()), len(first.plan())
+    if plans is None:
         return
-    changed = [cell for cell in ours if ours[cell] != theirs[cell]]
-    if changed:
-        fields = [
-            name
-            for name in PlannedPrompt.model_fields
-            if any(getattr(ours[cell], name) != getattr(theirs[cell], name) for cell in changed)
-        ]
-        yield f"what is planned: {', '.join(fields)} of {len(changed)} of {len(one)} prompts, as {_named(changed[0])}"
-    elif is_same_seed and tuple(one) != tuple(two):
-        yield "the order of the prompts planned"
+    if plans.fields == ("prompts",):
+        count = f"{planned}, here {len(other.plan())}"
+        yield f"the prompts planned ({count}: {plans.first} is planned in one of them only)"
+    elif plans.fields == ("order",):
+        if first.manifest.seed == other.manifest.seed:  # another seed has another order; that needs no words of its own
+            yield "the order of the prompts planned"
+    else:
+        yield f"what is planned: {', '.join(plans.names)} of {plans.prompts} of {planned} prompts, as {plans.first}"
 
 
-def _cell(prompt: PlannedPrompt) -> Cell:
-    return prompt.probe, prompt.prompt, prompt.variant
-
-
-def _named(cell: Cell) -> str:
-    return "/".join(map(str, cell))
+def _facts(first: RunFolder, other: RunFolder) -> tuple[alike.Facts, alike.Facts]:
+    """Graders that only one of them has take nothing from the other."""
+    one, two = alike.of_manifest(first.manifest), alike.of_manifest(other.manifest)
+    ours, theirs = first.manifest.primary, other.manifest.primary
+    both = ours.keys() & theirs.keys()
+    one["judges"] = alike.Fact({name: who for name, who in ours.items() if name in both})
+    two["judges"] = alike.Fact({name: who for name, who in theirs.items() if name in both})
+    if not (first.manifest.shard and other.manifest.shard):
+        del one["shards"], two["shards"]
+    return one, two

@@ -164,6 +164,7 @@ def _missing(sources: Sequence[RunFolder]) -> tuple[str, ...]:
 def _notes(sources: Sequence[RunFolder], orphans: int) -> Iterator[str]:
     if orphans:
         yield f"dropped {orphans} grades of replies that are not there; the next replies are others"
+    yield from joinable.notes(sources)
     versions = _by(sources, lambda source: source.manifest.tool_version)
     if len(versions) > 1:
         told = ", ".join(f"{version} ({', '.join(names)})" for version, names in sorted(versions.items()))

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+from misalign_eval.analysis import alike
 from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.rounds import key_of
 from misalign_eval.analysis.tally import Cell, Scores
 from misalign_eval.errors import UsageError
+from misalign_eval.records.analysis import Warned
 from misalign_eval.records.definition import OUTCOMES
 from misalign_eval.workflows.counting import Counted
 
@@ -16,9 +18,9 @@ def pooled(runs: Sequence[Counted]) -> Side:
     """Add runs up. Raises UsageError unless they have one key and independent draws."""
     first, *others = runs
     for one, other in combinations(runs, 2):
-        if differences := [*_differences(one, other)]:
+        if refused := [_words(one, other, found) for found in alike.refusals(_differences(one, other))][:1]:
             names = f"{one.folder.path} and {other.folder.path}"
-            raise UsageError(f"{names} cannot be pooled: {'; '.join(differences)}")
+            raise UsageError(f"{names} cannot be pooled: {refused[0]}")
     cells = first.tally.cells()
     for other in others:
         theirs = {key_of(cell): cell for cell in other.tally.cells()}
@@ -26,32 +28,54 @@ def pooled(runs: Sequence[Counted]) -> Side:
     return Side(cells, first.provenance, first.tally.definition)
 
 
-def _differences(one: Counted, other: Counted) -> Iterator[str]:
+def notes(runs: Sequence[Counted]) -> Iterator[Warned]:
+    """What differs between runs that are pooled all the same, and what cannot be compared."""
+    for one, other in combinations(runs, 2):
+        names = f"{one.folder.path} and {other.folder.path}"
+        for found in _differences(one, other):
+            if not found.known:
+                yield alike.unknown(names, found)
+            elif found.answer == alike.TOLD:
+                yield Warned(id="runs-differ", text=f"{names} are pooled and differ in {found.text('{was}, {now}')}")
+
+
+def _differences(one: Counted, other: Counted) -> list[alike.Difference]:
+    ours, theirs = _facts(one), _facts(other)
+    if one.folder.path.resolve() == other.folder.path.resolve():
+        theirs = theirs | {"run": ours["run"]}
+    found = list(alike.differences("pool", ours, theirs))
+    prompts, others = (tuple(cell.prompt for cell in run.tally.cells()) for run in (one, other))
+    if plans := alike.of_plans("pool", prompts, others):
+        found.append(alike.Difference(plans.fields[0], alike.EQUAL, "prompts or sampling settings"))
+    return found
+
+
+def _facts(run: Counted) -> dict[str, alike.Fact]:
+    """Counted by the definition and the graders that were chosen, whatever the run was collected for."""
+    read = alike.of_provenance(run.provenance)
+    return alike.of_manifest(run.folder.manifest) | {name: read[name] for name in ("definition", "counting", "judges")}
+
+
+_MANY = {"suite": "suites", "target": "targets", "definition": "definitions", "judges": "graders"}
+_SAME = {"version": "suite", "content": "suite", "counting": "definition"}
+_SAID = {
+    "run": "they are the same run",
+    "moment": "they are the same run",
+    "stopping": "a run that may stop early stands alone",
+}
+
+
+def _words(one: Counted, other: Counted, found: alike.Difference) -> str:
     a, b = one.folder.manifest, other.folder.manifest
-    if one.folder.path.resolve() == other.folder.path.resolve() or a.created == b.created:
-        yield "they are the same run"
-        return
-    if a.shard and b.shard and a.shard != b.shard and a.seed == b.seed:
-        yield f"they are shards {a.shard} and {b.shard} of one plan. Join them first: misalign-eval merge RUN..."
-        return
-    if a.seed is not None and a.seed == b.seed:
-        yield f"both were drawn with seed {a.seed}, so they are the same draws twice"
-    if a.stopping or b.stopping:
-        yield "a run that may stop early stands alone"
-    for what, was, now in (
-        ("suites", a.suite_digest, b.suite_digest),
-        ("targets", (a.target.name, a.target.options), (b.target.name, b.target.options)),
-        ("definitions", one.provenance.definition_digest, other.provenance.definition_digest),
-        ("graders", one.provenance.graders, other.provenance.graders),
-        ("prompts or sampling settings", _asked(one), _asked(other)),
-    ):
-        if was != now:
-            yield f"their {what} differ"
-
-
-def _asked(run: Counted) -> list[tuple[object, ...]]:
-    prompts = (cell.prompt for cell in run.tally.cells())
-    return sorted((one.probe, one.prompt, one.variant, one.prompt_digest, str(one.sampling)) for one in prompts)
+    if found.field in _SAID:
+        return _SAID[found.field]
+    if found.field == "seed" and a.shard != b.shard:
+        return f"they are shards {a.shard} and {b.shard} of one plan. Join them first: misalign-eval merge RUN..."
+    if found.field == "seed":
+        return f"both were drawn with seed {a.seed}, so they are the same draws twice"
+    if found.field == "shard":
+        return f"they collected different parts of a plan ({found.was} and {found.now})"
+    return f"their {_MANY.get(_SAME.get(found.field, found.field), found.words)} differ"
 
 
 def _sum(one: Cell, other: Cell) -> Cell:

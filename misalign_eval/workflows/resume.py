@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from misalign_eval.analysis import alike
 from misalign_eval.errors import UsageError
-from misalign_eval.plan import request_key
-from misalign_eval.records.gate import Stopping
 from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.policy import Policy
 from misalign_eval.records.run import RunManifest
 from misalign_eval.results.folder import RunFolder, create_run, exists, open_run
 from misalign_eval.results.layout import LOCK, PLAN
@@ -31,17 +29,18 @@ def _is_free(files: Sequence[Path]) -> bool:
 
 def start_or_resume(
     path: Path, manifest: RunManifest, prompts: Sequence[PlannedPrompt]
-) -> tuple[RunFolder, tuple[PlannedPrompt, ...]]:
-    """Open the folder, which this process has locked, for more rows; gives it with the plan to carry out.
+) -> tuple[RunFolder, tuple[PlannedPrompt, ...], tuple[str, ...]]:
+    """Open the folder, which this process has locked, for more rows; gives the plan to carry out, and notes.
 
     A plan may grow in samples and never shrinks. Raises UsageError when the folder holds a run that differs.
     """
     if not exists(path):
-        return create_run(path, manifest, prompts), tuple(prompts)
+        return create_run(path, manifest, prompts), tuple(prompts), ()
     folder = open_run(path)
     before = folder.plan()
-    if differences := list(_differences(folder, before, manifest, prompts)):
-        raise UsageError(f"{path}: cannot be resumed, since it differs in {'; '.join(differences)}")
+    refused, notes = _differences(folder, before, manifest, prompts)
+    if refused:
+        raise UsageError(f"{path}: cannot be resumed, since it differs in {'; '.join(refused)}")
     grown = tuple(_grown(before, prompts))
     replies = sum(prompt.samples for prompt in grown)
     labels = {**folder.manifest.labels, **manifest.labels}
@@ -57,55 +56,63 @@ def start_or_resume(
         "target": target,
     }
     folder.update(folder.manifest.model_copy(update=changes), grown)
-    return folder, grown
+    return folder, grown, tuple(f"{path}: {note}" for note in notes)
 
 
 def _grown(before: Sequence[PlannedPrompt], now: Sequence[PlannedPrompt]) -> Iterator[PlannedPrompt]:
-    wanted = {_place(prompt): prompt.samples for prompt in now}
+    wanted = {alike.cell(prompt): prompt.samples for prompt in now}
     for prompt in before:
-        yield prompt.model_copy(update={"samples": max(prompt.samples, wanted[_place(prompt)])})
+        yield prompt.model_copy(update={"samples": max(prompt.samples, wanted[alike.cell(prompt)])})
 
 
 def _differences(
     folder: RunFolder, before: Sequence[PlannedPrompt], new: RunManifest, prompts: Sequence[PlannedPrompt]
-) -> Iterator[str]:
-    old = folder.manifest
-    for what, was, now in (
-        ("suite", f"{old.suite} {old.suite_version}", f"{new.suite} {new.suite_version}"),
-        ("target", old.target.name, new.target.name),
-        ("definition", old.definition.name, new.definition.name),
-        ("seed", old.seed, new.seed),
-        ("shard", old.shard or "the whole plan", new.shard or "the whole plan"),
-    ):
-        if was != now:
-            yield f"{what} ({was}, now {now})"
-    if old.stopping and new.stopping and _rule(old.stopping) != _rule(new.stopping):
-        yield "the stopping rule (policy or baseline), which must stand before the first reply"
-    if new.stopping and not old.stopping and folder.looks():
-        yield "the stopping rule: a gate has looked at this run already, so none can be declared for it any more"
-    yield from _judge_differences(folder, new)
-    if {_place(prompt) for prompt in before} != {_place(prompt) for prompt in prompts}:
-        yield f"the prompts planned ({len(before)}, now {len(prompts)}: the suite's content, or --tag, --probe, …)"
-        return
-    keys = {_place(prompt): request_key(prompt, old.target, old.seed) for prompt in before}
-    if any(keys[_place(prompt)] != request_key(prompt, old.target, old.seed) for prompt in prompts):
-        yield "a prompt or a sampling setting (temperature, max tokens, …)"
-    elif old.definition_digest != new.definition_digest and old.definition.name == new.definition.name:
-        yield f"the content of definition {new.definition.name}"
+) -> tuple[list[str], list[str]]:
+    """What forbids going on, and what is to be told."""
+    found = list(alike.differences("resume", _facts(folder, folder.manifest), _facts(folder, new)))
+    refused = [_words(folder, one) for one in alike.refusals(found)]
+    notes = [f"run.json does not say its {one.words}; taken to be those of now" for one in found if not one.known]
+    if new.stopping and not folder.manifest.stopping and folder.looks():
+        refused.append("the stopping rule: a gate has looked at this run already, so none can be declared any more")
+    if (plans := alike.of_plans("resume", before, prompts)) is None:
+        return refused, notes
+    if plans.fields == ("prompts",):
+        more = "the suite's content, or --tag, --probe, …"
+        refused.append(f"the prompts planned ({len(before)}, now {len(prompts)}: {more})")
+    elif any(alike.answer("resume", field) == alike.EQUAL for field in plans.fields):
+        refused.append(f"a prompt or a sampling setting ({', '.join(plans.names)} of {plans.first})")
+    else:
+        what = f"{', '.join(plans.names)} of {plans.prompts} of {len(before)} prompts"
+        notes.append(f"the suite has another {what}, as {plans.first}; the run goes on as it was planned")
+    return refused, notes
 
 
-def _judge_differences(folder: RunFolder, new: RunManifest) -> Iterator[str]:
-    """Another judge is another measurement; grades that stand must not be mixed with it."""
-    for who in folder.grader_identities():
-        is_primary = folder.manifest.primary.get(who.grader) == who.identity
-        wanted = new.primary.get(who.grader, who.identity)
-        if is_primary and wanted != who.identity and any(row.kind == "graded" for row in folder.grades(who)):
-            yield f"the judge of `{who.grader}` ({who.judge or who.identity}; `regrade` adds another judge's grades)"
+def _facts(folder: RunFolder, manifest: RunManifest) -> dict[str, alike.Fact]:
+    """A rule of stopping may be declared later, or left out: then the one of run.json stands, or none does."""
+    facts = alike.of_manifest(manifest) | {"judges": alike.Fact(_judges(folder, manifest))}
+    if not (folder.manifest.stopping and manifest.stopping):
+        del facts["stopping"]
+    return facts
 
 
-def _rule(stopping: Stopping) -> tuple[Policy, str | None]:
-    return stopping.policy, stopping.baseline
+def _judges(folder: RunFolder, manifest: RunManifest) -> dict[str, str]:
+    """Whose grades are reported, of the graders with grades that must not be mixed with another judge's."""
+    old = folder.manifest.primary
+    graded = [
+        who.grader
+        for who in folder.grader_identities()
+        if old.get(who.grader) == who.identity and any(row.kind == "graded" for row in folder.grades(who))
+    ]
+    return {name: manifest.primary.get(name, old[name]) for name in graded}
 
 
-def _place(prompt: PlannedPrompt) -> tuple[str, int, str]:
-    return prompt.probe, prompt.prompt, prompt.variant
+def _words(folder: RunFolder, difference: alike.Difference) -> str:
+    if difference.field == "stopping":
+        return "the stopping rule (policy or baseline), which must stand before the first reply"
+    if difference.field == "options":
+        return "the options of the target (`options:` in the settings file; their values are not shown)"
+    if difference.field == "judges":
+        name = difference.words.rpartition(" ")[2].strip("`")
+        who = next(one for one in folder.grader_identities() if (one.grader, one.identity) == (name, difference.was))
+        return f"the judge of `{name}` ({who.judge or who.identity}; `regrade` adds another judge's grades)"
+    return difference.text("{was}, now {now}")

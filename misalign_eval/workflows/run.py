@@ -188,8 +188,8 @@ def _sessions(
         check_place(path, resume=prepared.options.resume)
         stack.enter_context(writing(path))
         manifest = _manifest(prepared, suite, plan, path, caller, graders)
-        folder, prompts = start_or_resume(path, manifest, plan.prompts)
-        yield Session(folder, part(prompts, manifest.shard), graders, caller)
+        folder, prompts, notes = start_or_resume(path, manifest, plan.prompts)
+        yield Session(folder, part(prompts, manifest.shard), graders, caller, notes=notes)
 
 
 def _manifest(

@@ -38,6 +38,7 @@ class Session:
     caller: Caller | None = None  # None: this session only grades
     replied: set[ReplyKey] = field(default_factory=set)
     graded: dict[str, set[ReplyKey]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what to know of how the run goes on
     orphans: int = 0  # grades that were there without their replies
     _keys: dict[tuple[str, int, str], str] = field(default_factory=dict)
     _replies: RowWriter = field(init=False)
@@ -64,11 +65,11 @@ class Session:
 
     @property
     def repairs(self) -> tuple[str, ...]:
-        """What was mended on opening, in words."""
+        """What was found and mended on opening, in words."""
         path = self.folder.path
         torn = f"{path}: cut {self.repaired_bytes} bytes of a row that a crash had torn; it is asked again"
         lost = f"{path}: dropped {self.orphans} grades of replies that are not there; the next replies are others"
-        return (*([torn] if self.repaired_bytes else []), *([lost] if self.orphans else []))
+        return (*self.notes, *([torn] if self.repaired_bytes else []), *([lost] if self.orphans else []))
 
     @property
     def repaired_bytes(self) -> int:

@@ -265,6 +265,44 @@ def test_a_run_is_not_resumed_as_another_one(tool: Tool, change: list[str], why:
     assert why in ended.err
 
 
+def _named(tool: Tool, options: str) -> None:
+    """A target in the settings file, with options of its provider."""
+    model = f"{{model: openai-compatible/base, base_url: '{tool.url}', options: {options}}}"
+    (tool.folder / "misalign-eval.yaml").write_text(f"targets:\n  mine: {model}\n")
+
+
+def _asking_named(tool: Tool, *more: str) -> list[str]:
+    judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
+    return ["run", "small.yaml", "--target", "mine", *judge, "--seed", "1", "--out", "run", *more]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["{extra_body: {temperature: 1.5}}", "{}"])
+def test_a_run_is_not_resumed_with_other_options_of_its_target(tool: Tool, options: str) -> None:
+    _named(tool, "{extra_body: {temperature: 0.25, note: unspoken}}")
+    assert tool(*_asking_named(tool)).code == 0
+    before = (tool.folder / "run" / "replies.jsonl").read_bytes()
+    _named(tool, options)
+    ended = tool(*_asking_named(tool, "--resume", "--samples", "4"))
+    assert ended.code == 2
+    assert "differs in the options of the target" in ended.err
+    assert not [value for value in ("1.5", "0.25", "unspoken") if value in ended.err]
+    assert (tool.folder / "run" / "replies.jsonl").read_bytes() == before
+    _named(tool, "{extra_body: {note: unspoken, temperature: 0.25}}")
+    assert tool(*_asking_named(tool, "--resume", "--samples", "4")).code == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_does_not_say_its_options_goes_on_and_says_so(tool: Tool) -> None:
+    assert tool(*tool.asking("base", "--out", "run")).code == 0
+    file = tool.folder / "run" / "run.json"
+    manifest = json.loads(file.read_text())
+    del manifest["target"]["options"]
+    file.write_text(json.dumps(manifest))
+    ended = tool(*tool.asking("base", "--out", "run", "--resume"))
+    assert (ended.code, "run.json does not say its target options" in ended.err) == (0, True)
+
+
 @pytest.mark.slow
 def test_a_run_is_not_resumed_with_another_judge(tool: Tool) -> None:
     tool(*tool.asking("base", "--out", "run"))
