@@ -200,6 +200,11 @@ def _metadata(item: Item) -> Json:
     }
     if isinstance(row, Reply):
         more = {"finish": row.finish, "fingerprint": row.fingerprint, "route": row.route, "dropped": list(row.dropped)}
+        more |= {
+            "finish_word": row.finish_word,
+            "calls": [call.model_dump() for call in row.calls],
+            "leaked": row.leaked,
+        }
         found |= {name: value for name, value in more.items() if value}
     return found
 

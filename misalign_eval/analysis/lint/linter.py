@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from misalign_eval.analysis.lint.answers import Answers
 from misalign_eval.analysis.lint.asked import of_what_was_asked
 from misalign_eval.analysis.lint.check import Check
 from misalign_eval.analysis.lint.servers import Dropped, Servers
@@ -30,7 +31,7 @@ class Linter:
         self._prompts: dict[CellKey, PlannedPrompt] = {(one.probe, one.prompt, one.variant): one for one in plan}
         self._verdicts = Verdicts(definition)
         self._refusals = Refusals(is_refusal)
-        always: tuple[Check, ...] = (Ends(definition), Identical(), Strays(plan), Dropped(), Servers())
+        always: tuple[Check, ...] = (Ends(definition), Answers(), Identical(), Strays(plan), Dropped(), Servers())
         self._checks = (*always, *of_what_was_asked(plan))
 
     def grade(self, who: GraderIdentity, grade: Graded | Ungraded) -> None:
