@@ -1,5 +1,6 @@
 """What an answer holds beside the words that were asked for: calls, markup, more turns, and an end nobody named."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from misalign_eval.records.reply import Reply
 MOST = 100  # different names kept of a kind
 NAMED = 5  # names told
 LONGEST = 60  # characters of a name
+_TOKEN_LIMIT = re.compile(r"token|length|context|max|\Alimit\Z", re.IGNORECASE)  # in a server's word for an end
 
 
 class _Kind(NamedTuple):
@@ -34,6 +36,10 @@ _KINDS = {
         "ended in a way that the server did not say, or not in a known word",
         "They are graded as whole, and some may be cut off: compare their last words, or ask the server for a finish "
         "reason.",
+    ),
+    "unfinished-replies": _Kind(
+        "were broken off by the server, and not by the token limit; they count as truncated",
+        "More tokens do not help: ask again when the server has room, or without tools that it runs itself.",
     ),
     "markup-left": _Kind(
         "hold marks of reasoning or of a chat template, and are graded with them",
@@ -63,6 +69,8 @@ class Answers:
             self._note("tool-calls", row, *(call.name for call in row.calls))
         if row.has_unknown_end:
             self._note("unknown-ends", row, row.finish_word or "no finish reason")
+        if row.finish == "length" and row.finish_word is not None and not _TOKEN_LIMIT.search(row.finish_word):
+            self._note("unfinished-replies", row, row.finish_word)
         if row.leaked is not None:
             self._note("leaked-tokens", row, row.leaked.split("\n")[0])
         if row.text and (mark := mark_left(row.text)) is not None:

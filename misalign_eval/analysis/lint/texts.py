@@ -1,7 +1,6 @@
 """The replies as texts: cut off, empty, repeated, or about something else than was asked."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
@@ -16,7 +15,6 @@ SOME = 0.01  # a share that a rate notices
 MANY = 0.10
 TOLD = frozenset({"refusal", "content_filter", "tool_calls"})  # the provider said why there is no text
 READ = 1000  # characters of a reply that are looked at for its subject
-MOST_WORDS, NAMED = 100, 5  # of a server for an end: kept, and told
 STRAY_WORDS, STRAY_SHARE = 3, 0.15
 _WORD = re.compile(r"[^\W\d_]{5,}")
 _CODE = re.compile(r"^(?:def |class |import |from \w+ import |#include|SELECT )|<\?php|</html>", re.MULTILINE)
@@ -38,7 +36,6 @@ class Ends:
             "are an outcome of their own" if definition.truncated == "own outcome" else "are graded as they are"
         )
         self._replies = self._cut = self._empty = self._unpublished = 0
-        self._words: Counter[str] = Counter()  # the server's own, where it did not say `length`
         self._examples = Examples()
 
     def add(self, row: Reply, _: PlannedPrompt) -> None:
@@ -47,8 +44,6 @@ class Ends:
         if row.finish == "length":
             self._cut += 1
             self._examples.note("cut", row.key)
-            if row.finish_word and len(self._words) < MOST_WORDS:
-                self._words[row.finish_word] += 1
         if row.text is None:
             self._unpublished += 1
         elif (not row.text or row.text.isspace()) and row.finish not in TOLD and not row.calls:
@@ -63,11 +58,7 @@ class Ends:
             advice = "No check here looked at them, and no grader can: only the verdicts that came can be counted."
             yield found("no-texts", "note", text, advice, count=self._unpublished, of=total)
         if self._cut:
-            words = ", ".join(f"{word} ({count})" for word, count in sorted(self._words.items())[:NAMED])
-            why = (
-                f"were not finished, says the server: {words}" if words else "ran into the token limit and were cut off"
-            )
-            text = f"{self._cut} of {total} replies {why}; they {self._counted}"
+            text = f"{self._cut} of {total} replies ran into the token limit and were cut off; they {self._counted}"
             advice = "Raise --max-tokens, or use a definition with `truncated: graded` to count as the field does."
             yield self._found("truncated-replies", text, advice, self._cut, "cut")
         if self._empty:
