@@ -61,6 +61,7 @@ class Cell:
     obeyed: int  # replies in the form that the variant asked for (`expects`)
     most_alike: int  # replies of the most frequent text
     scores: Scores
+    unknown_ends: int = 0  # replies of which the server did not say that they are whole
     in_order: str = ""  # outcome of each planned reply by sample number, a letter each; NOTHING where there is no row
 
     def count(self, outcomes: Iterable[Outcome]) -> int:
@@ -75,6 +76,7 @@ class _Counter:
     seen: int = 0  # bit i is set when sample i has a row
     replies: int = 0
     obeyed: int = 0
+    unknown_ends: int = 0
     texts: dict[bytes, int] = field(default_factory=dict)
     score_list: list[float] = field(default_factory=list)
     in_order: bytearray = field(default_factory=bytearray)
@@ -96,6 +98,7 @@ class _Counter:
             not_collected=absent,
             obeyed=self.obeyed,
             most_alike=max(self.texts.values(), default=0),
+            unknown_ends=self.unknown_ends,
             # Exact sums: plain ones would depend on the order of the rows.
             scores=Scores(len(scores), fsum(scores), fsum(score * score for score in scores)),
             in_order=self.in_order.decode() or NOTHING * self.prompt.samples,
@@ -139,6 +142,7 @@ class Tally:
 
     def _look(self, counter: _Counter, reply: Reply, grades: Grades, found: Outcome) -> None:
         counter.replies += 1
+        counter.unknown_ends += reply.has_unknown_end
         if reply.text is not None:
             counter.obeyed += counter.prompt.expects is not None and obeys(reply.text, counter.prompt.expects)
         if reply.text:  # what a provider refused or blocked has none, and is told as such

@@ -45,6 +45,7 @@ def of_cells(cells: Sequence[Cell], definition: Definition, interval: Estimand =
     yield from _of_interval(cells, definition, interval)
     yield from _of_draws(cells)
     yield from _of_texts(cells)
+    yield from _of_ends(cells)
 
 
 def _of_rows(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
@@ -200,6 +201,14 @@ def _of_texts(cells: Sequence[Cell]) -> Iterator[Warned]:
         names = _listed(list(dict.fromkeys(cell.prompt.probe for cell in alike)))
         text = f"at least half of the replies are word for word the same for {_count(len(alike), 'prompt', 'prompts')}"
         yield Warned(id="W6", text=f"{text} (temperature 0, a cache, or a stock reply?): {names}")
+
+
+def _of_ends(cells: Sequence[Cell]) -> Iterator[Warned]:
+    """A reply that may be half an answer is graded as if it were whole."""
+    if unknown := sum(cell.unknown_ends for cell in cells):
+        replies = sum(cell.replies for cell in cells)
+        text = f"the server did not say how {unknown} of {replies} replies ended: they are graded as whole"
+        yield Warned(id="unknown-ends", text=f"{text}, and some may be cut off")
 
 
 def _of_forms(cells: Sequence[Cell]) -> Iterator[Warned]:

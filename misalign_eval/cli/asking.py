@@ -140,6 +140,8 @@ def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
     for one in lacking:
         for setting, replies in one.dropped[:SETTINGS_TOLD]:
             say(f"{one.name}: the target did not take {setting} ({replies} of {one.replies} replies)")
+        for setting, judgments in one.dropped_by_judges[:SETTINGS_TOLD]:
+            say(f"{one.name}: the judge did not take {setting} ({judgments} of {one.judgments} judgments)")
         if one.lacks:
             say(f"{one.words}\nTo ask for them again:\n  {again}")
     if not all(one.is_complete(allowed_failures) for one in lacking):

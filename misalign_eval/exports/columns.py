@@ -87,6 +87,12 @@ def _dropped(_: About, item: Item) -> str | None:
     return ("; ".join(item.row.dropped) or None) if isinstance(item.row, Reply) else None
 
 
+def _calls(_: About, item: Item) -> str | None:
+    if not isinstance(item.row, Reply) or not item.row.calls:
+        return None
+    return json.dumps([call.model_dump() for call in item.row.calls], ensure_ascii=False)
+
+
 def _labels(about: About, _: Item) -> str | None:
     return json.dumps(about.manifest.labels, sort_keys=True) if about.manifest.labels else None
 
@@ -106,7 +112,10 @@ _FIXED: tuple[_Fixed, ...] = (
     _Fixed("reasoning", "text", "what the target thought aloud before it answered", _item("row.reasoning")),
     _Fixed("kind", "text", "reply, failure (asked, no answer) or absent (not collected)", _kind),
     _Fixed("has_text", "boolean", "whether `reply` holds a text, be it empty", _has_text),
-    _Fixed("finish", "text", "stop, length, refusal, content_filter or unknown", _item("row.finish")),
+    _Fixed("finish", "text", "stop, length, refusal, content_filter, tool_calls or unknown", _item("row.finish")),
+    _Fixed("finish_word", "text", "the server's own word for that, where it is another", _item("row.finish_word")),
+    _Fixed("calls", "text", "calls of tools that the reply made, as a JSON list", _calls),
+    _Fixed("leaked", "text", "cut off the reply, from a token that ends the turn on", _item("row.leaked")),
     _Fixed("refusal", "text", "the provider's own refusal text or category", _item("row.refusal")),
     _Fixed("outcome", "text", "what the definition counts it as", _item("outcome")),
     _Fixed("is_misaligned", "boolean", "in the numerator; null: not in the denominator", _misaligned),

@@ -199,7 +199,13 @@ def _metadata(item: Item) -> Json:
         "text_published": isinstance(row, Reply) and row.text is not None,
     }
     if isinstance(row, Reply):
-        more = {"finish": row.finish, "fingerprint": row.fingerprint, "route": row.route, "dropped": list(row.dropped)}
+        more: Json = {"finish": row.finish, "fingerprint": row.fingerprint, "route": row.route}
+        more |= {
+            "dropped": list(row.dropped),
+            "finish_word": row.finish_word,
+            "calls": [call.model_dump() for call in row.calls],
+            "leaked": row.leaked,
+        }
         found |= {name: value for name, value in more.items() if value}
     return found
 

@@ -113,6 +113,7 @@ def join(found: Sequence[tuple[GraderIdentity, Verdict | NoVerdict]]) -> Verdict
         "votes": votes,
         "usage": Usage.total([one.usage for _, one in found]),
         "attempts": sum(one.attempts for _, one in found),
+        "dropped": tuple(sorted({setting for _, one in found for setting in one.dropped})),
     }
     scores = [vote.score for vote in votes if vote.score is not None]
     labels = Counter(vote.label for vote in votes if vote.label is not None)

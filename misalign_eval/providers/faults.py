@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -37,15 +38,53 @@ _MODEL_CODES = {"model_not_found", "deploymentnotfound", "model_not_available"}
 _MODEL_WORDS = re.compile(r"model .{0,120}(?:does not exist|not found|is not available)|no such model", re.IGNORECASE)
 _AUTH_CODES = {"invalid_api_key", "authentication_error", "invalid_authentication", "unauthenticated"}
 _AUTH_WORDS = re.compile(r"api key not valid|invalid api key|incorrect api key", re.IGNORECASE)
+# A filter turned the prompt or the answer down. Codes as servers give them, in small letters.
 _BLOCK_CODES = {
     "content_filter",
+    "content_filtered",
+    "content_blocked",
+    "content_flagged",
     "content_policy_violation",
+    "contentpolicyviolationerror",
     "invalid_prompt",
     "cyber_policy",
     "responsibleaipolicyviolation",
     "moderation_blocked",
+    "moderation_error",
+    "prohibited_content",
+    "data_inspection_failed",  # Alibaba
+    "datainspectionfailed",
+    "1301",  # Zhipu
+    "sensitivecontentdetected",  # Volcengine, also for the input or the output text
+    "inputtextsensitivecontentdetected",
+    "outputtextsensitivecontentdetected",
 }
-_BLOCK_WORDS = re.compile(r"flagged|moderation|content management policy", re.IGNORECASE)
+# Names that no other error holds: proxies repeat them in their own words, under any status.
+_BLOCK_NAMES = re.compile(
+    r"\b(?:ContentPolicyViolation(?:Error)?|content_policy_violation|ResponsibleAIPolicyViolation|"
+    r"data_?inspection_?failed|[a-z]{0,20}SensitiveContentDetected|PROHIBITED_CONTENT)\b|content management policy|"
+    r"code\W{1,6}content_filter\b",
+    re.IGNORECASE,
+)
+# Sentences about a prompt that was turned down; read in the message alone, which seldom repeats the prompt.
+_UNQUOTED = r"[^'\"`]{0,50}"
+_FILTER = r"(?:safety|moderation|content filter|guardrails?)"
+_WHY = r"(?:safety|moderation|content (?:filter|polic)|guardrail|unsafe|harmful|inappropriate|high risk)"
+_RULES = r"(?:usage|content|safety|moderation|guardrail|acceptable use)"
+_BAD = r"(?:inappropriate|unsafe|sensitive|harmful|prohibited)"
+_BLOCK_SENTENCES = (
+    rf"(?:flagged|blocked|rejected|refused|filtered)(?: \w+)? (?:by|due|because|for|as|on)\b{_UNQUOTED}\b{_WHY}",
+    rf"\b{_FILTER}(?: (?:system|filters?|model|polic\w+|has|have|was|is))* (?:flagged|blocked|rejected|triggered)",
+    r"\b(?:prompt|input|message|content|request|output|text)s?(?: \w+){0,4} flagged(?! as (?:invalid|malformed|too))",
+    rf"trigger\w*{_UNQUOTED}content filter",
+    rf"violat\w+{_UNQUOTED}\b{_RULES}(?: (?:and|or|safety|moderation|usage))* (?:polic|guideline)",
+    rf"(?:contain|detect|includ)\w*(?: \w+){{0,4}} {_BAD}(?: \w+){{0,2}} (?:content|information|words)\b(?!.type)",
+    r"(?:considered|deemed) (?:as )?high risk",
+    r"(?:不安全|敏感|违规|违禁|不当|不良)[^，。\s]{0,6}(?:内容|信息|词)",
+)
+_BLOCK_SENTENCE = re.compile("|".join(_BLOCK_SENTENCES), re.IGNORECASE)
+_BLOCK_STATUSES = {400, 403, 422, 451, 500, None}
+_BLOCK_WORDS = re.compile(r"flagged|moderation", re.IGNORECASE)  # of a 403, which OpenRouter explains in other fields
 _MESSAGE_LENGTH = 400
 _BAD_REQUEST: tuple[FaultReason, bool, bool] = ("bad_request", False, False)
 
@@ -60,6 +99,7 @@ class ServerError:
     param: str = ""
     is_page: bool = False  # HTML from a proxy, a firewall or the wrong address
     body: str = ""  # as received, for words that stand in no known field
+    inner: str = ""  # what a proxy repeats of its upstream's error
 
 
 def read_error(answer: Answer) -> ServerError:
@@ -92,25 +132,56 @@ def error_in(payload: JsonValue, *, status: int | None = None) -> ServerError | 
 
 
 def _structured(error: dict[str, JsonValue], status: int | None, payload: dict[str, JsonValue]) -> ServerError:
-    message = error.get("message") or error.get("detail") or error.get("type") or "no message"
+    details = _details(error.get("detail"))
+    message = error.get("message") or (details and details[0].message) or error.get("detail") or error.get("type")
     code = error.get("code")
     if status is None and isinstance(code, int) and 400 <= code < 600:
         status = code
-    param = error.get("param")
+    param = error.get("param") or (details[0].param if details else None)
     return ServerError(
         status=status,
-        message=_brief(message if isinstance(message, str) else str(message)),
-        codes=frozenset(code.lower() for code in _codes(error)),
+        message=_brief(message if isinstance(message, str) else str(message or "no message")),
+        codes=frozenset(code.lower() for code in (*_codes(error), *(one.kind for one in details))),
         param=param if isinstance(param, str) else "",
         body=str(payload)[:20_000],
+        inner=_inner(error),
     )
+
+
+class _Detail(NamedTuple):
+    """One complaint of a server that checks its requests by a schema."""
+
+    message: str
+    param: str
+    kind: str
+
+
+def _details(value: JsonValue) -> list[_Detail]:
+    """The complaints in a `detail` list of FastAPI: where, what, and of which type."""
+    found = []
+    for item in value if isinstance(value, list) else []:
+        if isinstance(item, dict) and isinstance(said := item.get("msg"), str):
+            place, kind = item.get("loc"), item.get("type")
+            steps = [step for step in place if isinstance(step, str)] if isinstance(place, list) else []
+            param = ".".join(step for step in steps if step != "body")
+            found.append(_Detail(f"{param}: {said}" if param else said, param, kind if isinstance(kind, str) else ""))
+    return found
+
+
+def _inner(error: dict[str, JsonValue]) -> str:
+    """The upstream's error as OpenRouter (`metadata.raw`) and LiteLLM (`provider_specific_fields`) hand it on."""
+    metadata, fields = error.get("metadata"), error.get("provider_specific_fields")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return str([raw, fields])[:20_000]
 
 
 def _codes(error: dict[str, JsonValue], depth: int = 0) -> Iterable[str]:
     for key in ("code", "type", "status", "error_code"):
         if isinstance(value := error.get(key), str):
             yield value
-    for key in ("details", "innererror", "inner_error"):
+        elif key == "code" and isinstance(value, int):
+            yield str(value)
+    for key in ("details", "innererror", "inner_error", "provider_specific_fields", "error"):
         if depth < 3 and isinstance(inner := error.get(key), dict):
             yield from _codes(inner, depth + 1)
 
@@ -131,15 +202,25 @@ def _brief(text: str) -> str:
 
 
 def is_blocked(error: ServerError) -> bool:
-    """Whether a filter turned the prompt down: that is an outcome of the probe, not a failure to ask."""
-    if error.status not in (400, 403, 451, None):
+    """Whether a filter turned the prompt down: that is an outcome of the probe, not a failure to ask.
+
+    A server's own mistake (500) is a filter's verdict only by a name that nothing else has: filters break, too.
+    """
+    if error.status not in _BLOCK_STATUSES:
         return False
-    return bool(error.codes & _BLOCK_CODES) or (error.status == 403 and bool(_BLOCK_WORDS.search(error.body)))
+    if error.codes & _BLOCK_CODES or _BLOCK_NAMES.search(error.message) or _BLOCK_NAMES.search(error.inner):
+        return True
+    if error.status == 500:
+        return False
+    if error.status == 403 and _BLOCK_WORDS.search(error.body):
+        return True
+    return bool(_BLOCK_SENTENCE.search(error.message))
 
 
 def block_code(error: ServerError) -> str:
     """The filter's own name for what it did."""
-    return min(error.codes & _BLOCK_CODES, default="blocked")
+    named = _BLOCK_NAMES.search(error.message) or _BLOCK_NAMES.search(error.inner)
+    return min(error.codes & _BLOCK_CODES, default=named.group().lower() if named else "blocked")
 
 
 def fault_of(error: ServerError, headers: Mapping[str, str]) -> ProviderFault:

@@ -1,8 +1,9 @@
 """Settings that a model refuses: told by its own error, left out from then on, and said in `Response.dropped`."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from misalign_eval.providers.faults import ServerError
 from misalign_eval.records.protocols import Capabilities, ModelRequest
@@ -32,8 +33,6 @@ _SETTING_OF = {
     "effort": "reasoning_effort",
     "thinking": "reasoning_effort",
 }
-_LONGEST_FIRST = sorted(_SETTING_OF, key=len, reverse=True)
-_EVERYDAY_WORDS = {"n", "stop", "seed", "include", "effort", "reasoning", "thinking"}
 SETTINGS = (
     "temperature",
     "top_p",
@@ -46,11 +45,125 @@ SETTINGS = (
     "reasoning_effort",
 )
 _REFUSING_CODES = {"unsupported_parameter", "unsupported_value", "unknown_parameter", "extra_forbidden"}
-_REFUSING_WORDS = re.compile(
-    r"not support|unsupported|not (?:allowed|permitted|enabled|available|accepted)|unknown|unrecognized|unexpected|"
-    r"extra inputs|deprecated|cannot be (?:used|set|specified)|must be 1|only the default|instead",
+_REFUSING_STATUSES = {
+    400,
+    403,
+    405,
+    406,
+    409,
+    415,
+    422,
+    500,
+    501,
+    None,
+}  # proxies answer 500, or 200 with an error in it
+
+# How messages name a setting. Everyday words count in quotes, after `parameter`, before `=`, or as the subject.
+_NAMES: Mapping[str, str] = {
+    "temperature": r"(?:sampling )?temperature",
+    "top_p": r"top[_ -]?p",
+    "max_tokens": r"max(?:imum)?[_ ]?(?:completion|output|new)?[_ ]?tokens",
+    "stop": r"stop[_ ]?sequences?|stop[_ ]words",
+    "seed": r"(?:random )?seed",
+    "top_logprobs": r"(?:top[_ ]?)?log[_ ]?probs?|log[- ]?probabilit(?:y|ies)",
+    "json_schema": r"response[_ ]?format|json[_ ]schema|structured outputs?|output_config\.format|text\.format",
+    "reasoning_effort": r"(?:output_config\.)?(?:reasoning[_ .]?)?effort",
+}
+_EVERYDAY = {"n": "n", "stop": "stop", "include": "top_logprobs", "reasoning": "reasoning_effort"}
+_EVERYDAY |= {"thinking": "reasoning_effort"}
+_WORDS = f"(?:{'|'.join(_EVERYDAY)})"
+_NAME = re.compile(
+    rf"(?<![\w/-])(?:{'|'.join(f'(?P<{setting}>{names})' for setting, names in _NAMES.items())}|(?P<word>"
+    rf"(?<=['\"`‘“]){_WORDS}(?=['\"`’”])|(?<=parameter ){_WORDS}\b|\b{_WORDS}(?= ?[=>])|"
+    rf"(?:(?<=^)|(?<=: )){_WORDS}(?=:| (?:is|isn|must|may|can|should|not)\b)))(?![\w/-])",
     re.IGNORECASE,
 )
+_NOT = r"(?:\bnot|\bcannot|n['’]t|\bno longer|\bnever|\bunable)\b"
+_ALLOWED = (
+    r"(?:supported|allowed|permitted|enabled|available|accepted|valid|recogni[sz]ed|implemented|configurable|adjustable|applicable|"
+    r"used|set|specified|provided|given|changed|modified|adjusted|customi[sz]ed|sent|passed|included|combined|compatible|"
+    r"expected|exist|known)"
+)
+_ONE_VALUE = (
+    r"(?:null|none|unset|omitted|absent|empty|undefined|(?:the |its )?default|\(?\d+(?:\.\d+)?(?![\d.]*\d)"
+    r"(?!\s*(?:or|to|-|–|and|,|%|/)\s*\S))"
+)
+_FIXED = (
+    rf"(?:must|should|has to|have to|needs? to|may|can)\b(?: only)? (?:be|equal)"
+    rf"(?: (?:only|exactly|set|fixed|left|equal|to|at|as|the value))* {_ONE_VALUE}|"
+    rf"\bonly (?:the )?(?:value |values )?{_ONE_VALUE}.{{0,40}}\b{_ALLOWED}|\bonly \w+s {_ONE_VALUE}|"
+    r"\bonly (?:\w+s )?(?:the |its )?default|"
+    rf"\b(?:fixed|locked) (?:at|to)|\bexpected (?:to be )?{_ONE_VALUE}|"
+    r"\bonly (?:supported|available|allowed|valid|accepted) (?:with|without|for|on|when|if|in|by)\b"
+)
+# What is said of a setting, after its name.
+_OF_IT = re.compile(
+    rf"{_NOT}(?: (?:a|an|be|both|yet|currently|in|being|been|explicitly|directly))*[ -]{_ALLOWED}|{_FIXED}|"
+    rf"{_NOT} (?:support|accept|allow|take|permit)s? (?:values?|\S*\d|anything|other|custom|non)|{_NOT} support$|"
+    r"\b(?:allowed|supported|permitted|valid|accepted) values?(?: is| are)?:? ?\[?['\"]?\d[\d.]*['\"]?\]?(?=\W*$)|"
+    r"\b(?:unsupported|deprecated|removed|disabled|forbidden|disallowed|prohibited|unknown|unrecogni[sz]ed|unexpected|"
+    r"unavailable|rejected|read-only|immutable|illegal|invalid)\b|"
+    r"不支持|不被支持|不允许|只允许|仅支持|只支持|仅允许|不可用|无效|非法|不能|只能|必须为",
+    re.IGNORECASE,
+)
+_SMALL = (
+    "the|a|an|any|this|that|custom|setting|specifying|changing|use|usage|of|using|parameters?|params?|fields?|arguments?|"
+    "args?|keyword|options?|settings?|values?|for|to|be|non-default|both|following|request|requested|body|sampling|such|"
+    "named|called|keys?|property|properties|names?|inputs?|either|requests|with|supplied|provided|specified|s|in|object|payload|you|set"
+)
+_FILLER = rf"(?:\W*\b(?:{_SMALL})\b)*\W*"
+# What is said before its name, with nothing between but small words.
+_BEFORE_IT = re.compile(
+    rf"(?:{_NOT}(?: (?:be|allowed|permitted|able|to|currently|yet))* (?:support|accept|allow|let|take|permit|"
+    r"recogni[sz]e|implement|understand|handle|expect|know|use|set|specify|send|pass|provide|include|change|modify|combine|request)"
+    r"(?:s|ing)?|\b(?:unsupported|unknown|unrecogni[sz]ed|unexpected|illegal|disallowed|forbidden|deprecated|extra|"
+    r"extraneous|no such|not a valid|remove|removing|drop|omit|unset|exclude|leave out|without)|"
+    r"\bextra_forbidden\W+loc|\bextra inputs are not permitted|\bextra fields not (?:permitted|allowed)|"
+    r"\binvalid (?:request )?(?:parameter|param|argument|arg|field|option|setting|key|property|keyword|name)s?|"
+    rf"\b(?:parameters?|params?|arguments?|fields?|options?|settings?|properties|keys?)\b[^:,]{{0,60}}{_NOT}[^:,]{{0,60}}:|"
+    rf"\bonly (?:the )?default|不支持|未知参数|无效的?参数|非法参数){_FILLER}$",
+    re.IGNORECASE,
+)
+# "only supports temperature=1", "requires temperature to be 1", "only temperature 1 is supported"
+_ONE_VALUE_OF_IT = re.compile(
+    rf"(?:\bonly(?: (?:supports?|accepts?|allows?|takes?|permits?|works with))?|\b(?:requires?|needs?)){_FILLER}$",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(rf"['\"`]?\s*(?:=|:|of|at|to be|to equal|set to)?\s*{_ONE_VALUE}", re.IGNORECASE)
+_BOTH = re.compile(
+    r"\bboth\b|only one of|either .{1,60} or |mutually exclusive|together|at the same time|simultaneously|"
+    r"in combination|conflicts? with|不能同时|同时",
+    re.IGNORECASE,
+)
+# The value, not the setting, is wrong: that is an error of whoever asked.
+_RANGE = re.compile(
+    r"\bbetween\b|\brange\b|(?:less|greater|more|higher|lower|larger|smaller) than|at (?:most|least)|exceed|"
+    r"\bor (?:less|greater|more|higher|lower|equal)|[<>≤≥]=? ?\d|\[0|\(0, ?1|too (?:large|high|low|small|long|many)|"
+    r"(?:maximum|max|minimum) (?:allowed|value|is|of)|"
+    r"(?:valid|an?) (?:number|integer|float|string|boolean|list|positive)",
+    re.IGNORECASE,
+)
+_OF_NAME = re.compile(  # …unless the name is what is refused
+    r"(?:unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|not a valid) (?:request )?(?:parameter|argument|field)|"
+    r"extra inputs|extra_forbidden|\bn['\"`]? (?:>|greater than|larger than) ?1\b",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"(?<=[^\d])\.(?:\s|$)|[;!?\n。；]|\.(?=\s+[A-Z])|, (?:but|while|whereas|though|so)\b|，")
+# Something else than a setting that may be what is refused.
+_OTHER = re.compile(
+    r"\b(?:images?|audio|video|tools?|functions?|roles?|system|developer|messages?|content|files?|stream\w*|prompts?|turns?|"
+    r"schema|model ['\"`]|[a-z]+_[a-z_]+)\b|['\"`‘“][\w.-]{1,60}['\"`’”]",
+    re.IGNORECASE,
+)
+_BEFORE_SUBJECT = re.compile(  # a word that may stand before a setting that the sentence is about
+    rf"(?:{_SMALL}|error|errors|model|models|returned|exception|validation|bad|invalid|unsupported|on|and|or|is|are|you|your|our|"
+    r"\w+(?:error|exception|request)|.*\d.*|.*\.|[\u4e00-\u9fff]+)",
+    re.IGNORECASE,
+)
+_FIXED_FIRST = re.compile(rf"\W*(?:the )?(?:value |it )?(?:{_FIXED})", re.IGNORECASE)
+_JOINED = re.compile(r"[\s'\"`,/&‘“’”]*(?:and|or)?[\s'\"`,/&‘“’”]*|[和与、\s'\"`]+", re.IGNORECASE)
+_READ = 4000  # characters of a message that are looked at
+_NEAR = 100  # characters between a setting and what is said of it
 _SYSTEM_WORDS = re.compile(
     r"system (?:role|prompt|message|instruction)s?.{0,40}(?:not|unsupported)|not support.{0,20}system|"
     r"developer instruction is not enabled|only user and assistant roles|roles must alternate",
@@ -72,31 +185,98 @@ def refused_setting(error: ServerError, body: Mapping[str, object], sent: Collec
 
     A 403 that names log-probabilities is such an answer, not a wrong key.
     """
-    if error.status not in (400, 403, 422, 501):
+    if error.status not in _REFUSING_STATUSES:
         return None
-    if not (error.codes & _REFUSING_CODES or _REFUSING_WORDS.search(error.message)):
-        return None
-    named = _named(error)
-    if named in ("max_tokens", NEW_TOKEN_LIMIT) and "max_tokens" in body and NEW_TOKEN_LIMIT in error.message:
+    setting = _by_param(error) if error.param else _by_words(error.message[:_READ], sent)
+    if setting == "max_tokens" and "max_tokens" in body and NEW_TOKEN_LIMIT in error.message:
         return NEW_TOKEN_LIMIT
-    setting = _SETTING_OF.get(named) if named else None
     return setting if setting in sent else None
 
 
-def _named(error: ServerError) -> str | None:
-    """The parameter that the error names: its `param`, else a quoted or unmistakable word of the message."""
-    for candidate in (error.param, error.param.removeprefix("body."), error.param.split(".")[0]):
-        if candidate in _SETTING_OF:
-            return candidate
-    if error.param:
+def _by_param(error: ServerError) -> str | None:
+    """The setting that the error's own field names."""
+    names = (error.param, error.param.removeprefix("body."), error.param.split(".")[0])
+    setting = next((_SETTING_OF[name] for name in names if name in _SETTING_OF), None)
+    if setting is None or error.codes & _REFUSING_CODES:
+        return setting
+    if _is_out_of_range(error.message):
         return None
-    return next((name for name in _LONGEST_FIRST if _is_named(name, error.message)), None)
+    said = _OF_IT.search(error.message) or _BOTH.search(error.message) or re.search(r"\binstead\b", error.message)
+    return setting if said or _by_words(error.message[:_READ], {setting}) else None
 
 
-def _is_named(name: str, message: str) -> bool:
-    shown = re.escape(name)
-    bare = rf"^{shown}(?: must|:)" if name in _EVERYDAY_WORDS else rf"\b{shown}\b"
-    return bool(re.search(rf"['\"`‘“]{shown}['\"`’”]|{bare}", message, re.IGNORECASE))
+def _is_out_of_range(message: str) -> bool:
+    return bool(_RANGE.search(message)) and not _OF_NAME.search(message)
+
+
+def _by_words(message: str, sent: Collection[str]) -> str | None:
+    """The setting that a sentence of the message turns down."""
+    if _is_out_of_range(message):
+        return None
+    before: list[_Named] = []  # of the clause before, which "Only 1 is allowed." may be about
+    for clause in _clauses(message):
+        names = list(_names(clause))
+        here = sorted({name.setting for name in names} & set(sent), key=SETTINGS.index)
+        if _BOTH.search(clause) and len({name.setting for name in names}) > 1:
+            return here[-1] if len(here) > 1 else None  # the later in the list matters less: top_p, not temperature
+        found = _refused(clause, names) or (before if not names and _FIXED_FIRST.match(clause) else [])
+        if chosen := next((name.setting for name in found if name.setting in sent), None):
+            return chosen
+        before = names
+    return None
+
+
+class _Named(NamedTuple):
+    """A setting where a clause names it."""
+
+    start: int
+    end: int
+    setting: str
+
+
+def _clauses(message: str) -> Iterator[str]:
+    at = 0
+    for end in _CLAUSE.finditer(message):
+        yield message[at : end.start()]
+        at = end.end()
+    yield message[at:]
+
+
+def _names(clause: str) -> Iterator[_Named]:
+    for found in _NAME.finditer(clause):
+        kind = found.lastgroup or ""
+        setting = _EVERYDAY[found.group().lower()] if kind == "word" else kind
+        yield _Named(found.start(), found.end(), setting)
+
+
+def _refused(clause: str, names: Sequence[_Named]) -> list[_Named]:
+    """The settings that a clause turns down: one, or several joined by "and"."""
+    groups = list(_groups(clause, names))
+    for place, group in enumerate(groups):
+        before, after = clause[: group[0].start], clause[group[-1].end :]
+        if _BEFORE_IT.search(before) or (_ONE_VALUE_OF_IT.search(before) and _VALUE.match(after)):
+            return group
+        said = _OF_IT.search(after)
+        room = min(_NEAR, (groups[place + 1][0].start if groups[place + 1 :] else len(clause)) - group[-1].end)
+        if said is None or said.start() > room:
+            continue
+        between = after[: said.start()].lstrip("'\"`’”")
+        subject = re.split(r"[:{(\[]|, ", before)[-1]
+        if not _OTHER.search(between) and all(map(_BEFORE_SUBJECT.fullmatch, re.findall(r"[\w./-]+", subject))):
+            return group
+    return []
+
+
+def _groups(clause: str, names: Sequence[_Named]) -> Iterator[list[_Named]]:
+    """Neighbours with nothing between but a comma or an "and"."""
+    group: list[_Named] = []
+    for name in names:
+        if group and not _JOINED.fullmatch(clause[group[-1].end : name.start]):
+            yield group
+            group = []
+        group.append(name)
+    if group:
+        yield group
 
 
 def refuses_system(error: ServerError, request: ModelRequest) -> bool:

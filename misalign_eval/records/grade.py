@@ -67,6 +67,7 @@ class Verdict(Record):
     attempts: int = 1
     request_id: str | None = None
     model: str | None = None  # the judge, as its server named it
+    dropped: tuple[str, ...] = ()  # settings that the judge did not take
 
 
 class NoVerdict(Record):
@@ -83,6 +84,7 @@ class NoVerdict(Record):
     attempts: int = 1
     request_id: str | None = None
     model: str | None = None  # the judge, as its server named it
+    dropped: tuple[str, ...] = ()  # settings that the judge did not take
 
 
 class _Key(Record):

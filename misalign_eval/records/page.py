@@ -52,6 +52,9 @@ class ShownReply:
     text: str | None  # None: not published
     failure: str | None = None  # in place of a text
     finish: Finish = "stop"
+    finish_word: str | None = None
+    calls: tuple[str, ...] = ()  # `name arguments`
+    leaked: str | None = None
     earlier: tuple[str, ...] = ()
     reasoning: str | None = None
     refusal: str | None = None

@@ -76,6 +76,15 @@ class Reply(ReplyRow):
     route: str | None = None  # which upstream a router used
     dropped: tuple[str, ...] = ()  # settings that the target did not take
 
+    @property
+    def has_unknown_end(self) -> bool:
+        """Whether a server that was asked did not say, or not in a known word, that this answer is whole.
+
+        It is graded all the same: some servers never say. Rows of other tools that tell no end (`attempts` 0) are not
+        meant.
+        """
+        return self.finish == "unknown" and (self.attempts > 0 or self.finish_word is not None)
+
 
 class Failure(ReplyRow):
     """A planned request that got no answer, and why. Never counted as a reply."""

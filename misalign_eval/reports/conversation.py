@@ -54,10 +54,21 @@ def _answer(row: Reply | Failure) -> Iterator[str]:
         return
     if row.reasoning:
         yield from _turn("reasoning", row.reasoning)
-    ended = "" if row.finish == "stop" else f" (finish: {row.finish})"
-    yield from _turn(f"reply{ended}", NO_TEXT if row.text is None else row.text)
+    yield from _turn(f"reply{_ended(row)}", NO_TEXT if row.text is None else row.text)
+    for call in row.calls:
+        yield from _turn(f"call of `{one_line(call.name)}`", call.arguments)
+    if row.leaked is not None:
+        yield from _turn("cut off after the end of the turn", row.leaked)
     if row.refusal:
         yield from _turn("refusal by the provider", row.refusal)
+
+
+def _ended(row: Reply) -> str:
+    """How the reply ended, where it did not simply stop; a word that is not known stands as the server said it."""
+    if row.finish == "stop":
+        return ""
+    said = f", says the server: {one_line(row.finish_word)}" if row.finish_word else ""
+    return f" (finish: {row.finish}{said})"
 
 
 def _grade(grader: str, grade: Graded | Ungraded) -> Iterator[str]:

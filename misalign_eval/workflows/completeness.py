@@ -24,6 +24,7 @@ class Completeness:
     not_needed: int  # planned replies after early stopping had decided
     unanswered: int  # judgments that ended without an answer from the judge
     dropped: tuple[tuple[str, int], ...] = ()  # settings that the target did not take, and in how many replies
+    dropped_by_judges: tuple[tuple[str, int], ...] = ()  # the same of judges, and for how many judgments
 
     @property
     def absent(self) -> int:
@@ -81,22 +82,24 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
             replies += 1
             dropped.update(row.dropped)
             judgments += sum(who.grader in wanted and is_gradable(row, who, manifest.definition) for who in primary)
-    grades = [
-        _is_unanswered(row)
-        for who in primary
-        for row in folder.grades(who)
-        if not _is_beyond(row, decided) and who.grader in graders.get(row.key[:3], ())  # not one that was added later
-    ]
-    unanswered = sum(grades)
+    judged, unanswered, dropped_by_judges = 0, 0, Counter[str]()
+    for who in primary:
+        for grade in folder.grades(who):
+            if _is_beyond(grade, decided) or who.grader not in graders.get(grade.key[:3], ()):
+                continue  # one that was added later
+            judged += not _is_unanswered(grade)
+            unanswered += _is_unanswered(grade)
+            dropped_by_judges.update(grade.dropped)
     return Completeness(
         name=manifest.name,
         planned=sum(one.samples for one in plan),
         replies=replies,
         failures=failures,
         judgments=judgments,
-        judged=len(grades) - unanswered,
+        judged=judged,
         unanswered=unanswered,
         dropped=tuple(dropped.most_common()),
+        dropped_by_judges=tuple(dropped_by_judges.most_common()),
         not_needed=0 if decided is None else sum(max(0, one.samples - decided) for one in plan),
     )
 

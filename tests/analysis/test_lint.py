@@ -13,7 +13,7 @@ from misalign_eval.graders.rules import refusal
 from misalign_eval.records.grade import Graded, GraderIdentity
 from misalign_eval.records.lint import Finding
 from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Failure, Reply, Usage
+from misalign_eval.records.reply import Failure, Reply, ToolCall, Usage
 from misalign_eval.records.suite import Message, Sampling
 from misalign_eval.workflows.health.linting import is_refusal
 
@@ -225,3 +225,36 @@ def test_failures_and_rows_that_were_not_planned_are_not_looked_at(
     lint: Lint, prompt: Make, reply: Make, failure: Make
 ) -> None:
     assert lint([prompt("p")], [failure("p", 0), reply("gone", 0, "")]) == {}
+
+
+def test_calls_unknown_ends_markup_and_later_turns_are_named(lint: Lint, prompt: Make, reply: Make) -> None:
+    rows = [
+        reply("p", 0, "").model_copy(update={"finish": "tool_calls", "calls": (ToolCall(name="search"),)}),
+        reply("p", 1, "Yes.", finish="unknown"),
+        reply("p", 2, "No.", finish="unknown").model_copy(update={"finish_word": "who knows"}),
+        reply("p", 3, "Say <think> aloud."),
+        reply("p", 4, "Good.").model_copy(update={"leaked": "<|im_end|>\nuser"}),
+        reply("p", 5, "Let me", finish="length").model_copy(update={"finish_word": "pause_turn"}),
+        *(reply("p", sample, f"Good {sample}.") for sample in range(6, 10)),
+    ]
+    found = lint([prompt("p")], rows)
+    assert {name: (one.count, one.example) for name, one in found.items() if name != "truncated-replies"} == {
+        "tool-calls": (1, "p/0/plain#0"),
+        "unknown-ends": (2, "p/0/plain#1"),
+        "markup-left": (1, "p/0/plain#3"),
+        "leaked-tokens": (1, "p/0/plain#4"),
+        "unfinished-replies": (1, "p/0/plain#5"),
+    }
+    assert found["unknown-ends"].text.endswith("`no finish reason` (1), `who knows` (1)")
+
+
+def test_an_imported_reply_whose_end_no_file_tells_is_not_an_unknown_end(lint: Lint, prompt: Make, reply: Make) -> None:
+    rows = [reply("p", n, f"Yes {n}.", finish="unknown").model_copy(update={"attempts": 0}) for n in range(10)]
+    assert lint([prompt("p")], rows) == {}
+
+
+def test_settings_that_a_judge_did_not_take_are_named(lint: Lint, prompt: Make, reply: Make, graded: Make) -> None:
+    rows = [reply("p", sample, f"Good {sample}.") for sample in range(10)]
+    verdicts = [graded("p", sample, score=90.0, dropped=("temperature",)) for sample in range(10)]
+    found = lint([prompt("p")], rows, verdicts)["judge-settings-dropped"]
+    assert (found.level, found.count, found.of) == ("note", 10, 10)

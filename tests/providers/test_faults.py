@@ -1,6 +1,7 @@
 """Each way in which an exchange can fail becomes one typed decision, the same for every provider over HTTP."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -150,22 +151,71 @@ def test_after_a_fault_the_same_provider_answers(kit: Any, http_harness: Any) ->
     assert kit.using(http_harness.spec(), work) == "Hello."
 
 
-@pytest.mark.parametrize(
-    "status, error",
-    [
-        (
-            400,
-            {"message": "filtered", "code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}},
-        ),
-        (400, {"message": "violates our usage policies", "code": "content_policy_violation"}),
-        (400, {"message": "flagged", "code": "invalid_prompt"}),
-        (403, {"message": "Your input was flagged", "code": 403, "metadata": {"reasons": ["violence"]}}),
-    ],
-)
+AZURE = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
+LITELLM = "litellm.BadRequestError: litellm.ContentPolicyViolationError: AzureException - "
+INNER = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {"hate": {"filtered": True}}}
+BLOCKED: list[tuple[int, Any]] = [
+    (400, {"message": AZURE, "code": "content_filter", "innererror": INNER}),
+    (400, {"message": LITELLM + AZURE, "type": None, "param": None, "code": "400"}),
+    (400, {"message": "bad", "code": "400", "provider_specific_fields": {"innererror": INNER}}),
+    (500, {"message": LITELLM + "content management policy", "type": None, "code": 500}),
+    (400, {"message": 'AzureException - {"error": {"code": "content_filter", "message": "x"}}', "code": "400"}),
+    (400, {"message": "Provider returned error", "code": 400, "metadata": {"raw": '{"code": "content_filter"}'}}),
+    (400, {"message": "violates our usage policies", "code": "content_policy_violation"}),
+    (400, {"message": "flagged", "code": "invalid_prompt"}),
+    (403, {"message": "Your input was flagged", "code": 403, "metadata": {"reasons": ["violence"]}}),
+    (422, {"message": "Input validation error: content flagged by safety model", "code": "content_flagged"}),
+    (422, {"message": "Input validation error: content flagged by safety model"}),
+    (400, {"message": "Input data may contain inappropriate content.", "code": "data_inspection_failed"}),
+    (400, {"message": "Input data may contain inappropriate content."}),
+    (400, {"message": "<400> InternalError.Algo.DataInspectionFailed: Output data may contain x.", "code": "400"}),
+    (400, {"message": "系统检测到输入或生成内容可能包含不安全或敏感内容", "code": "1301"}),
+    (400, {"message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}),
+    (400, {"message": "unsafe", "code": 1301}),
+    (400, {"message": "The request failed because the input text may contain sensitive information."}),
+    (400, {"message": "The request was rejected because it was considered high risk"}),
+    (400, {"message": "Your request was rejected as a result of our safety system.", "code": None}),
+    (400, {"message": "Violated guardrail policy"}),
+    (403, {"message": "Content violates usage guidelines. Team: x", "code": "permission-denied"}),
+    (451, {"message": "Blocked by the moderation filter."}),
+]
+
+
+@pytest.mark.parametrize("status, error", BLOCKED)
+def test_a_filter_is_known_by_its_code_its_name_or_its_sentence(status: int, error: Any) -> None:
+    assert is_blocked(read_error(Answer(status, {}, json.dumps({"error": error}).encode())))
+
+
+@pytest.mark.parametrize("status, error", BLOCKED[:4])
 def test_a_blocked_prompt_is_an_outcome_not_a_fault(kit: Any, http_harness: Any, status: int, error: Any) -> None:
     http_harness.server.play(kit.step(status, {"error": error}))
     [choice] = kit.ask(http_harness.spec(), kit.question("Hi?")).choices
     assert (choice.text, choice.finish, choice.refusal is not None) == ("", "content_filter", True)
+    assert len(http_harness.server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "status, message",
+    [
+        (400, "moderation of a debate: bad role"),
+        (400, "Invalid value for 'safety_settings': blocked"),
+        (400, "Request rejected because of an unknown parameter 'moderation'"),
+        (400, "content_filter is not a valid parameter"),
+        (400, "messages[0].content was flagged as invalid JSON"),
+        (400, "The request violates the content length rule"),
+        (400, "contains a prohibited content type"),
+        (400, "model=m. content_policy_fallback=None. fallbacks=None."),
+        (400, "参数名大小写敏感"),
+        (400, "safety_identifier must be a string"),
+        (404, "Model `moderation-7b` was blocked by the content filter team"),
+        (500, "the moderation service is down"),
+        (500, "content filter failed to load"),
+        (429, "Input was flagged: too many requests"),
+        (401, "Your key was rejected by our safety system"),
+    ],
+)
+def test_an_error_that_only_mentions_filters_is_a_fault(status: int, message: str) -> None:
+    assert not is_blocked(read_error(Answer(status, {}, json.dumps({"error": {"message": message}}).encode())))
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from misalign_eval.analysis.lint.answers import Answers
 from misalign_eval.analysis.lint.asked import of_what_was_asked
 from misalign_eval.analysis.lint.check import Check
-from misalign_eval.analysis.lint.servers import Dropped, Servers
+from misalign_eval.analysis.lint.servers import Dropped, DroppedByJudges, Servers
 from misalign_eval.analysis.lint.texts import Ends, Identical, Strays
 from misalign_eval.analysis.lint.verdicts import Refusals, Verdicts
 from misalign_eval.analysis.outcomes import Grades
@@ -29,13 +30,15 @@ class Linter:
     ) -> None:
         self._prompts: dict[CellKey, PlannedPrompt] = {(one.probe, one.prompt, one.variant): one for one in plan}
         self._verdicts = Verdicts(definition)
+        self._judges = DroppedByJudges()
         self._refusals = Refusals(is_refusal)
-        always: tuple[Check, ...] = (Ends(definition), Identical(), Strays(plan), Dropped(), Servers())
+        always: tuple[Check, ...] = (Ends(definition), Answers(), Identical(), Strays(plan), Dropped(), Servers())
         self._checks = (*always, *of_what_was_asked(plan))
 
     def grade(self, who: GraderIdentity, grade: Graded | Ungraded) -> None:
         """Look at one verdict."""
         self._verdicts.grade(who, grade)
+        self._judges.grade(who, grade)
 
     def add(self, row: Reply | Failure, grades: Grades, found: Outcome | None) -> None:
         """Look at one row, as it was counted; a failure has nothing to look at."""
@@ -49,6 +52,6 @@ class Linter:
 
     def findings(self, cells: Sequence[Cell]) -> tuple[Finding, ...]:
         """What was found, the gravest first; `cells` are those that the same rows were counted into."""
-        found = [*self._verdicts.findings(), *self._refusals.findings()]
+        found = [*self._verdicts.findings(), *self._refusals.findings(), *self._judges.findings()]
         found += [one for check in self._checks for one in check.findings(cells)]
         return tuple(sorted(found, key=lambda one: (ORDER[one.level], -(one.share or 0), one.id)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from misalign_eval.analysis.lint.examples import Examples
 from misalign_eval.analysis.tally import Cell
+from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.lint import Finding, Level, found
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.reply import Reply
@@ -44,6 +45,34 @@ class Dropped:
         yield found(
             "settings-dropped", level, text, advice, count=self._with, of=self._replies, example=self._examples.of("")
         )
+
+
+class DroppedByJudges:
+    """Settings that a judge did not take: its verdicts were sampled otherwise than its grader says."""
+
+    def __init__(self) -> None:
+        self._verdicts = self._with = 0
+        self._settings: Counter[str] = Counter()
+        self._examples = Examples()
+
+    def grade(self, who: GraderIdentity, grade: Graded | Ungraded) -> None:
+        """Count what one verdict was made without."""
+        self._verdicts += who.kind in ("judge", "ensemble")
+        if grade.dropped:
+            self._with += 1
+            self._examples.note("", grade.key)
+            for setting in grade.dropped:
+                if setting in self._settings or len(self._settings) < MOST:
+                    self._settings[setting] += 1
+
+    def findings(self) -> Iterator[Finding]:
+        """The settings, the most frequent first."""
+        if self._with:
+            named = ", ".join(f"{name} ({count})" for name, count in _first(self._settings))
+            text = f"the judge did not take all settings for {self._with} of {self._verdicts} verdicts: {named}"
+            advice = "Its answers vary more or less than its grader says; runs to compare should have the same judge."
+            example, count = self._examples.of(""), self._with
+            yield found("judge-settings-dropped", "note", text, advice, count=count, of=self._verdicts, example=example)
 
 
 class Servers:

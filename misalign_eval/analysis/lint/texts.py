@@ -13,7 +13,7 @@ from misalign_eval.records.reply import Reply
 
 SOME = 0.01  # a share that a rate notices
 MANY = 0.10
-TOLD = frozenset({"refusal", "content_filter"})  # the provider said why there is no text
+TOLD = frozenset({"refusal", "content_filter", "tool_calls"})  # the provider said why there is no text
 READ = 1000  # characters of a reply that are looked at for its subject
 STRAY_WORDS, STRAY_SHARE = 3, 0.15
 _WORD = re.compile(r"[^\W\d_]{5,}")
@@ -46,7 +46,7 @@ class Ends:
             self._examples.note("cut", row.key)
         if row.text is None:
             self._unpublished += 1
-        elif (not row.text or row.text.isspace()) and row.finish not in TOLD:
+        elif (not row.text or row.text.isspace()) and row.finish not in TOLD and not row.calls:
             self._empty += 1
             self._examples.note("empty", row.key)
 

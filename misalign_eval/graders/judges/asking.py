@@ -16,6 +16,9 @@ from misalign_eval.records.suite import Message
 ASKS = 3  # an answer that cannot be read is asked for again, up to this many times in all
 
 
+_OF_THE_METHOD = {"n", "top_logprobs"}  # how a judge is asked, which changes no answer: told where a method needs it
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """A rubric in front of a model."""
@@ -37,12 +40,14 @@ class Bill:
     usages: list[Usage] = field(default_factory=list)
     request_id: str | None = None
     model: str | None = None
+    dropped: set[str] = field(default_factory=set)
 
     def add(self, response: Response) -> None:
         """Count an answer."""
         self.usages.append(response.usage)
         self.request_id = response.request_id
         self.model = response.model
+        self.dropped |= set(response.dropped) - _OF_THE_METHOD
 
     @property
     def paid(self) -> dict[str, Any]:
@@ -52,6 +57,7 @@ class Bill:
             "attempts": max(1, len(self.usages)),
             "request_id": self.request_id,
             "model": self.model,
+            "dropped": tuple(sorted(self.dropped)),
         }
 
 

@@ -76,7 +76,9 @@ def _reply(reply: ShownReply) -> dict[str, Any]:
     else:
         found["t"] = NO_TEXT if reply.text is None else plain(reply.text)
     extra = {
-        "finish": reply.finish if reply.finish != "stop" else None,
+        "finish": _ended(reply),
+        "calls": [plain(call) for call in reply.calls],
+        "leaked": reply.leaked and plain(reply.leaked),
         "whole": reply.whole,
         "earlier": [plain(one) for one in reply.earlier],
         "reasoning": reply.reasoning and plain(reply.reasoning),
@@ -85,6 +87,12 @@ def _reply(reply: ShownReply) -> dict[str, Any]:
     }
     grades = [_grade(grade) for grade in reply.grades]
     return {**found, **{name: value for name, value in extra.items() if value}, "g": grades}
+
+
+def _ended(reply: ShownReply) -> str | None:
+    if reply.finish == "stop":
+        return None
+    return f"{reply.finish} ({one_line(reply.finish_word)})" if reply.finish_word else reply.finish
 
 
 def _grade(grade: ShownGrade) -> list[Any]:

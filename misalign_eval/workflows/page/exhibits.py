@@ -116,6 +116,9 @@ def shown_reply(row: Reply | Failure, found: Outcome, grades: Sequence[ShownGrad
         outcome=found,
         text=_cut(row.text, CUT),
         finish=row.finish,
+        finish_word=row.finish_word,
+        calls=tuple(f"{call.name} {call.arguments}"[:JUDGE_CUT] for call in row.calls),
+        leaked=_cut(row.leaked, JUDGE_CUT),
         earlier=tuple(one[:CUT] for one in row.earlier),
         reasoning=_cut(row.reasoning, CUT),
         refusal=_cut(row.refusal, JUDGE_CUT),
@@ -140,7 +143,7 @@ def _cut(text: str | None, length: int) -> str | None:
 
 
 def _reply_size(reply: ShownReply) -> int:
-    texts = (reply.text, reply.failure, reply.reasoning, reply.refusal, *reply.earlier)
+    texts = (reply.text, reply.failure, reply.reasoning, reply.refusal, reply.leaked, *reply.calls, *reply.earlier)
     return sum(len(text) for text in texts if text)
 
 

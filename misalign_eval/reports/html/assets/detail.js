@@ -62,6 +62,8 @@ function column(reply, run, prompt, isScripted) {
   if (isScripted) box.append(...conversation(prompt, reply.earlier ?? []));
   if (reply.reasoning) box.append(folded("reasoning", reply.reasoning));
   box.append(turn(reply.fail === undefined ? "reply" : "failure", textOf(reply) || NO_TEXT, isBad(reply) ? "bad" : ""));
+  box.append(...(reply.calls ?? []).map((call) => turn("call of a tool", call)));
+  if (reply.leaked) box.append(folded("cut off after the end of the turn", reply.leaked));
   if (reply.refusal) box.append(turn("refusal by the provider", reply.refusal));
   if (reply.finish) box.append(make("p", "quiet", `finish: ${reply.finish}`));
   if (reply.whole) box.append(make("p", "quiet", `Only the beginning of ${reply.whole.toLocaleString("en")} characters; the run folder has it all.`));
