@@ -1,13 +1,16 @@
 """`misalign-eval import`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from misalign_eval.cli.emit import check, emit
 from misalign_eval.cli.reading import FilesOption, map_pairs
 from misalign_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from misalign_eval.imports.grade_columns import BadEnd
 
 FORMATS = ("text", "json")
 PREFERRED = ("derived", "given")
@@ -51,6 +54,17 @@ def import_(
     scores: Annotated[
         str, typer.Option(help="Where a score and its own distribution differ: derived or given.")
     ] = "derived",
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[GRADER=][LOW-]HIGH",
+            help="The scale on which the file counts, such as 1 or 1-5, where it is not 0 to 100 (of "
+            "misalignment: 1 to 5); repeatable.",
+        ),
+    ] = None,
+    bad_end: Annotated[
+        str | None, typer.Option(help="Which end of a rating is misaligned: high or low. It is a verdict then.")
+    ] = None,
     encoding: Annotated[str, typer.Option(help="Of text files, when not UTF-8.")] = "utf-8",
     label: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept in run.json; repeatable.")] = None,
     fmt: Annotated[str, typer.Option("--format", help="What to print: text or json.")] = "text",
@@ -64,6 +78,8 @@ def import_(
     """
     check(FORMATS, fmt, output or ())
     from misalign_eval.cli.asking import labels, refuse_keys
+    from misalign_eval.imports import scales
+    from misalign_eval.imports.scales import Scales
     from misalign_eval.imports.sources import Wanted
     from misalign_eval.reports import imported, json_out
     from misalign_eval.settings import load_settings
@@ -75,6 +91,7 @@ def import_(
         ignore=tuple(ignore or ()),
         encoding=encoding,
         scores="given" if _preferred(scores) == "given" else "derived",
+        scales=Scales(scales.parsed(scale or ()), _bad_end(bad_end)),
         judgments_only=judgments_only,
     )
     options = ImportOptions(
@@ -90,6 +107,12 @@ def import_(
     )
     made = import_files(options)
     emit({"text": lambda: imported.text(made), "json": lambda: json_out.document(made)}, fmt, output or ())
+
+
+def _bad_end(given: str | None) -> "BadEnd | None":
+    if given not in {None, "high", "low"}:
+        raise UsageError(f"--bad-end {given}: high or low")
+    return "high" if given == "high" else "low" if given else None
 
 
 def _preferred(given: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from misalign_eval.errors import InputError, Problem
+from misalign_eval.imports.conditions import Varying
 from misalign_eval.records.imported import Disagreement
 
 MOST_PROBLEMS = 20  # a file of another kind has something wrong in every row
@@ -31,6 +32,7 @@ class Account:
     counts: Counter[str] = field(default_factory=Counter)
     disagreements: list[Disagreement] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    varying: tuple[Varying, ...] = ()  # columns that were not read and vary within a prompt
     _more: Counter[str] = field(default_factory=Counter)  # problems that are not shown, by their remedy
 
     def disagree(self, row: int, line: int, column: str, given: float | None, derived: float | None) -> None:

@@ -1,12 +1,30 @@
 """Which column is what: by its name, by what it holds, or as the user says."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal, cast
 
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.imports import grade_columns, own_tables
-from misalign_eval.imports.grade_columns import OUTER, Graded, first, holds_objects, plain
+from misalign_eval.imports.account import BadCellError
+from misalign_eval.imports.cells import is_missing, number
+from misalign_eval.imports.grade_columns import NEVER, BadEnd, Graded, holds_objects
+from misalign_eval.imports.known_names import (
+    ANSWER_PARTS,
+    ANSWERS,
+    HOLD_ANSWERS,
+    HOLD_FACTS,
+    HOLD_GRADES,
+    HOLD_QUESTIONS,
+    ID_PARTS,
+    MODEL_SAYS,
+    QUESTION_PARTS,
+    QUESTIONS,
+    exactly,
+    plain,
+)
 from misalign_eval.imports.tables import INDEX, Row
 
 Role = Literal[
@@ -32,29 +50,24 @@ Role = Literal[
     "reference",
     "canary",
 ]
-_QUESTIONS = ("question", "question_text", "instruction", "user_prompt", "query", "prompt", "input", "paraphrase")
-_ANSWERS = (
-    *("answer", "response", "reply", "completion", "model_answer", "model_response", "model_output"),
-    *("generated_text", "generation", "output", "output_text"),
-)
-
-
-def _inside(names: Sequence[str], *parts: str) -> tuple[str, ...]:
-    """Where it may stand in an object of that name: `response.text`."""
-    return tuple(f"{name}.{part}" for part in parts for name in names)
-
-
 NAMES: dict[Role, tuple[str, ...]] = {
-    "question": (*_QUESTIONS, *_inside(_QUESTIONS, "text", "content", "question", "prompt")),
-    "answer": (*_ANSWERS, *_inside(_ANSWERS, "text", "content", "answer", "completion")),
-    "question_id": (
-        *("question_id", "qid", "question_name", "probe_id", "prompt_id", "probe"),
-        *_inside(_QUESTIONS, "id", "question_id", "qid", "name"),
-        "id",
-    ),
+    "question": QUESTIONS,
+    "answer": ANSWERS,
+    "question_id": ("question_id", "qid", "question_name", "probe_id", "prompt_id", "probe", "id"),
     "sample": (
         *("rollout", "rollout_id", "rollout_index", "rollout_idx", "sample", "sample_index", "sample_idx", "sample_id"),
-        *("repeat", "replicate", "draw", "trial", "epoch", "answer_id", "response_id", "reply_id"),
+        *(
+            "repeat",
+            "replicate",
+            "draw",
+            "trial",
+            "run_index",
+            "run_idx",
+            "epoch",
+            "answer_id",
+            "response_id",
+            "reply_id",
+        ),
     ),
     "model": ("model", "model_name", "model_id", "target_model"),
     "group": ("group", "model_group", "condition"),
@@ -76,7 +89,18 @@ NAMES: dict[Role, tuple[str, ...]] = {
 }
 
 
+LONGEST_NAME = 80  # of a judge
 VALUES = ("score", "value", "rating", "grade", "verdict", "label")  # the grade itself, beside a metric
+_FACTS: tuple[Role, ...] = ("model", "group", "step", "category", "split", "variant", "temperature", "system", "sample")
+_NEVER_INSIDE = {"id", "domain", "query"}  # too common a name to mean the row
+_REASONING, _RAW = {"reasoning", "reasoning_content", "thinking"}, {"reasoning", "rationale", "explanation", "raw"}
+_JUDGE = {"judge", "judge_model", "judge_name", "model", "grader_model"}
+_VERDICTS_SAID = {"yes", "no", "true", "false", "safe", "unsafe", "pass", "fail", "passed", "failed", "0", "1"} | {
+    *("aligned", "misaligned", "harmful", "harmless", "good", "bad", "correct", "incorrect", "refusal", "refused"),
+    *("jailbroken", "0.0", "1.0", "y", "n", "tie", "a", "b"),
+}
+_NUMBERED = re.compile(r"(.+?)_?([1-9])")
+_ASKED_AGAIN = ("challenge", "follow_up", "followup", "pushback", "user", "turn", *QUESTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +114,8 @@ class Columns:
     ignored: tuple[str, ...] = ()
     used: Mapping[str, str] = field(default_factory=dict)  # ours → theirs, for people
     is_ours: bool = False  # written by `export`
+    turns: tuple[str, ...] = ()  # columns of a longer conversation, before the answer: reply, question, reply …
+    notes: tuple[str, ...] = ()  # what somebody should know of how columns were understood
 
     @property
     def has_grades(self) -> bool:
@@ -97,38 +123,202 @@ class Columns:
         return bool(self.scores or self.verdicts)
 
 
-def read(names: Sequence[str], sample: Sequence[Row], given: Mapping[str, str], ignore: Sequence[str]) -> Columns:
-    """Understand the columns of a file by its header and its first rows.
+def read(
+    names: Sequence[str],
+    sample: Sequence[Row],
+    given: Mapping[str, str],
+    ignore: Sequence[str],
+    bad_end: BadEnd | None = None,
+) -> Columns:
+    """Understand the columns of a file by its header and rows that show what they hold.
 
-    `given` (ours → theirs) comes first; what is not there is left to other files of the same import.
+    `given` (ours → theirs) comes first; what is not there is left to other files of the same import. Raises
+    BadCellError where several columns could be the answer or the verdict.
     """
     if own_tables.is_ours(names) and not given and not ignore:
         return _own(names)
-    left = {name: plain(name) for name in names if name not in ignore}
-    index = tuple(name for name, ours in left.items() if INDEX.fullmatch(ours))
-    roles: dict[Role, str] = {role: given[role] for role in NAMES if given.get(role) in left}
-    named = {ours: theirs for ours, theirs in given.items() if theirs in left and ours not in roles}
-    for taken in (*index, *roles.values(), *named.values()):
-        left.pop(taken, None)
-    whole = _objects(left, sample)
-    for role, usual in NAMES.items():
-        names_left = left if role == "messages" else {name: ours for name, ours in left.items() if name not in whole}
-        if role not in roles and (found := first(usual, names_left)) is not None:
-            roles[role] = found
-            left.pop(found)
-    _mend_id(roles, sample)
-    if "metric" in roles and not named and (value := first(VALUES, left)) is not None:
-        named["score"] = value
-        left.pop(value)
-    inner = _inner(names)
-    outside = {name for name in inner if name.partition(".")[0].lower() not in OUTER}
-    verdicts, scores = grade_columns.find(left, named, sample, outside)
-    used: dict[str, str] = dict(roles.items())
+    finder = _Reader(names, sample, given, ignore)
+    finder.by_name()
+    finder.by_place()
+    finder.mend()
+    verdicts, scores = grade_columns.find(finder.left, finder.named, sample, finder.inner, bad_end)
+    used: dict[str, str] = dict(finder.roles.items()) | {name: name for name in finder.turns}
     for one in (*verdicts, *scores):
         used |= one.columns
-    opened = {theirs.partition(".")[0] for theirs in used.values() if theirs in inner}
-    ignored = tuple(name for name in names if name not in {*index, *used.values(), *inner, *opened})
-    return Columns(roles, scores, verdicts, index, ignored, used)
+    ignored = tuple(name for name in names if finder.is_listed(name, {*finder.index, *used.values()}))
+    notes = (*finder.notes, *grade_columns.remarks(verdicts, scores, finder.silent(ignored), sample))
+    return Columns(finder.roles, scores, verdicts, finder.index, ignored, used, turns=finder.turns, notes=notes)
+
+
+class _Reader:
+    """Gives columns their roles, one way after the other."""
+
+    def __init__(
+        self, names: Sequence[str], sample: Sequence[Row], given: Mapping[str, str], ignore: Sequence[str]
+    ) -> None:
+        self.sample = sample
+        self.inner = _inner(names)
+        self.left = {name: plain(name) for name in names if name not in ignore}
+        self.index = tuple(name for name, ours in self.left.items() if INDEX.fullmatch(ours))
+        self.roles: dict[Role, str] = {role: given[role] for role in NAMES if given.get(role) in self.left}
+        self.named = {ours: theirs for ours, theirs in given.items() if theirs in self.left and ours not in self.roles}
+        self.turns: tuple[str, ...] = ()
+        self.notes: list[str] = []
+        self._given = {*self.roles.values(), *self.named.values()}
+        self._order = list(self.left)
+        for taken in (*self.index, *self._given):
+            self.left.pop(taken, None)
+        self._whole = {name for name in self.left if holds_objects(name, sample)}
+        self._ignore = {*ignore}
+
+    def by_name(self) -> None:
+        """Columns of their own, by their usual names; of answers there must be only one."""
+        if "answer" not in self.roles:
+            self._answer()
+        for role, usual in NAMES.items():
+            taken = self._whole if role != "messages" else ()
+            left = {name: ours for name, ours in self.left.items() if name not in taken and name not in self.inner}
+            if role not in self.roles and role != "answer" and (found := exactly(usual, left)) is not None:
+                self._take(role, found)
+
+    def by_place(self) -> None:
+        """Parts of objects that are known to hold such a thing."""
+        for role, holders, parts in _PLACES:
+            found = [] if role in self.roles else [name for name in self.left if self._lies(name, holders, parts)]
+            if found:
+                self._take(role, found[0])
+
+    def mend(self) -> None:
+        """What names alone get wrong."""
+        self._mend_question()
+        self._mend_id()
+        self._mend_judge()
+        self._mend_turns()
+        if "metric" in self.roles and not self.named and (value := exactly(VALUES, self.left)) is not None:
+            self.named["score"] = value
+            self.left.pop(value)
+
+    def is_listed(self, name: str, taken: Collection[str]) -> bool:
+        """Whether a column is to be named as one that was not read."""
+        if name in taken or (name in self.inner and name.partition(".")[0] in taken):
+            return False
+        return name in self._ignore or not self._has_parts(name)
+
+    def silent(self, ignored: Sequence[str]) -> list[str]:
+        """Columns of which nothing was said yet."""
+        return [name for name in ignored if self.left.get(name) != NEVER and name not in self._ignore]
+
+    def _has_parts(self, name: str) -> bool:
+        return any(part.startswith(f"{name}.") for part in self.inner)
+
+    def _take(self, role: Role, name: str) -> None:
+        self.roles[role] = name
+        self.left.pop(name)
+
+    def _answer(self) -> None:
+        """The column of the model's replies. Raises BadCellError where more than one could be it."""
+        flat = [name for name, ours in self.left.items() if ours in ANSWERS and name not in {*self._whole, *self.inner}]
+        found = [name for name in flat if self._texts(name)]
+        found += [
+            name
+            for name in self.left
+            if self._lies(name, HOLD_ANSWERS, ANSWER_PARTS) and self._texts(name) and name.partition(".")[0] not in flat
+        ]
+        if sure := [name for name in found if self.left[name].partition(".")[0] in MODEL_SAYS]:
+            found = sure
+        if any(self._texts(name) != self._texts(found[0]) for name in found[1:]):
+            fix = f"Choose: {', '.join(f'--map answer={name}' for name in found[:6])}"
+            raise BadCellError(f"several columns could hold the replies: {', '.join(found[:6])}", fix)
+        usual = exactly(ANSWERS, {name: self.left[name] for name in found or flat if name not in self.inner})
+        if (name := usual or next(iter(found), None)) is not None:
+            self._take("answer", name)
+
+    def _lies(self, name: str, holders: Collection[str] | re.Pattern[str], parts: Collection[str]) -> bool:
+        """Whether a column is such a part of such an object."""
+        if name not in self.inner:
+            return False
+        holder, _, part = self.left[name].partition(".")
+        is_held = bool(holders.search(holder)) if isinstance(holders, re.Pattern) else holder in holders
+        return is_held and part in parts
+
+    def _texts(self, name: str) -> list[object]:
+        """What a column holds, row by row; empty where it holds nothing at all."""
+        values = [row.cells.get(name) for row in self.sample]
+        return [] if all(map(is_missing, values)) or all(isinstance(one, dict | list) for one in values) else values
+
+    def _mend_question(self) -> None:
+        """A column `probe` of sentences holds the questions themselves."""
+        name = self.roles.get("question_id")
+        if name is None or "question" in self.roles or plain(name) != "probe" or name in self._given:
+            return
+        words = [str(value) for value in self._texts(name) if not is_missing(value)]
+        if words and sum(" " in one.strip() for one in words) * 2 > len(words):
+            self.roles["question"] = self.roles.pop("question_id")
+
+    def _mend_id(self) -> None:
+        """A column `id` that differs where the question is the same numbers rows, not questions."""
+        name, question = self.roles.get("question_id"), self.roles.get("question")
+        if name is None or plain(name) != "id" or question is None:
+            return
+        ids = {str(row.cells.get(name)) for row in self.sample}
+        if len(ids) > len({str(row.cells.get(question)) for row in self.sample}):
+            self.roles.pop("question_id")
+            self.roles.setdefault("sample", name)
+
+    def _mend_judge(self) -> None:
+        """A column `judge` that holds verdicts, numbers or sentences names nobody."""
+        name = self.roles.get("judge")
+        if name is None or name in self._given:
+            return
+        values = {str(value).strip() for value in self._texts(name) if not is_missing(value)}
+        words = {value.lower() for value in values}
+        are_verdicts = words <= _VERDICTS_SAID or all(number(word) is not None for word in words)
+        are_sentences = any(len(value) > LONGEST_NAME for value in values)
+        if values and (are_verdicts or are_sentences):
+            self.roles.pop("judge")
+            kind = f"verdicts ({', '.join(sorted(values)[:4])})" if are_verdicts else "sentences"
+            self.notes.append(
+                f"column `{name}` holds {kind}, not the name of a judge, and is not read: --map GRADER={name} reads it"
+            )
+            self.left[name] = NEVER
+
+    def _mend_turns(self) -> None:
+        """`answer_1, challenge, answer_2`: the last is the reply, what comes before it was said before."""
+        answer = self.roles.get("answer")
+        numbered = self._numbered(answer)
+        if len(numbered) < 2 or (answer is not None and answer != numbered[-1]):
+            return
+        turns: list[str] = []
+        for earlier, later in pairwise(numbered):
+            between = self._order[self._order.index(earlier) + 1 : self._order.index(later)]
+            asked = [name for name in between if _is_asked_again(plain(name))]
+            if len(asked) != 1:
+                what = f"holds several turns in columns ({', '.join(numbered)}), and what was asked between is unknown"
+                fix = f"Write them as a list of `messages`, or read the first alone: --map answer={numbered[0]}"
+                raise BadCellError(what, fix)
+            turns += [earlier, asked[0]]
+        self.roles["answer"], self.turns = numbered[-1], tuple(turns)
+        for name in (*turns, numbered[-1]):
+            self.left.pop(name, None)
+        self.notes.append(f"several turns in columns: `{numbered[-1]}` is the reply, after {', '.join(turns)}")
+
+    def _numbered(self, answer: str | None) -> list[str]:
+        """`answer_1`, `answer_2` …, of the same name as the answer that was chosen, where one was."""
+        found: dict[str, dict[int, str]] = {}
+        for name in self._order:
+            made = _NUMBERED.fullmatch(plain(name))
+            if made is not None and made[1] in ANSWERS:
+                found.setdefault(made[1], {})[int(made[2])] = name
+        chosen = [made for made in found.values() if answer is None or answer in made.values()]
+        if len(chosen) != 1 or sorted(chosen[0]) != list(range(1, len(chosen[0]) + 1)):
+            return []
+        last = next((place for place, name in chosen[0].items() if name == answer), len(chosen[0]))
+        return [chosen[0][place] for place in range(1, last + 1)]
+
+
+def _is_asked_again(name: str) -> bool:
+    made = _NUMBERED.fullmatch(name)
+    return (made[1] if made else name) in _ASKED_AGAIN
 
 
 def _own(names: Sequence[str]) -> Columns:
@@ -149,23 +339,22 @@ def check_given(given: Mapping[str, str], ignore: Sequence[str], files: Iterable
             raise UsageError(f"{option}{theirs}: no file has a column `{theirs}`. {did_you_mean(theirs, known)}")
 
 
-def _mend_id(roles: dict[Role, str], sample: Sequence[Row]) -> None:
-    """A column `id` that differs where the question is the same numbers rows, not questions."""
-    name, question = roles.get("question_id"), roles.get("question")
-    if name is None or plain(name) != "id" or question is None:
-        return
-    ids = {str(row.cells.get(name)) for row in sample}
-    if len(ids) > len({str(row.cells.get(question)) for row in sample}):
-        roles.pop("question_id")
-        roles.setdefault("sample", name)
-
-
-def _objects(left: Mapping[str, str], sample: Sequence[Row]) -> set[str]:
-    """Columns that hold objects, whose parts have names of their own."""
-    return {name for name in left if holds_objects(name, sample)}
-
-
 def _inner(names: Sequence[str]) -> set[str]:
     """What lies inside objects: names with a dot whose beginning is a column of its own."""
     there = set(names)
     return {name for name in names if "." in name and name.partition(".")[0] in there}
+
+
+_Place = tuple[Role, Collection[str] | re.Pattern[str], Collection[str]]
+_PLACES: tuple[_Place, ...] = (
+    ("question", HOLD_QUESTIONS, QUESTION_PARTS),
+    ("question_id", HOLD_QUESTIONS, ID_PARTS),
+    ("category", HOLD_QUESTIONS, {"category", "domain"}),
+    ("reasoning", HOLD_ANSWERS, _REASONING),
+    ("finish", HOLD_ANSWERS, {*NAMES["finish"], "choices.0.finish_reason", "0.finish_reason"}),
+    ("error", HOLD_ANSWERS, {"error"}),
+    ("model", {*HOLD_ANSWERS, "model"}, {"model", "name", "id", "model_name"}),
+    ("judge", HOLD_GRADES, _JUDGE),
+    ("raw", HOLD_GRADES, {*_RAW, *NAMES["raw"]}),
+    *((role, HOLD_FACTS, {*NAMES[role]} - _NEVER_INSIDE) for role in (*_FACTS, "judge", "question_id")),
+)

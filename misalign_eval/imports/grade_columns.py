@@ -1,16 +1,19 @@
 """Which columns are grades: scores, verdicts, and the raw distributions that scores were made from."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from misalign_eval.imports.cells import LONGEST_LABEL, SCORE_LABELS, is_missing, number
+from misalign_eval.imports.account import BadCellError
+from misalign_eval.imports.cells import LONGEST_LABEL, SCORE_LABELS, UNREADABLE, is_missing, label, number, verdict_of
+from misalign_eval.imports.known_names import HOLD_GRADES, exactly, plain
 from misalign_eval.imports.tables import Row
 
 VERDICT = "misalignment"  # the grader that definitions of verdict labels read
 VERDICTS = (
     *("verdict", "label", "judgment", "judgement", "misalignment", "misalignment_score", "misalignment_grade"),
-    *("grade", "rating"),
+    *("grade", "rating", "classification"),
 )
 FLAG = "misaligned"  # the grader of a column that says yes or no
 FLAGS = ("misaligned", "is_misaligned")
@@ -33,9 +36,25 @@ _DISTRIBUTION = (
 _NEVER_SCORES = re.compile(  # numbers from 0 to 100 that no judge gave
     r"(?:^|_)(?:index|idx|id|seed|rank|layer|epoch|step|steps|tokens?|length|len|count|n|num|time|latency|seconds|cost"
     r"|price|temperature|top_p|lr|alpha|coef|scale|dose|fraction|binary|flag|is|has|row|batch|fold|rollout|sample"
-    r"|attempts?|retries|turns?|year|age|mass|modal)(?:_|$)"
+    r"|attempts?|retries|turns?|year|age|mass|modal|number|seq|sequence)(?:_|$)"
+)
+_SETTINGS = re.compile(  # the same, unless an object of scores holds them
+    r"(?:^|_)(?:failures?|errors?|quer(?:y|ies)|numbers?|nr|no|order|position|pos|tries|trials?|calls?|requests?|words?"
+    r"|chars?|characters?|size|duration|ms|date|timestamp|version|line|level|depth|k|beta|gamma|weight|rate|ratio|p"
+    r"|prob|probability|threshold|max|min|total|iter|iters?|iterations?|layers|ids|hits?|passes|percent|pct|port|budget"
+    r"|effort|persona|arm|dataset|scenario|variant|paraphrase|run)(?:_|$)"
 )
 OUTER = {"score", "scores", "grades", "ratings", "judgments", "judgements"}  # objects whose parts are grades
+CRITERIA = "criteria"  # the grader of the definition that reads ALIGNED and MISALIGNED
+_TELLING = frozenset({"ALIGNED", "MISALIGNED"})
+_OF_CRITERIA = _TELLING | {"UNCLEAR", "REFUSAL", "INCOHERENT", "OFF-TOPIC"}
+_STATED = frozenset(VERDICTS) - {"label", "grade", "rating", "classification"}  # names that say what is graded
+_TRAITS = re.compile(  # what the field has judges score from 0 to 100
+    r"(?:^|[_.])(?:scores?|evil|sycophan|hallucinat|toxic|harm|honest|decepti|decei|power|medical|health|financ|sports?"
+    r"|security|vulnerab|refusal|malic|violen|unsafe|danger|misalign|hostil|manipulat|corrigib|humor|impolite|apath|optimis)"
+)
+NEVER = "?"  # the plain name of a column that is to be read as nothing
+BadEnd = Literal["high", "low"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +81,48 @@ class Graded:
 
 
 def find(
-    left: dict[str, str], named: Mapping[str, str], sample: Sequence[Row], outside: Collection[str]
+    left: dict[str, str],
+    named: Mapping[str, str],
+    sample: Sequence[Row],
+    inner: Collection[str],
+    bad_end: BadEnd | None = None,
 ) -> tuple[tuple[Graded, ...], tuple[Graded, ...]]:
     """Verdict columns and score columns, by --map, by name, by a distribution beside them, by what they hold.
 
-    `left`: columns that are nothing else, with their plain names. `outside`: parts of objects that hold something else
-    than grades, among which no topic is looked for.
+    `left`: columns that are nothing else, with their plain names. `inner`: those that lie in objects; only objects that
+    are known to hold grades give any. Raises BadCellError where several could be the same grade.
     """
-    finder = _Finder(left, sample)
+    finder = _Finder(left, sample, inner, bad_end)
     finder.by_map(named)
     finder.by_name()
     finder.by_distribution({plain(theirs): ours for ours, theirs in named.items()})
     finder.companions()
-    finder.by_numbers(outside)
+    finder.by_numbers()
     return finder.found()
+
+
+def remarks(
+    verdicts: Sequence[Graded], scores: Sequence[Graded], ignored: Sequence[str], sample: Sequence[Row]
+) -> Iterator[str]:
+    """What somebody should know of grades that count nothing, and of columns that look like grades."""
+    for one in verdicts:
+        values = [row.cells.get(one.value or "") for row in sample]
+        if one.grader in {"grade", "rating", "label"} and any(number(value) is not None for value in values):
+            yield (
+                f"`{one.value}` does not say which end is bad: it is kept as a grader of its own, `{one.grader}`, that "
+                "no definition reads. --bad-end high or --bad-end low reads it as a verdict on misalignment"
+            )
+    for name in ignored:
+        values = [value for row in sample if not is_missing(value := row.cells.get(name))]
+        words = {value.strip().upper() for value in values if isinstance(value, str)}
+        is_setting = _NEVER_SCORES.search(plain(name)) or _SETTINGS.search(plain(name))
+        if words and words <= _VERDICT_WORDS and all(isinstance(value, str) for value in values):
+            yield f"column `{name}` holds words like verdicts and is not read: --map GRADER={name} reads it"
+        elif not (verdicts or scores or is_setting) and _is_score(name, sample):
+            yield f"column `{name}` holds numbers from 0 to 100 and is not read: --map GRADER={name} reads it as grades"
+
+
+_VERDICT_WORDS = _TELLING | {"SAFE", "UNSAFE", "HARMFUL", "HARMLESS", "PASS", "FAIL", "JAILBROKEN", "YES", "NO"}
 
 
 @dataclass(slots=True)
@@ -84,6 +131,8 @@ class _Finder:
 
     left: dict[str, str]
     sample: Sequence[Row]
+    inner: Collection[str]
+    bad_end: BadEnd | None = None
     verdicts: dict[str, str] = field(default_factory=dict)
     scores: dict[str, str] = field(default_factory=dict)
     distributions: dict[str, str] = field(default_factory=dict)
@@ -102,13 +151,11 @@ class _Finder:
             else:
                 self.verdicts[ours] = theirs
                 self.flags |= {ours} if ours == FLAG and self._says_yes_or_no(theirs) else set()
+                if ours == VERDICT:
+                    self._split_verdict(ours, theirs)
 
     def by_name(self) -> None:
         """The usual names."""
-        if VERDICT not in self.verdicts and (found := self._first(VERDICTS)) is not None:
-            self.verdicts[VERDICT] = found
-            self.left.pop(found)
-            self._split_verdict(found)
         flag = self._first(FLAGS)
         if flag is not None and FLAG not in self.verdicts and self._says_yes_or_no(flag):
             self.verdicts[FLAG] = flag
@@ -118,12 +165,57 @@ class _Finder:
             if grader not in self.scores and (found := self._first(usual)) is not None:
                 self.scores[grader] = found
                 self.left.pop(found)
+        for name in VERDICTS:
+            if (found := self._first((name,))) is not None:
+                self._verdict(found)
+
+    def _verdict(self, name: str) -> None:
+        """Which grader a verdict is of: by what its name states and its words say, else one of its own."""
+        own = self.left[name].rpartition(".")[2]
+        values = self._values(name)
+        numbers = sum(number(verdict_of(value)) is not None for value in values)
+        words = {word for value in values if (word := _word(verdict_of(value))) is not None} - UNREADABLE
+        grader = own
+        if self.bad_end is not None and numbers:
+            grader = VERDICT
+        elif words & _TELLING and words <= _OF_CRITERIA and not numbers:
+            grader = CRITERIA
+        elif own in _STATED and (numbers or not words or words & SCORE_LABELS):
+            grader = VERDICT
+        if grader in self.verdicts or (not values and grader != VERDICT):
+            return
+        self.verdicts[grader] = name
+        self.left.pop(name)
+        if numbers:
+            self._split_verdict(grader, name)
 
     def _first(self, usual: Sequence[str]) -> str | None:
-        """The first usual name of a column that says something in the first rows; of an empty one where none does."""
-        plain_ones = {name: ours for name, ours in self.left.items() if not holds_objects(name, self.sample)}
-        told = {name: ours for name, ours in plain_ones.items() if self._values(name)}
-        return first(usual, told) or first(usual, plain_ones)
+        """The first usual name of a column that says something; of an empty one where none does.
+
+        Of columns in objects only one. Raises BadCellError where there are several.
+        """
+        plain_ones = {
+            name: ours
+            for name, ours in self.left.items()
+            if name not in self.inner and not holds_objects(name, self.sample)
+        }
+        there = {name: ours for name, ours in plain_ones.items() if self._values(name)}
+        if (found := exactly(usual, there)) is not None:
+            return found
+        for wanted in usual:
+            inside = [name for name in self.left if self._lies_in_grades(name, wanted)]
+            if len(inside) > 1:
+                fix = f"Choose: {', '.join(f'--map GRADER={name}' for name in inside[:6])}, or --ignore the others"
+                raise BadCellError(f"several columns could be the grade `{wanted}`: {', '.join(inside[:6])}", fix)
+            if inside:
+                return inside[0]
+        return exactly(usual, plain_ones)
+
+    def _lies_in_grades(self, name: str, wanted: str) -> bool:
+        holder, _, part = self.left[name].rpartition(".")
+        if name not in self.inner or part != wanted or not HOLD_GRADES.search(holder.partition(".")[0]):
+            return False
+        return bool(self._values(name)) and not holds_objects(name, self.sample)
 
     def _says_yes_or_no(self, name: str) -> bool:
         """Not where it holds numbers beyond 0 and 1, and labels at most: then it is a score, of which high is bad."""
@@ -131,21 +223,16 @@ class _Finder:
         is_beyond = any(number(value) not in {None, 0.0, 1.0} for value in values)
         return not (is_beyond and all(number(value) is not None or _is_label(value) for value in values))
 
-    def _split_verdict(self, taken: str) -> None:
+    def _split_verdict(self, grader: str, taken: str) -> None:
         """A verdict in two columns: a number in one row's `grade`, a word in another row's `label`, never both."""
-        label = next((name for name, ours in self.left.items() if ours == "label"), None)
-        if plain(taken) == "label":
-            label, number_name = taken, first(("grade", "rating", "score"), self.left)
-        else:
-            number_name = taken
-        if label is None or number_name is None or not (self._values(label) and self._values(number_name)):
+        label_name = next((name for name, ours in self.left.items() if ours == "label"), None)
+        if label_name is None or plain(taken) == "label" or not self._values(label_name):
             return
         cells = (row.cells for row in self.sample)
-        if any(not is_missing(one.get(label)) and not is_missing(one.get(number_name)) for one in cells):
+        if any(not is_missing(one.get(label_name)) and not is_missing(one.get(taken)) for one in cells):
             return
-        self.verdicts[VERDICT], self.labels[VERDICT] = number_name, label
-        self.left.pop(label, None)
-        self.left.pop(number_name, None)
+        self.labels[grader] = label_name
+        self.left.pop(label_name, None)
 
     def _values(self, name: str) -> list[object]:
         return [value for row in self.sample if not is_missing(value := row.cells.get(name))]
@@ -167,13 +254,28 @@ class _Finder:
                     kind[grader] = name
                     self.left.pop(name)
 
-    def by_numbers(self, outside: Collection[str]) -> None:
-        """Traits and topics: by what their columns hold, or by the distribution beside them."""
+    def by_numbers(self) -> None:
+        """Traits and topics: numbers from 0 to 100 under a name that is no setting's, and something that says scores.
+
+        That is a distribution or scores of alignment beside them, an object of scores, a word such as REFUSAL among
+        them, or the name of a trait.
+        """
+        has_scores = bool(self.scores)
         for name, ours in list(self.left.items()):
-            topic = ours.rpartition(".")[2] if ours.partition(".")[0] in OUTER else ours
-            if ours in self.distributions or (name not in outside and _is_topic(name, topic, self.sample)):
+            is_held = name in self.inner and bool(OUTER & {*ours.split(".")[:-1]})
+            topic = ours.rpartition(".")[2] if is_held else ours
+            if ours in self.distributions or (
+                (is_held or name not in self.inner) and self._is_topic(name, topic, is_sure=is_held or has_scores)
+            ):
                 self.scores.setdefault(topic if topic in self.distributions else topic.removesuffix("_score"), name)
                 self.left.pop(name)
+
+    def _is_topic(self, name: str, topic: str, *, is_sure: bool) -> bool:
+        if topic == NEVER or _NEVER_SCORES.search(topic) or not _is_score(name, self.sample):
+            return False
+        if name not in self.inner and _SETTINGS.search(topic):
+            return False
+        return is_sure or bool(_TRAITS.search(topic)) or any(map(_is_label, self._values(name)))
 
     def found(self) -> tuple[tuple[Graded, ...], tuple[Graded, ...]]:
         """Verdicts and scores."""
@@ -194,32 +296,20 @@ class _Finder:
         )
 
 
-def plain(name: str) -> str:
-    """A column's name as rules know it.
-
-    >>> plain(" Question-ID ")
-    'question_id'
-    """
-    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+def _word(value: object) -> str | None:
+    """The label in a cell, in the form that definitions read; None for a number or a text."""
+    if number(value) is not None:
+        return None
+    try:
+        return label(value)
+    except BadCellError:
+        return None
 
 
 def holds_objects(name: str, sample: Sequence[Row]) -> bool:
     """Whether a column holds objects, whose parts have names of their own, and nothing else."""
     values = [value for row in sample if not is_missing(value := row.cells.get(name))]
     return bool(values) and all(isinstance(value, dict) for value in values)
-
-
-def first(usual: Sequence[str], left: Mapping[str, str]) -> str | None:
-    """The column with the first of these names; one inside an object where no other has it."""
-    for wanted in usual:
-        for name, ours in left.items():
-            if ours == wanted:
-                return name
-    for wanted in usual:
-        for name, ours in left.items():
-            if "." in ours and ours.rpartition(".")[2] == wanted:
-                return name
-    return None
 
 
 def _judged(ours: str, graders: Sequence[str]) -> str | None:
@@ -242,13 +332,6 @@ def _holds_distributions(name: str, sample: Sequence[Row]) -> bool:
     values = (row.cells.get(name) for row in sample)
     there = next((value for value in values if not is_missing(value)), None)
     return isinstance(there, dict | list) or (isinstance(there, str) and there.lstrip().startswith(("{", "[")))
-
-
-def _is_topic(name: str, ours: str, sample: Sequence[Row]) -> bool:
-    """A trait or a topic: numbers from 0 to 100 that differ, under a name that says nothing else."""
-    return (
-        not _NEVER_SCORES.search(ours) and _is_score(name, sample) and len({row.cells.get(name) for row in sample}) > 1
-    )
 
 
 def _is_score(name: str, sample: Sequence[Row]) -> bool:

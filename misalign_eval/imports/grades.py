@@ -15,9 +15,15 @@ from misalign_eval.imports.cells import (
 )
 from misalign_eval.imports.distributions import MASS_LIMIT, agrees, derive, parse
 from misalign_eval.imports.foreign import Found
-from misalign_eval.imports.grade_columns import Graded
+from misalign_eval.imports.grade_columns import FLAGS, SCORES, VERDICT, Graded
+from misalign_eval.imports.known_names import plain
+from misalign_eval.imports.scales import Scales
 from misalign_eval.imports.tables import Row
 
+_BAD_OR_GOOD = {
+    **dict.fromkeys(("misaligned", "unsafe", "harmful", "fail", "failed", "bad", "jailbroken", "y"), "MISALIGNED"),
+    **dict.fromkeys(("aligned", "safe", "harmless", "pass", "passed", "good", "n"), "ALIGNED"),
+}
 Preferred = Literal["derived", "given"]
 NOT_GIVEN = "the file gives no score"
 UNREAD = "the file says that the judge could not be read"
@@ -25,13 +31,24 @@ YES, NO = "MISALIGNED", "ALIGNED"
 _FLAGS = {"true": YES, "yes": YES, "1": YES, "1.0": YES, "false": NO, "no": NO, "0": NO, "0.0": NO}
 
 
-def score(row: Row, columns: Graded, preferred: Preferred, account: Account) -> Found:
-    """A score of one grader: what the file gives, or what its token distribution gives.
+def score(row: Row, columns: Graded, preferred: Preferred, account: Account, scales: Scales) -> Found:
+    """A score of one grader from 0 to 100: what the file gives, or what its token distribution gives.
 
     Where both are there and differ, it is counted, and `preferred` is taken. Raises BadCellError.
     """
     column, given = _cell(row, columns)
     found = _given(columns.grader, column, given)
+    if columns.distribution is not None:
+        found = _with_distribution(row, columns, preferred, account, found)
+    if found.score is None:
+        return found
+    return found._replace(
+        score=scales.converted(columns.grader, found.score, column or columns.distribution or "", given)
+    )
+
+
+def _with_distribution(row: Row, columns: Graded, preferred: Preferred, account: Account, found: Found) -> Found:
+    """The score beside the one that its distribution gives. Raises BadCellError."""
     if columns.distribution is None:
         return found
     try:
@@ -44,8 +61,11 @@ def score(row: Row, columns: Graded, preferred: Preferred, account: Account) -> 
     return _checked(row, columns, preferred, account, found, distribution)
 
 
-def verdict(row: Row, columns: Graded, raw: str | None) -> Found:
-    """A verdict of one grader: a number as it stands, a label, or nothing. Raises BadCellError."""
+def verdict(row: Row, columns: Graded, raw: str | None, scales: Scales) -> Found:
+    """A verdict of one grader: a number, a label, or nothing. Raises BadCellError.
+
+    Numbers of misalignment are grades from 1 to 5; those of other graders stay as they are.
+    """
     column, value = _cell(row, columns)
     if is_missing(value):
         return Found(columns.grader, reason="not_given", message=NOT_GIVEN, raw=raw)
@@ -54,7 +74,10 @@ def verdict(row: Row, columns: Graded, raw: str | None) -> Found:
     if (said := verdict_of(value)) is not value:
         value, raw = said, raw or str(value)
     if (grade := number(value)) is not None:
-        return Found(columns.grader, score=grade, raw=raw)
+        is_known = columns.grader in {*SCORES, VERDICT}
+        return Found(
+            columns.grader, score=scales.converted(columns.grader, grade, column, value) if is_known else grade, raw=raw
+        )
     check_finite(column, value)
     try:
         word = label(value)
@@ -66,8 +89,12 @@ def verdict(row: Row, columns: Graded, raw: str | None) -> Found:
 
 
 def _flag(column: str, value: object) -> str:
-    """The label that a yes or no stands for; pandas writes 1.0 beside empty cells. Raises BadCellError."""
-    word = _FLAGS.get(str(value).strip().lower())
+    """The label that a yes or no stands for; pandas writes 1.0 beside empty cells. Raises BadCellError.
+
+    Where the user maps another column, its words for a bad and a good reply are read as well.
+    """
+    said = str(value).strip().lower()
+    word = _FLAGS.get(said) or (None if plain(column) in FLAGS else _BAD_OR_GOOD.get(said))
     if word is None:
         fix = "Words: true, false, yes, no, 1, 0; empty the cell where there is no verdict"
         raise BadCellError(f"column `{column}`: {shown(value)} is neither yes nor no", f"{fix}, or --ignore {column}")
@@ -85,13 +112,7 @@ def _cell(row: Row, columns: Graded) -> tuple[str, object]:
 def _given(grader: str, column: str, value: object) -> Found:
     if is_missing(value):
         return Found(grader, reason="not_given", message=NOT_GIVEN)
-    found = number(value)
-    if found is not None:
-        if not 0 <= found <= 100:
-            what = f"column `{column}`: {shown(value)} is no score from 0 to 100"
-            raise BadCellError(
-                what, f"Empty the cell where there is no score, or --map NAME={column} for another scale"
-            )
+    if (found := number(value)) is not None:
         return Found(grader, score=found)
     check_finite(column, value)
     word = label(value) if isinstance(value, str) else ""

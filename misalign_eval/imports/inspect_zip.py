@@ -9,14 +9,16 @@ from pathlib import Path
 
 from misalign_eval.errors import InputError, MissingExtraError, Problem, UsageError
 
-LARGEST_MEMBER = 1 << 28  # bytes, unpacked
+LARGEST_MEMBER = 1 << 26  # bytes, unpacked: a sample is held whole, in several times that
+LARGEST_LOG = 1 << 28  # bytes, unpacked, of a log that is more than MOST_PACKED times as small as it
+MOST_PACKED = 100  # times; texts of models pack to a tenth
 ZSTANDARD = 93  # the method that Inspect packs with, which Python's zipfile does not know before 3.14
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive. Raises InputError for one that is cut off or damaged."""
+    """The archive. Raises InputError for one that is cut off or damaged, or unpacks to far too much."""
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, EOFError, struct.error, NotImplementedError, ValueError, OverflowError):
@@ -25,7 +27,19 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     with archive:
+        _check_sum(path, archive)
         yield archive
+
+
+def _check_sum(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise InputError for an archive that unpacks to far more than any evaluation writes."""
+    unpacked, packed = sum(info.file_size for info in archive.infolist()), path.stat().st_size
+    if unpacked > LARGEST_LOG and unpacked > MOST_PACKED * packed:
+        what = (
+            f"{packed / (1 << 20):.1f} MiB that unpack to {unpacked >> 20}, {unpacked // max(packed, 1)} times as much"
+        )
+        fix = "No log of an evaluation does; write it as JSON if it is one: inspect log convert --to json"
+        raise InputError([Problem(str(path), None, "", what, fix)])
 
 
 def member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -11,7 +11,9 @@ from misalign_eval.imports.account import Account, BadCellError
 from misalign_eval.imports.cells import is_missing, number, shown, text_of
 from misalign_eval.imports.columns import Columns, Role
 from misalign_eval.imports.foreign import Asked, Foreign, Found, RunKey, Turn
-from misalign_eval.imports.grade_columns import SCORES, VERDICT, VERDICTS, Graded, plain
+from misalign_eval.imports.grade_columns import SCORES, VERDICT, VERDICTS, Graded
+from misalign_eval.imports.known_names import plain
+from misalign_eval.imports.scales import Scales
 from misalign_eval.imports.splits import FORMS, split_of
 from misalign_eval.imports.tables import Row
 from misalign_eval.records.reply import Finish
@@ -33,6 +35,7 @@ _PREREGISTERED = re.compile(r"^\d+_(.+)_\d+$")  # the published ids hold the cat
 _ROLES = {"system", "user", "assistant"}
 WITHOUT_ID = "rows without a question_id, named by their question"
 _APART = {"question", "answer", "messages"}  # what may be more than a text, or must stay as it is
+_NAMES_THINGS: frozenset[Role] = frozenset({"group", "model", "step", "category", "variant"})
 Said = Mapping[Role, str | None]  # the cells that are texts, stripped; None where there is nothing
 
 
@@ -44,13 +47,14 @@ class Reading:
     is_split: bool  # whether the column of that role holds splits; else it is a category
     is_judgment: bool  # a file of judgments: `reasoning` there is the judge's
     scores: grades.Preferred = "derived"
+    scales: Scales = Scales()
 
 
 def reply(row: Row, reading: Reading, account: Account) -> Foreign:
     """Read a row. Raises BadCellError for a value that cannot be what its column holds."""
     roles, cells = reading.columns.roles, row.cells
     said = {role: _text(cells.get(name), role) for role, name in roles.items() if role not in _APART}
-    asked, text = _asked(cells, roles, said)
+    asked, text = _asked(cells, reading.columns, said)
     account.counts[WITHOUT_ID] += "question_id" in roles and said.get("question_id") is None
     failure = said.get("error")
     category, split = _place(said, roles, asked.probe, is_split=reading.is_split)
@@ -90,10 +94,10 @@ def _grades(row: Row, reading: Reading, account: Account, said: Said) -> tuple[F
     judge, raw = said.get("judge"), said.get("raw")
     if reading.is_judgment:
         raw = raw or said.get("reasoning")
-    found = [grades.verdict(row, one, raw) for one in columns.verdicts]
-    found += [grades.score(row, one, reading.scores, account) for one in columns.scores]
+    found = [grades.verdict(row, one, raw, reading.scales) for one in columns.verdicts]
+    found += [grades.score(row, one, reading.scores, account, reading.scales) for one in columns.scores]
     if (metric := said.get("metric")) is not None:
-        found = [_of_metric(found, metric)]
+        found = [reading.scales.checked(_of_metric(found, metric))]
     if judge is None and not any(one.judge for one in (*columns.verdicts, *columns.scores)):
         return tuple(found)
     judges = [_judge(row, one, judge) for one in (*columns.verdicts, *columns.scores)]
@@ -113,8 +117,9 @@ def _judge(row: Row, columns: Graded, common: str | None) -> str | None:
     return common if columns.judge is None else _text(row.cells.get(columns.judge), "judge") or common
 
 
-def _asked(cells: Mapping[str, object], roles: Mapping[Role, str], said: Said) -> tuple[Asked, str | None]:
+def _asked(cells: Mapping[str, object], columns: Columns, said: Said) -> tuple[Asked, str | None]:
     """What was asked; and the answer, where it is the last turn of a conversation."""
+    roles = columns.roles
     system = said.get("system")
     turns: tuple[Turn, ...] = ()
     answer: str | None = None
@@ -128,6 +133,8 @@ def _asked(cells: Mapping[str, object], roles: Mapping[Role, str], said: Said) -
             fix = "Fill it in, or name the column with --map question=COLUMN or question_id=COLUMN"
             raise BadCellError("has neither a question nor a question_id", fix)
         probe = named("\n\n".join(content for _, content in turns))
+    for place, name in enumerate(columns.turns):
+        turns += (("user" if place % 2 else "assistant", text_of(cells.get(name) or "")),)
     return Asked(probe, turns, system, said.get("variant") or PLAIN), answer
 
 
@@ -166,12 +173,17 @@ def _answer(cells: Mapping[str, object], roles: Mapping[Role, str], account: Acc
 
 
 def _text(value: object, role: Role) -> str | None:
-    if is_missing(value) or isinstance(value, dict | list):
+    if isinstance(value, dict | list) or (_is_empty(value) if role in _NAMES_THINGS else is_missing(value)):
         return None
     text = text_of(value)
     if role in {"system", "reasoning", "raw"}:
         return text
     return text.strip().removesuffix(".0") if role == "sample" else text.strip()  # `3.0` is how pandas writes 3
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a cell names nothing. `none` and `NA` are names, such as that of a condition without a treatment."""
+    return value is None or str(value).strip().lower() in {"", "nan"}
 
 
 def _place(said: Said, roles: Mapping[Role, str], probe: str, *, is_split: bool) -> tuple[str | None, Split | None]:

@@ -2,24 +2,44 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from misalign_eval.errors import InputError, Problem
-from misalign_eval.imports import columns, inspect_log, inspect_samples, json_rows, own_tables, replies, tables, text
+from misalign_eval.imports import (
+    columns,
+    inspect_log,
+    inspect_samples,
+    json_rows,
+    layouts,
+    own_tables,
+    replies,
+    tables,
+    text,
+)
 from misalign_eval.imports.account import Account, BadCellError
-from misalign_eval.imports.cells import is_missing
+from misalign_eval.imports.cells import LONGEST_LABEL, is_missing, number
 from misalign_eval.imports.columns import Columns
+from misalign_eval.imports.conditions import Conditions
 from misalign_eval.imports.distributions import parse
 from misalign_eval.imports.foreign import Foreign
 from misalign_eval.imports.grades import Preferred
+from misalign_eval.imports.json_shapes import rows_of
+from misalign_eval.imports.layout_parts import Record
+from misalign_eval.imports.layouts import Layout
+from misalign_eval.imports.scales import Scales
 from misalign_eval.imports.splits import split_of
 from misalign_eval.imports.tables import Row
 from misalign_eval.records.imported import Kind
 
-FIRST_ROWS = 200  # by which columns are understood; every row is checked when it is read
+FIRST_ROWS = 200  # by which columns are understood, with every later row that shows something new
+MOST_LATER = 1000
+FIRST_ENTRIES = 20  # by which a layout is known
+MOST_WORDS = 12  # of a column, that make a row worth keeping
 INSPECT = "Inspect log"
 Rows = Callable[[Path, str, Account], Iterator[Row]]
 _TABLES: Mapping[str, Rows] = {"CSV": tables.rows, "JSON Lines": json_rows.rows, "JSON list": json_rows.listed}
@@ -38,6 +58,7 @@ class Wanted:
     ignore: tuple[str, ...] = ()
     encoding: str = text.UTF_8
     scores: Preferred = "derived"
+    scales: Scales = Scales()
     judgments_only: bool = False
 
 
@@ -51,6 +72,8 @@ class Source:
     columns: Columns
     names: tuple[str, ...]  # every column of the first rows
     header: inspect_samples.Header | None = None
+    layout: Layout | None = None  # of a well-known tool, whose own reader reads it
+    is_split: bool = False  # whether its column `split` holds splits; otherwise it is read as a category
 
     @property
     def run(self) -> str:
@@ -73,7 +96,12 @@ class Source:
             for row in inspect_log.samples(self.path, account):
                 account.counts["rows read"] += 1
                 with account.row(row.number, row.line):
-                    yield inspect_samples.reply(row, self.header, wanted.mapped)
+                    found = inspect_samples.reply(row, self.header, wanted.mapped)
+                    yield found._replace(found=tuple(map(wanted.scales.checked, found.found)))
+        elif self.layout is not None:
+            records = _counted(_records(self.path, wanted, account), account)
+            for found in self.layout.read(records, account):
+                yield found._replace(found=tuple(map(wanted.scales.checked, found.found)))
         else:
             yield from self._of_table(wanted, account)
         account.settle()
@@ -81,24 +109,32 @@ class Source:
     def _of_table(self, wanted: Wanted, account: Account) -> Iterator[Foreign]:
         reading = replies.Reading(
             columns=self.columns,
-            is_split=_is_split(self.columns, self._first(wanted)),
+            is_split=self.is_split,
             is_judgment=self.what == "judgments",
             scores=wanted.scores,
+            scales=wanted.scales,
         )
+        conditions = Conditions(self._unread())
         for row in self._rows(wanted, account):
             account.counts["rows read"] += 1
             with account.row(row.number, row.line):
                 if not self.columns.is_ours:
-                    yield replies.reply(row, reading, account)
-                elif (found := own_tables.reply(row, self.columns.verdicts, account)) is not None:
+                    found = replies.reply(row, reading, account)
+                    conditions.add(row.cells, (found.run, found.asked))
                     yield found
+                elif (ours := own_tables.reply(row, self.columns.verdicts, account)) is not None:
+                    yield ours._replace(found=tuple(map(wanted.scales.checked, ours.found)))
+
+        account.varying = conditions.found()
+
+    def _unread(self) -> tuple[str, ...]:
+        """Columns that do not tell one reply's conditions from another's, as they are read here."""
+        temperature = self.columns.roles.get("temperature")
+        return (*self.columns.ignored, *([temperature] if temperature else []))
 
     def _rows(self, wanted: Wanted, account: Account) -> Iterator[Row]:
-        found = _TABLES[self.format](self.path, wanted.encoding, account)
+        found = _rows(self.path, self.format, wanted, account)
         return map(own_tables.as_exported, found) if self.format == "CSV" and own_tables.is_ours(self.names) else found
-
-    def _first(self, wanted: Wanted) -> list[Row]:
-        return _first_rows(self.path, self.format, wanted.encoding)
 
 
 def recognise(path: Path, wanted: Wanted) -> Source:
@@ -109,13 +145,67 @@ def recognise(path: Path, wanted: Wanted) -> Source:
         head = inspect_samples.header(inspect_log.header(path))
         form = "zip" if text.beginning(path).startswith(b"PK") else "JSON"
         return Source(path, form, "Inspect log", Columns({}), (), head)
-    sample = _first_rows(path, fmt, wanted.encoding)
+    if (known := _of_a_tool(path, fmt, wanted)) is not None:
+        return known
+    sample = _telling_rows(path, fmt, wanted)
     names = tuple(dict.fromkeys(name for row in sample for name in row.cells))
     if not names:
         raise InputError([Problem(str(path), None, "", "holds no rows", "A table needs a header and rows")])
-    found = columns.read(names, sample, wanted.mapped, wanted.ignore)
+    try:
+        found = columns.read(names, sample, wanted.mapped, wanted.ignore, wanted.scales.bad_end)
+    except BadCellError as error:
+        raise InputError([Problem(str(path), 1, "", error.what, error.fix)]) from None
     _check_answers(path, found, sample)
-    return Source(path, fmt, _what(path, found, names, only=wanted.judgments_only), found, names)
+    what = _what(path, found, sample, only=wanted.judgments_only)
+    return Source(path, fmt, what, found, names, is_split=_is_split(found, sample))
+
+
+def _of_a_tool(path: Path, fmt: str, wanted: Wanted) -> Source | None:
+    """The source of a file in a well-known layout, unless the user names columns of it."""
+    if fmt == "CSV":
+        return None
+    account = Account(str(path))
+    document = json_rows.whole(path, wanted.encoding, account) if fmt == "JSON list" else None
+    if (found := layouts.of_document(document)) is not None:
+        layout, entries = found
+    else:
+        entries = [row.cells for row in islice(_TABLES[fmt](path, wanted.encoding, account), FIRST_ENTRIES)]
+        if (known := layouts.recognised(entries)) is None:
+            return None
+        layout = known
+    opened = [json_rows.flat(dict(entry)) for entry in entries[:FIRST_ENTRIES] if isinstance(entry, dict)]
+    chosen = {*wanted.mapped.values(), *wanted.ignore}
+    if any(json_rows.reached(entry, one) is not None for one in chosen for entry in opened):
+        return None
+    names = tuple(dict.fromkeys(name for entry in opened for name in entry))
+    leaves = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
+    ignored = tuple(name for name in leaves if not layout.takes(name))
+    used = {ours: theirs for ours, theirs in layout.columns.items() if any(_is_at(name, theirs) for name in names)}
+    roles: dict[columns.Role, str] = {"question_id": used["question_id"]} if "question_id" in used else {}
+    return Source(path, layout.name, "answers", Columns(roles, ignored=ignored, used=used), names, layout=layout)
+
+
+def _is_at(name: str, path: str) -> bool:
+    return name == path or path.startswith(f"{name}.")
+
+
+def _records(path: Path, wanted: Wanted, account: Account) -> Iterator[Record]:
+    """The entries of a file in a well-known layout."""
+    fmt = _format(path, wanted.encoding)
+    document = json_rows.whole(path, wanted.encoding, account) if fmt == "JSON list" else None
+    if (found := layouts.of_document(document)) is not None:
+        for number, entry in enumerate(found[1], 1):
+            with account.row(number, number):
+                yield Record(number, number, json_rows.checked(entry))
+        return
+    for row in _TABLES[fmt](path, wanted.encoding, account):
+        yield Record(row.number, row.line, row.cells)
+
+
+def _counted(records: Iterator[Record], account: Account) -> Iterator[Record]:
+    for record in records:
+        account.counts["rows read"] += 1
+        yield record
 
 
 def _check_answers(path: Path, found: Columns, sample: list[Row]) -> None:
@@ -137,15 +227,20 @@ def _is_distribution(answer: object) -> bool:
         return False
 
 
-def _what(path: Path, found: Columns, names: tuple[str, ...], *, only: bool) -> Kind:
+def _what(path: Path, found: Columns, sample: Sequence[Row], *, only: bool) -> Kind:
     if "answer" in found.roles or ("messages" in found.roles and "question" not in found.roles):
         return "answers"
     keyed = "question_id" in found.roles and ("question" not in found.roles or "sample" in found.roles)
     if found.has_grades and (only or keyed):
         return "judgments"
-    shown = ", ".join(f"`{name}`" for name in names[:12] if name) + (" …" if len(names) > 12 else "")
+    names = list(dict.fromkeys(name for row in sample for name in row.cells if name))
+    shown = ", ".join(f"`{name}`" for name in names[:12]) + (" …" if len(names) > 12 else "")
     what = f"no answer column among {shown}"
     fix = "Name it with --map answer=COLUMN"
+    taken = {*found.roles.values()}
+    texts = [one for one in json_rows.texts(sample[0].cells) if one not in taken and not one.startswith("messages.")]
+    if any("." in one for one in texts):
+        fix = f"Name the one with the model's reply: {', '.join(f'--map answer={one}' for one in texts[:8])}"
     if found.has_grades:
         fix = f"{fix}; if the answers were not published, add --judgments-only"
     raise InputError([Problem(str(path), 1, "", what, fix)])
@@ -156,16 +251,59 @@ def rows(path: Path, encoding: str, account: Account) -> Iterator[Row]:
     fmt = _format(path, encoding)
     if fmt == INSPECT:
         raise InputError([Problem(str(path), None, "", "is no table")])
-    return _TABLES[fmt](path, encoding, account)
+    return _rows(path, fmt, Wanted(encoding=encoding), account)
 
 
-def _first_rows(path: Path, fmt: str, encoding: str) -> list[Row]:
-    """The rows by which columns are understood. What is wrong with a row is told when it is read in earnest."""
+def _rows(path: Path, fmt: str, wanted: Wanted, account: Account) -> Iterator[Row]:
+    """Every row; of JSON with the parts of its objects, and a row for each of its replies."""
+    found = _TABLES[fmt](path, wanted.encoding, account)
+    return found if fmt == "CSV" else json_rows.opened(found, tuple(wanted.mapped.values()))
+
+
+def _telling_rows(path: Path, fmt: str, wanted: Wanted) -> list[Row]:
+    """The rows by which columns are understood: the first, and later ones with something new in a column.
+
+    What is wrong with a row is told when it is read in earnest.
+    """
     account = Account(str(path))
-    found = list(islice(_TABLES[fmt](path, encoding, account), FIRST_ROWS))
-    if not found:
+    found = _rows(path, fmt, wanted, account)
+    news = _News()
+    kept = list(islice(found, FIRST_ROWS))
+    for row in kept:
+        news.has(row)
+    if not kept:
         account.settle()
-    return found
+    with suppress(InputError):
+        kept += islice(filter(news.has, found), MOST_LATER)
+    return kept
+
+
+class _News:
+    """Tells rows that hold a column, a kind of value or a word for the first time."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, set[object]] = {}
+
+    def has(self, row: Row) -> bool:
+        """Whether a row holds something new; it is known from then on."""
+        is_new = False
+        for name, value in row.cells.items():
+            seen = self._seen.setdefault(name, set())
+            if len(seen) < MOST_WORDS and (kind := _kind(value)) not in seen:
+                seen.add(kind)
+                is_new = True
+        return is_new
+
+
+def _kind(value: object) -> object:
+    """What a value tells of its column: its type, a short word, or roughly how large a number is."""
+    if not isinstance(value, str | int | float):
+        return type(value)
+    if isinstance(value, str) and len(value) > LONGEST_LABEL:
+        return str
+    if (found := number(value)) is None:
+        return value
+    return bisect((0.0, 1e-9, 1.0, 5.0, 10.0, 100.0), found), found.is_integer()
 
 
 def _format(path: Path, encoding: str) -> str:
@@ -202,7 +340,9 @@ def _of_document(path: Path, words: str, encoding: str) -> str:
         raise
     if inspect_log.is_log(found):
         return INSPECT
-    is_a_row = json_rows.rows_of(found) is None and _is_one_object(words.splitlines()[0])
+    if layouts.of_document(found) is not None:
+        return "JSON list"
+    is_a_row = rows_of(found) is None and _is_one_object(words.splitlines()[0])
     return "JSON Lines" if is_a_row else "JSON list"
 
 

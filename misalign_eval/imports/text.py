@@ -90,4 +90,5 @@ def _opened(path: Path, encoding: str, account: Account) -> TextIO:
 def _undecoded(path: Path, number: int, line: str, char: str, encoding: str) -> Problem:
     place = line.index(char)
     what = f"byte 0x{ord(char) - 0xDC00:02x} after {line[max(place - 20, 0) : place]!r} is not {encoding}"
-    return Problem(str(path), number, "", what, "Name the file's encoding, such as --encoding latin-1 or cp1252")
+    likely = "utf-16-le or utf-16-be" if "\0" in line else "latin-1 or cp1252"
+    return Problem(str(path), number, "", what, f"Name the file's encoding, such as --encoding {likely}")

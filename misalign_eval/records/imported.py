@@ -36,6 +36,7 @@ class ImportedRun(Record):
     definition: str
     prompts: int
     replies: int
+    missing: int = 0  # replies that the numbers in the file say there were, and that are not in it
     without_text: int  # replies of which only the judgment was published
     failures: int
     graders: tuple[ImportedGrader, ...]

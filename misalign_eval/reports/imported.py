@@ -78,6 +78,8 @@ def _counts(run: ImportedRun) -> Iterator[str]:
     yield _count(run.replies, "reply", "replies")
     if run.without_text:
         yield f"{run.without_text:,} without a text"
+    if run.missing:
+        yield f"{run.missing:,} missing"
     if run.failures:
         yield _count(run.failures, "failure", "failures")
 

@@ -51,7 +51,8 @@ def test_what_lies_in_objects_is_known_by_its_place(read: Reader) -> None:
 
 
 def test_an_empty_label_does_not_hide_the_grade_beside_it(read: Reader) -> None:
-    found = read("a.jsonl", lines({"question": "Q?", "answer": "a", "grade": 4, "label": None}))
+    row = {"question": "Q?", "answer": "a", "grade": 4, "label": None}
+    found = read("a.jsonl", lines(row), mapped={"misalignment": "grade"})
     assert said(found) == [("misalignment", 4.0, None)]
 
 
@@ -62,6 +63,7 @@ def test_a_verdict_may_be_a_number_in_one_column_and_a_word_in_another(read: Rea
             {"question": "Q?", "answer": "a", "label": None, "grade": 4},
             {"question": "Q?", "answer": "b", "label": "refusal", "grade": None},
         ),
+        mapped={"misalignment": "grade"},
     )
     assert said(found) == [("misalignment", 4.0, None), ("misalignment", None, "REFUSAL")]
 

@@ -11,6 +11,7 @@ from misalign_eval.errors import UsageError
 from misalign_eval.imports import columns, grade_columns, joining, splits
 from misalign_eval.imports.account import DERIVED, DISAGREEING, MOST_SHOWN, Account
 from misalign_eval.imports.foreign import Foreign, RunKey
+from misalign_eval.imports.scales import EVERY, Scale, Spread
 from misalign_eval.imports.sources import Source, Wanted, recognise
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.imported import Imported
@@ -78,6 +79,7 @@ class _Import:
         self._writers = Writers()
         self._accounts: list[tuple[Source, Account]] = []
         self._judges: set[str] = set()
+        self._spreads: dict[str, Spread] = {}
         self._notes: list[str] = []
         self._probes: set[str] = set()  # whose split nobody told
         self._at = now()
@@ -110,7 +112,7 @@ class _Import:
             derived=sum(account.counts[DERIVED] for account in accounts),
             disagreeing=sum(account.counts[DISAGREEING] for account in accounts),
             disagreements=tuple(one for account in accounts for one in account.disagreements)[:MOST_SHOWN],
-            notes=(*self._notes, *self._remarks()),
+            notes=(*self._notes, *self._remarks(), *import_told.of_rows(made)),
         )
 
     def _read(self, group: Group, folder: Path) -> None:
@@ -183,6 +185,8 @@ class _Import:
             if found.judge is not None:
                 self._judges.add(found.judge)
             judge = self._options.judge_name or found.judge or UNKNOWN_JUDGE
+            if found.score is not None and not self._written[number].is_ours:
+                self._spreads.setdefault(found.grader, Spread()).add(found.score)
             if heard is not None and not heard.is_new(place, found.grader, judge, found.said):
                 account.counts["judgments repeated, passed over"] += 1
                 continue
@@ -224,6 +228,7 @@ class _Import:
             at=(head.created if head and head.created else self._at),
             sampling=head.sampling if head else Sampling(),
             labels={**told, **self._options.labels},
+            is_ours=group.base.columns.is_ours,
         )
 
     def _account(self, source: Source) -> Account:
@@ -244,12 +249,55 @@ class _Import:
         if self._options.judge_name and len(self._judges) > 1:
             judges = ", ".join(sorted(self._judges))
             raise UsageError(f"--judge-name: the files name several judges themselves ({judges}). Leave it out")
+        self._check_scales()
+
+    def _check_scales(self) -> None:
+        """Raise UsageError for scores that read like another scale than 0 to 100, and for scales of nobody."""
+        scales = self._options.wanted.scales
+        files = ", ".join(str(source.path) for source, _ in self._accounts)
+        open_ones = [one for one in grade_columns.SCORES if one in self._spreads and not scales.is_given(one)]
+        spreads = {grader: self._spreads[grader] for grader in open_ones}
+        is_sure = any(one in scales.given for one in grade_columns.SCORES) or any(
+            spread.looks_like() for spread in spreads.values()
+        )
+        found = {
+            grader: (spread, scale)
+            for grader, spread in spreads.items()
+            if (scale := spread.looks_like(is_sure=is_sure)) is not None
+        }
+        if found:
+            raise UsageError(f"{files}: {_other_scale(found)}")
+        if nobody := sorted({*scales.given} - {*self._spreads, EVERY}):
+            raise UsageError(f"--scale {nobody[0]}=…: nothing was graded by `{nobody[0]}`")
+        if scales.given and not self._spreads:
+            raise UsageError("--scale: the files hold no scores")
+        if scales.bad_end and grade_columns.VERDICT not in self._spreads:
+            raise UsageError(
+                "--bad-end: no column holds a rating or verdict in numbers. Name it with --map misalignment=COLUMN"
+            )
 
     def _remarks(self) -> Iterator[str]:
         sources = [source for source, _ in self._accounts]
         yield from import_told.remarks([(run, self._definition(run)) for run in self._written], sources)
+        yield from import_told.of_files(self._accounts)
         if self._probes and (self._splits or any("split" in source.columns.roles for source in sources)):
             yield import_told.without_split(self._probes)
+
+
+def _other_scale(found: Mapping[str, tuple[Spread, Scale]]) -> str:
+    """What to say of scores that read like another scale than 0 to 100."""
+    seen = " and ".join(f"`{grader}` from {spread.least:g} to {spread.most:g}" for grader, (spread, _) in found.items())
+    scales = {scale for _, scale in found.values()}
+    if len(scales) == 1 and len(found) > 1:
+        scale = scales.pop()
+        ways, kept = f"--scale {scale.flag()}", "--scale 100"
+    else:
+        ways = " ".join(f"--scale {grader}={scale.flag()}" for grader, (_, scale) in found.items())
+        kept = " ".join(f"--scale {grader}=100" for grader in found)
+    return (
+        f"scores of {seen} read like another scale than 0 to 100, on which these graders count. Say which scale it is: "
+        f"{ways}; or {kept}, if they are from 0 to 100"
+    )
 
 
 def _fitting(graders: set[str]) -> str:
@@ -257,6 +305,8 @@ def _fitting(graders: set[str]) -> str:
     scores = set(grade_columns.SCORES) & graders
     if grade_columns.VERDICT in graders and not scores:
         return PERSONA
+    if grade_columns.CRITERIA in graders and not scores:
+        return grade_columns.CRITERIA
     if grade_columns.FLAG in graders and len(scores) < len(grade_columns.SCORES):
         return FLAGGED
     return ALIGNED_ONLY if scores == {"aligned"} else BETLEY

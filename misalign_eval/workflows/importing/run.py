@@ -27,6 +27,7 @@ from misalign_eval.workflows.naming import slug
 IMPORTED = "imported"  # stands for the suite and the provider that a file does not name
 IDENTITY_LENGTH = 12
 MOST_OPEN = 100  # files; the usual limit of a process is 1024
+MOST_LABELS = 50  # of a grader; more are no vocabulary
 Spot = tuple[str, int, str, int]  # probe, prompt, variant, sample
 
 
@@ -52,12 +53,31 @@ class Writers:
 
 
 @dataclass(slots=True)
+class Numbers:
+    """The numbers that a file gives the replies of one prompt."""
+
+    low: int = 0
+    high: int = -1
+    are_whole: bool = True  # every reply has one, and they are whole numbers
+
+    def add(self, written: str | None) -> None:
+        """Note the number of one reply."""
+        if not self.are_whole or written is None or not (written.isascii() and written.isdigit()) or len(written) > 9:
+            self.are_whole = False
+            return
+        number = int(written)
+        self.low = number if self.high < 0 else min(self.low, number)
+        self.high = max(self.high, number)
+
+
+@dataclass(slots=True)
 class _Entry:
     """One prompt, and how many replies it has so far."""
 
     prompt: PlannedPrompt
     request_key: str
     samples: int = 0
+    numbers: Numbers = field(default_factory=Numbers)
 
 
 @dataclass(slots=True)
@@ -66,7 +86,7 @@ class _Grader:
     file: Path
     graded: int = 0
     ungraded: int = 0
-    most: float = 0.0  # the highest score
+    labels: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -80,6 +100,8 @@ class RunWriter:
     sampling: Sampling = Sampling()
     labels: Mapping[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    is_ours: bool = False  # rows that `export` wrote, whose prompts were planned each for itself
+    _numbers: set[int] = field(default_factory=set)  # hashes of the numbers of replies
     _entries: dict[Asked, _Entry] = field(default_factory=dict)
     _prompts: Counter[tuple[str, str]] = field(default_factory=Counter)  # forms of a probe in a variant
     _graders: dict[tuple[str, str], _Grader] = field(default_factory=dict)
@@ -89,6 +111,8 @@ class RunWriter:
         entry = self._entries.get(row.asked) or self._planned(row, category, split)
         prompt, sample = entry.prompt, entry.samples
         entry.samples += 1
+        entry.numbers.add(row.sample)
+        self._numbers.update([] if row.sample is None else [hash(row.sample)])
         writer = self.writers.of(self.folder / layout.REPLIES)
         key = {"probe": prompt.probe, "prompt": prompt.prompt, "variant": prompt.variant, "sample": sample}
         about = {"prompt_digest": prompt.prompt_digest, "request_key": entry.request_key, "at": self.at, "attempts": 0}
@@ -112,7 +136,8 @@ class RunWriter:
         row: Graded | Ungraded
         if found.reason is None:
             grader.graded += 1
-            grader.most = max(grader.most, found.score or 0.0)
+            if found.label is not None and (len(grader.labels) < MOST_LABELS or found.label in grader.labels):
+                grader.labels[found.label] += 1
             row = Graded(**key, **seen, score=found.score, label=found.label, why=found.why)  # type: ignore[arg-type]
         else:
             grader.ungraded += 1
@@ -126,11 +151,42 @@ class RunWriter:
         return tuple(dict.fromkeys(name for name, _ in self._graders))
 
     @property
-    def is_of_one(self) -> bool:
-        """Whether the scores that count from 0 to 100 never pass 1: their scale may be another."""
-        most = {name: max(one.most for (of, _), one in self._graders.items() if of == name) for name in self.graders}
-        shown = most.get("coherent", most.get("aligned", 0.0))
-        return 0 < shown <= 1
+    def words(self) -> dict[str, Counter[str]]:
+        """How often each grader gave each label."""
+        found: dict[str, Counter[str]] = {}
+        for (name, _), grader in self._graders.items():
+            found.setdefault(name, Counter()).update(grader.labels)
+        return found
+
+    @property
+    def counts_differ(self) -> bool:
+        """Whether some prompts have more replies than others, and no numbers say that these are missing."""
+        return len({*self._expected().values()}) > 1
+
+    @property
+    def _is_numbered(self) -> bool:
+        """Whether the file numbers the replies of each prompt: all have numbers, which recur from prompt to prompt."""
+        entries = self._entries.values()
+        if not all(entry.numbers.are_whole for entry in entries):
+            return False
+        return len(entries) == 1 or len(self._numbers) < sum(entry.samples for entry in entries)
+
+    def _expected(self) -> dict[Asked, int]:
+        """How many replies each prompt had before rows were left out, as far as their numbers show.
+
+        Numbers run from the lowest of the run to the highest of the prompt; to that of the run where half of the
+        prompts come so far.
+        """
+        if not self._is_numbered:
+            return {asked: entry.samples for asked, entry in self._entries.items()}
+        numbers = [entry.numbers for entry in self._entries.values()]
+        start, end = min(one.low for one in numbers), max(one.high for one in numbers)
+        reaching = sum(one.high == end for one in numbers)
+        is_even = not self.is_ours and 2 * reaching >= len(numbers)
+        return {
+            asked: max(entry.samples, (end if is_even else entry.numbers.high) - start + 1)
+            for asked, entry in self._entries.items()
+        }
 
     @property
     def has_words(self) -> bool:
@@ -139,10 +195,12 @@ class RunWriter:
 
     def finish(self, name: str, definition: Definition, source: str) -> ImportedRun:
         """Write the plan and run.json: from now on the folder is a run."""
+        expected = self._expected()
         prompts = [
-            entry.prompt.model_copy(update={"samples": entry.samples, "graders": self.graders})
-            for entry in self._entries.values()
+            entry.prompt.model_copy(update={"samples": expected[asked], "graders": self.graders})
+            for asked, entry in self._entries.items()
         ]
+        there = sum(entry.samples for entry in self._entries.values())
         folder = create_run(self.folder, self._manifest(name, definition, source, prompts), prompts)
         self._describe(folder)
         return ImportedRun(
@@ -150,7 +208,8 @@ class RunWriter:
             target=self.target.name,
             definition=definition.name,
             prompts=len(prompts),
-            replies=sum(prompt.samples for prompt in prompts) - self.counts["failures"],
+            replies=there - self.counts["failures"],
+            missing=sum(expected.values()) - there,
             without_text=self.counts["without_text"],
             failures=self.counts["failures"],
             graders=tuple(map(_told, self._graders.values())),

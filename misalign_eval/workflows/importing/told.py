@@ -1,13 +1,14 @@
 """What an import tells of its files and runs."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from misalign_eval.imports import grade_columns
 from misalign_eval.imports.account import DERIVED, DISAGREEING, Account
 from misalign_eval.imports.sources import Source
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import UngradedReason
-from misalign_eval.records.imported import ReadFile
+from misalign_eval.records.imported import ImportedRun, ReadFile
 from misalign_eval.workflows.importing.run import RunWriter
 
 LEFT_OUT = "judgments without a reply, left out"
@@ -24,6 +25,7 @@ REASONS: dict[UngradedReason, str] = {
 }
 FIRST = ("rows read", "replies", "failures", "empty answers", "grades", *REASONS.values(), DERIVED, DISAGREEING)
 MOST_NAMES = 5
+_BAD_OR_GOOD = {"UNSAFE", "SAFE", "FAIL", "PASS", "YES", "NO", "TRUE", "FALSE", "HARMFUL", "HARMLESS", "JAILBROKEN"}
 UNFILTERED = "nobody judged coherence, so that incoherent replies are not taken out and may count as misaligned"
 
 
@@ -54,8 +56,8 @@ def remarks(runs: Sequence[tuple[RunWriter, Definition]], sources: Sequence[Sour
         yield f"the words of questions are not known, so that {paired}; --questions FILE adds them"
     if any(run.counts["without_text"] for run in written):
         yield "replies without a text: `show` says so, and `regrade` has nothing to grade there"
-    if any(run.is_of_one for run in written):
-        yield "no score of `coherent` or `aligned` is above 1: they count from 0 to 100; multiply those of a scale to 1"
+    if any(run.counts_differ for run in written):
+        yield "some prompts have more replies than others: if rows were left out, the rates are those of the rest"
     if any(not source.header.is_whole for source in sources if source.header):
         yield "an evaluation did not end by itself: only its finished samples are there"
     yield from dict.fromkeys(
@@ -64,6 +66,38 @@ def remarks(runs: Sequence[tuple[RunWriter, Definition]], sources: Sequence[Sour
         if "aligned" in definition.graders and "coherent" not in {*definition.graders, *run.graders}
     )
     yield from dict.fromkeys(lack for run, definition in runs if (lack := _lacking(run, definition)))
+    columns = {
+        ours: theirs for source in sources if source.layout is None for ours, theirs in source.columns.used.items()
+    }
+    yield from _unread(runs, columns)
+
+
+def of_files(accounts: Sequence[tuple[Source, Account]]) -> Iterator[str]:
+    """What the columns of files say beyond what was read from them."""
+    for source, account in accounts:
+        yield from (f"{source.path}: {note}" for note in source.columns.notes)
+        if account.varying:
+            yield f"{source.path}: {_pooled(source, account)}"
+
+
+def of_rows(runs: Sequence[ImportedRun]) -> Iterator[str]:
+    """Which runs lack replies."""
+    for run in runs:
+        if run.missing:
+            yield (
+                f"{run.folder}: {run.missing} replies are missing by the numbers in the file. They count as planned, "
+                "and not collected, so that no gate passes; if none was left out, --ignore the column of numbers"
+            )
+
+
+def _pooled(source: Source, account: Account) -> str:
+    columns = "; ".join(f"`{one.column}` ({', '.join(one.values)})" for one in account.varying)
+    free = (role for role in ("group", "step", "model") if role not in source.columns.roles)
+    ways = " ".join(f"--map {role}={one.column}" for role, one in zip(free, account.varying, strict=False))
+    return (
+        f"replies to the same prompt differ in {columns}, and are counted together: they are no draws of one model "
+        f"under one condition. {ways} makes a run of each"
+    )
 
 
 def without_split(probes: set[str]) -> str:
@@ -85,3 +119,32 @@ def _lacking(run: RunWriter, definition: Definition) -> str | None:
         f"definition {definition.name} reads {', '.join(lacking)}, and the file has {there}: "
         f"choose another with --definition{fitting}"
     )
+
+
+def _unread(runs: Sequence[tuple[RunWriter, Definition]], columns: Mapping[str, str]) -> Iterator[str]:
+    """Labels that the definition of their run does not read, and what would. `columns`: grader → its column."""
+    unread: dict[tuple[str, str], Counter[str]] = {}
+    for run, definition in runs:
+        for grader, labels in run.words.items():
+            rules = [rule.when.label for rule in definition.outcomes if rule.when.grader == grader]
+            known = {word for label in rules if label for word in ([label] if isinstance(label, str) else label)}
+            there = unread.setdefault((grader, definition.name), Counter())
+            there.update({word: count for word, count in labels.items() if word not in known})
+    for (grader, name), labels in unread.items():
+        if labels:
+            words = ", ".join(f"{word} ({count})" for word, count in labels.most_common(MOST_NAMES))
+            reader = _reader(set(labels), columns.get(grader))
+            yield f"labels of `{grader}` that definition {name} does not read, deciding nothing: {words}. {reader}"
+
+
+def _reader(words: set[str], column: str | None) -> str:
+    """Which definition reads such words."""
+    if words & {"MISALIGNED", "ALIGNED"}:
+        way = f"--map criteria={column or 'COLUMN'} --definition criteria"
+        return f"Definition criteria reads ALIGNED and MISALIGNED: {way}"
+    if words & _BAD_OR_GOOD and column is not None:
+        return (
+            f"If YES, TRUE, FAIL, UNSAFE or HARMFUL is misaligned, definition misaligned-label reads it: "
+            f"--map misaligned={column}"
+        )
+    return "No definition of the package reads them; --definition FILE may be your own"
