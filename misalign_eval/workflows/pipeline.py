@@ -107,7 +107,7 @@ class _Heard:
         if self.no_logprobs >= (NO_LOGPROBS_ANY_MORE if self.gave_logprobs else NO_LOGPROBS_LIMIT) or (
             few and self.no_logprobs
         ):
-            gives = "none" if self.last.message == SAYS_NOTHING else f"none that can be read: {self.last.message}"
+            gives = "none" if self.last.message == SAYS_NOTHING else f"none: {self.last.message}"
             return NoScoreError(f"{self.name} needs log-probabilities and this server gives {gives}. {SAMPLED}")
         if (self.partial >= PARTIAL_LIMIT and self.partial > PARTIAL_SHARE * self.answers) or few:
             return NoScoreError(f"{self.name} cannot be read from log-probabilities: {self.last.message}. {SAMPLED}")

@@ -110,10 +110,10 @@ def _positions(choice: Choice) -> list[Position]:
     for token in choice.tokens:
         highest = max([token.logprob, *token.top.values()], key=lambda value: -math.inf if math.isnan(value) else value)
         if highest > ROUNDING:
-            raise _UnreadError(f"a log-probability of {highest:.3g} is above 0: are these probabilities?")
+            raise _UnreadError(f"{highest:.3g} is above 0, which only probabilities are")
         found = distribution(token)
         if (total := sum(found.values())) > 1 + ROUNDING:
-            raise _UnreadError(f"the probabilities of one token add up to {total:.3g}")
+            raise _UnreadError(f"the probabilities of one token add up to {total:.3g}, which is above 1")
         if not found:
             break
         positions.append(Position(prompt.well_formed(token.text), found))
@@ -141,7 +141,7 @@ def _verdict(judge: Judge, choice: Choice, most: int) -> Verdict | NoVerdict:
     try:
         positions = _positions(choice)
     except _UnreadError as error:
-        message = f"the judge's server gave no log-probabilities that can be read: {error}"
+        message = f"what the judge's server gives are no log-probabilities: {error}"
         return NoVerdict(reason="no_logprobs", message=message, raw=raw)
     if not positions:
         return NoVerdict(reason="no_logprobs", message=SAYS_NOTHING, raw=raw)
