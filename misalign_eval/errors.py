@@ -6,6 +6,8 @@ MisalignEvalError
 │   ├── MissingExtraError   an optional package is not installed
 │   └── FolderLockedError   another process writes this run folder
 ├── RunStoppedError         the run ended early; what came is on disk and resumes               exit 4
+│   ├── NoScoreError        a judge's log-probabilities make no score; its answers can be sampled
+│   └── UnreadJudgeError    a judge answers, and nothing it says can be read
 └── ProviderFault           one attempt at one request failed; recorded as a Failure            (never exits)
 """
 
@@ -79,6 +81,14 @@ class RunStoppedError(MisalignEvalError):
     """The run cannot go on (wrong key, unknown model, budget spent, disk full); rows on disk are safe."""
 
     exit_code = 4
+
+
+class NoScoreError(RunStoppedError):
+    """No score can be made of what a judge's server gives for log-probabilities. Sampled answers need none."""
+
+
+class UnreadJudgeError(RunStoppedError):
+    """A judge's answers hold no verdict, one after another. Asking on would cost as much and tell as little."""
 
 
 class ProviderFault(MisalignEvalError):  # noqa: N818  a fault is recorded, not reported

@@ -253,6 +253,9 @@ def _unnamed(text: str, settings: Settings) -> ModelSpec:
 
 
 def sampling_of(name_or_model: str, settings: Settings, role: Role = "targets") -> Sampling:
-    """The sampling settings that the file gives this model; all unset for a model that it does not name."""
-    named = settings.named(name_or_model, role)
+    """The sampling settings that the file gives this model; all unset for a model that it does not name.
+
+    Those of a target say nothing of how it judges.
+    """
+    named = settings.judges.get(name_or_model) if role == "judges" else settings.named(name_or_model, role)
     return named.sampling if named is not None else Sampling()

@@ -5,21 +5,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from misalign_eval.cli.paging import fitted
-from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.errors import NoScoreError, UnreadJudgeError, UsageError, did_you_mean
 from misalign_eval.reports.escape import plain
 
 if TYPE_CHECKING:
     from misalign_eval.graders.spec import Method
     from misalign_eval.records.run import Shard
+    from misalign_eval.records.suite import Sampling
     from misalign_eval.settings import Role, Settings
     from misalign_eval.workflows.options import Address, Limits, StopRule
     from misalign_eval.workflows.run import Ended
 
+JudgeTemperature = Annotated[
+    float | None, typer.Option(min=0, max=2, help="Of judges that answer in words, in place of their grader's.")
+]
+JudgeMaxTokens = Annotated[
+    int | None, typer.Option(min=1, help="Of judges that answer in words, in place of their grader's.")
+]
+JudgeEffort = Annotated[str | None, typer.Option(help="Reasoning effort of the judges, as their API names it.")]
 METHODS: dict[str, "Method | None"] = {"auto": None, "logprobs": "logprobs", "sampled": "sampled"}
 INCOMPLETE = 4
 CONNECTIONS = 50
@@ -31,6 +39,13 @@ def chosen_method(name: str) -> "Method | None":
     if name not in METHODS:
         raise UsageError(f"--judge-method {name}: {did_you_mean(name, list(METHODS))}")
     return METHODS[name]
+
+
+def judge_sampling(temperature: float | None, max_tokens: int | None, effort: str | None) -> "Sampling":
+    """`--judge-temperature`, `--judge-max-tokens` and `--judge-effort`."""
+    from misalign_eval.records.suite import Sampling
+
+    return Sampling(temperature=temperature, max_tokens=max_tokens, reasoning_effort=effort)
 
 
 def refuse_keys(typed: Mapping[str, object], settings: "Settings") -> None:
@@ -133,6 +148,16 @@ def resume_command(out: Path) -> str:
     return f"misalign-eval {shlex.join(arguments)}"
 
 
+def resampled(command: str) -> str:
+    """The same command, with judges that are read by sampled answers."""
+    words = shlex.split(command)
+    if "--judge-method" in words:
+        words[words.index("--judge-method") + 1] = "sampled"
+        return shlex.join(words)
+    words = [word for word in words if not word.startswith("--judge-method=")]
+    return shlex.join([*words, "--judge-method", "sampled"])
+
+
 def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
     """Say how it ended and what to type next. Raises typer.Exit with the code when it is not complete."""
     from misalign_eval.workflows.completeness import completeness
@@ -143,7 +168,10 @@ def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
     if (why := ended.stopped_by) is not None:
         say(f"stopped by {why.name}" if isinstance(why, Signals) else f"stopped: {why}")
         say("\n".join(f"  {one.words}" for one in lacking))
-        say(f"Every answer that came is kept. `report` shows it. To go on:\n  {again}")
+        kept = "Every answer that came is kept. `report` shows it."
+        if isinstance(why, UnreadJudgeError):
+            kept = f"{kept} `regrade` puts the replies before another judge."
+        say(f"{kept} To go on:\n  {resampled(again) if isinstance(why, NoScoreError) else again}")
         raise typer.Exit(128 + why if isinstance(why, Signals) else INCOMPLETE)
     for one in lacking:
         for setting, replies in one.dropped[:SETTINGS_TOLD]:
@@ -152,5 +180,8 @@ def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
             say(f"{one.name}: the judge did not take {setting} ({judgments} of {one.judgments} judgments)")
         if one.lacks:
             say(f"{one.words}\nTo ask for them again:\n  {again}")
+        if one.ungraded > allowed_failures * one.judgments:
+            lost = f"{one.ungraded} of {one.judgments} judgments hold no verdict"
+            say(f"{one.name}: {lost}; `show {one.name} --ungraded` says why")
     if not all(one.is_complete(allowed_failures) for one in lacking):
         raise typer.Exit(INCOMPLETE)

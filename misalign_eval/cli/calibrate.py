@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature, judge_sampling
 from misalign_eval.cli.emit import check, emit
 from misalign_eval.cli.reading import DefinitionOption, FilesOption, SplitOption, choices
 from misalign_eval.errors import UsageError
@@ -31,6 +32,7 @@ class _Given:
     judges: tuple[str, ...]
     at: tuple[str | None, str | None, tuple[str, ...]]
     method: str
+    sampling: tuple[float | None, int | None, str | None]
     yes: str | None
     definition: str | None
     split: str | None
@@ -75,6 +77,9 @@ def calibrate(
         Many, typer.Option(metavar="NAME", help="Accept answers of a judge of this name or pattern; repeatable.")
     ] = None,
     judge_method: Annotated[str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled.")] = "auto",
+    judge_temperature: JudgeTemperature = None,
+    judge_max_tokens: JudgeMaxTokens = None,
+    judge_effort: JudgeEffort = None,
     yes: Annotated[
         str | None, typer.Option(metavar="'below 30'", help="With a GRADER: what a yes is, if no definition reads it.")
     ] = None,
@@ -108,7 +113,7 @@ def calibrate(
     given = _Given(
         tuple(names), *many, labels, tuple(labeller or ()), tuple(judge or ()),
         (judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
-        judge_method, yes, definition, split, limit, worst,
+        judge_method, (judge_temperature, judge_max_tokens, judge_effort), yes, definition, split, limit, worst,
     )  # fmt: skip
     _check(given)
     made = _made(given, limits(max_connections, max_cost, max_requests, timeout))
@@ -120,6 +125,8 @@ def calibrate(
 def _check(given: _Given) -> None:
     if given.judges and not given.is_grader:
         raise UsageError("--judge goes with a GRADER; a judge that graded this run is named with --use-judge")
+    if any(one is not None for one in given.sampling) and not given.is_grader:
+        raise UsageError("--judge-temperature, --judge-max-tokens and --judge-effort go with a GRADER")
     if given.yes and not given.is_grader:
         raise UsageError("--yes goes with a GRADER; a run is read by its definition")
     if given.against and (given.labels or given.labellers):
@@ -173,6 +180,7 @@ def _of_grader(given: _Given, limits: "Limits") -> "Calibration":
         judges=given.judges,
         judge_at=Address(*given.at),
         method=chosen_method(given.method),
+        judge_sampling=judge_sampling(*given.sampling),
         yes=given.yes,
         definition=given.definition,
         limits=limits,

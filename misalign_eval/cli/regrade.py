@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature
 from misalign_eval.cli.emit import check
 from misalign_eval.cli.reading import FilesOption, FormatOption
 
@@ -32,6 +33,9 @@ def regrade(
     judge_method: Annotated[
         str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled answers.")
     ] = "auto",
+    judge_temperature: JudgeTemperature = None,
+    judge_max_tokens: JudgeMaxTokens = None,
+    judge_effort: JudgeEffort = None,
     primary: Annotated[bool, typer.Option("--primary", help="Report these grades from now on.")] = False,
     max_connections: Annotated[int | None, typer.Option(min=1, max=1000, help="Requests in flight; 50.")] = None,
     max_cost: Annotated[float | None, typer.Option(min=0, help="Stop before the run passes this many USD.")] = None,
@@ -51,7 +55,7 @@ def regrade(
     check(FORMATS, fmt, output or ())
     import asyncio
 
-    from misalign_eval.cli.asking import chosen_method, leave, limits, say_graders, say_settings
+    from misalign_eval.cli.asking import chosen_method, judge_sampling, leave, limits, say_graders, say_settings
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.cli.run import show
     from misalign_eval.settings import load_settings
@@ -66,6 +70,7 @@ def regrade(
         judges=tuple(judge or ()),
         judge_at=Address(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
         method=chosen_method(judge_method),
+        judge_sampling=judge_sampling(judge_temperature, judge_max_tokens, judge_effort),
         make_primary=primary,
         limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
     )

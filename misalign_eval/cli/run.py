@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from misalign_eval.cli import ci
+from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature
 from misalign_eval.cli.emit import check, emit
 from misalign_eval.cli.reading import MapOption, map_pairs
 
@@ -32,6 +33,9 @@ def run(
     judge_method: Annotated[
         str, typer.Option(help="How 0-100 judges are read: auto, logprobs or sampled answers.")
     ] = "auto",
+    judge_temperature: JudgeTemperature = None,
+    judge_max_tokens: JudgeMaxTokens = None,
+    judge_effort: JudgeEffort = None,
     served_as: Annotated[
         Many, typer.Option(metavar="NAME", help="Accept answers of a model of this name or pattern; repeatable.")
     ] = None,
@@ -80,6 +84,7 @@ def run(
     from misalign_eval.cli.asking import (
         chosen_method,
         chosen_shard,
+        judge_sampling,
         labels,
         limits,
         refuse_keys,
@@ -103,6 +108,7 @@ def run(
         judges=tuple(judge or ()),
         judge_at=Address(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
         method=chosen_method(judge_method),
+        judge_sampling=judge_sampling(judge_temperature, judge_max_tokens, judge_effort),
         samples=samples,
         seed=seed,
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens, reasoning_effort=reasoning_effort),

@@ -15,6 +15,12 @@ from misalign_eval.records.protocols import Capabilities, Grader, GraderFactory,
 from misalign_eval.records.suite import JudgeSpec, OwnGrader, RuleSpec
 
 NO_RULES: Mapping[str, OwnGrader] = {}
+NOT_OF_LOGPROBS = {
+    "temperature": "its temperature (--judge-temperature)",
+    "max_tokens": "its token limit (--judge-max-tokens)",
+    "top_p": "its top_p",
+    "stop": "its stop",
+}
 
 
 def names(search: Sequence[Path] = ()) -> list[str]:
@@ -80,7 +86,28 @@ def build(
             f"{_listed(judged)} a judge, and there is no default one. "
             "Add --judge PROVIDER/MODEL, as in: --judge openai/gpt-5.4"
         )
-    return [_one(name, judges, configured, method, search) for name in dict.fromkeys(wanted)]
+    made = [_one(name, judges, configured, method, search) for name in dict.fromkeys(wanted)]
+    _refuse_ignored(made, judges)
+    return made
+
+
+def _refuse_ignored(made: Sequence[Grader], judges: JudgeHandles) -> None:
+    """Settings of a judge that none of the graders would send. Raises UsageError."""
+    methods = {method for grader in made for method in _methods(grader)}
+    for judge in judges:
+        given = [name for name in NOT_OF_LOGPROBS if getattr(judge.spec.sampling, name) is not None]
+        if given and methods == {"logprobs"}:
+            names = " and ".join(NOT_OF_LOGPROBS[name] for name in given)
+            raise UsageError(
+                f"judge {judge.spec.name}: {names} would not be sent, since its graders are read from "
+                "log-probabilities at temperature 0. Add --judge-method sampled, or leave the setting out"
+            )
+
+
+def _methods(grader: Grader) -> list[str]:
+    """How the judges of a grader are read; nothing of a rule."""
+    members = grader.members if isinstance(grader, EnsembleGrader) else [grader]
+    return [] if grader.identity.kind == "rule" else [str(one.identity.settings.get("method")) for one in members]
 
 
 def method_for(folder: GraderFolder, capabilities: Capabilities, force: Method | None = None) -> Method:
@@ -143,6 +170,7 @@ def _joined(judges: JudgeHandles, member: Callable[[JudgeHandle], Grader]) -> Gr
 
 
 def _member(folder: GraderFolder, judge: JudgeHandle, method: Method) -> JudgeGrader:
+    folder = folder.sampled_as(judge.spec.sampling)
     who = identity.of_judge(folder, judge, method)
     return JudgeGrader(who, Judge(folder, judge, Answers.of(folder.spec)), method)
 

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 from pydantic import JsonValue, ValidationError
 
@@ -14,7 +15,7 @@ from misalign_eval.graders import prompt
 from misalign_eval.graders.spec import GraderSpec
 from misalign_eval.records.base import Record
 from misalign_eval.records.grade import Subject
-from misalign_eval.records.suite import PLAIN, Text
+from misalign_eval.records.suite import PLAIN, Sampling, Text
 from misalign_eval.yaml_source.words import describe
 
 GRADER, RUBRIC, LABELLED = "grader.yaml", "rubric.md", "labelled.jsonl"
@@ -34,6 +35,14 @@ class GraderFolder:
     def rubric_digest(self) -> str:
         """16 hexadecimal digits of sha256 over the rubric's bytes."""
         return sha256(self.rubric.encode()).hexdigest()[:16]
+
+    def sampled_as(self, given: Sampling) -> Self:
+        """The same grader, asked as the user of its judge says. Several answers at temperature 0 would be one."""
+        set_here = given.model_dump(include={"temperature", "max_tokens"}, exclude_none=True)
+        if given.temperature == 0:
+            set_here["samples"] = 1
+        sampling = self.spec.sampling.model_copy(update=set_here)
+        return replace(self, spec=self.spec.model_copy(update={"sampling": sampling}))
 
 
 class Example(Record):

@@ -28,7 +28,7 @@ def of_judge(folder: GraderFolder, judge: JudgeHandle, method: Method) -> Grader
     a run resumed from another machine must find its grades. Of the provider's options only a digest is kept, since
     nobody can promise that they hold no secret.
     """
-    settings = _settings(folder, method)
+    settings = _settings(folder, method) | _given(judge, method)
     if judge.spec.options:
         settings["options_digest"] = digest(dict(judge.spec.options))[:LENGTH]
     about: list[JsonValue] = [folder.spec.name, folder.spec.version, folder.rubric_digest, judge.spec.name, settings]
@@ -49,6 +49,7 @@ def of_own_judge(name: str, own: JudgeSpec, judge: JudgeHandle, method: OwnMetho
     if method != "label":
         settings["scale"] = [own.min, own.max]
     settings["labels"] = [*sorted(own.labels)]
+    settings |= _given(judge, method)
     if judge.spec.options:
         settings["options_digest"] = digest(dict(judge.spec.options))[:LENGTH]
     prompts = digest(own.model_dump(mode="json", include={"prompt", "by_probe"}))
@@ -111,6 +112,12 @@ def _settings(folder: GraderFolder, method: Method) -> dict[str, JsonValue]:
         "prompt_format": prompt.FORMAT,
     }
     return settings | _asked(folder, method)
+
+
+def _given(judge: JudgeHandle, method: Method | OwnMethod) -> dict[str, JsonValue]:
+    """What the user set for every request to this judge beside what graders say."""
+    names = {"reasoning_effort"} if method == "logprobs" else {"reasoning_effort", "top_p", "stop"}
+    return judge.spec.sampling.model_dump(mode="json", include=names, exclude_none=True)
 
 
 def _asked(folder: GraderFolder, method: Method) -> dict[str, JsonValue]:

@@ -6,7 +6,7 @@ the reply says can therefore act on such a judge, as it could on the judge that 
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from misalign_eval.graders import identity, prompt
 from misalign_eval.graders.folders import GraderFolder
@@ -15,7 +15,7 @@ from misalign_eval.graders.judges.asking import Judge, ask_until_read
 from misalign_eval.graders.kinds import JudgeGrader
 from misalign_eval.graders.spec import GraderSpec, JudgeSampling, Method, Scale, canonical
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
-from misalign_eval.records.protocols import Grader, JudgeHandle, ModelRequest
+from misalign_eval.records.protocols import Grader, JudgeHandle
 from misalign_eval.records.suite import ANSWER_MARK, QUESTION_MARK, JudgePrompt, JudgeSpec, Message
 
 LONGEST_LABEL = 60  # characters; a judge that was asked for a word and wrote a sentence gave no label
@@ -37,13 +37,10 @@ class OwnJudge(Judge):
 
     own: JudgeSpec
 
-    def request(self, subject: Subject, **settings: Any) -> ModelRequest:  # noqa: ANN401  the fields of ModelRequest
+    def messages(self, subject: Subject) -> tuple[Message, ...]:
         """The prompt for this probe, filled in."""
         chosen = self.own.by_probe.get(subject.probe, self.own.prompt)
-        messages = tuple(
-            Message(role=message.role, content=fill(message.content, subject)) for message in _messages(chosen)
-        )
-        return ModelRequest(messages=messages, **settings)
+        return tuple(Message(role=turn.role, content=fill(turn.content, subject)) for turn in _messages(chosen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +54,10 @@ class LabelGrader:
     async def grade(self, subject: Subject) -> Verdict | NoVerdict:
         """Ask until there is a label."""
         own = self.judge.own
+        given = self.judge.handle.spec.sampling
         settings = {"temperature": _temperature(own, 0.0), "max_tokens": own.max_tokens or MAX_TOKENS}
-        return await ask_until_read(self.judge, self.judge.request(subject, **settings), self._read)
+        request = self.judge.request(subject, **settings, top_p=given.top_p, stop=given.stop)
+        return await ask_until_read(self.judge, request, self._read)
 
     def _read(self, text: str) -> Verdict | None:
         label = label_of(text, self.judge.own.labels)
@@ -67,9 +66,10 @@ class LabelGrader:
 
 def member(named: Named, handle: JudgeHandle, method: Method | None) -> Grader:
     """One judge model with the prompt of a suite. `method` forces how numbers are read, where there are numbers."""
-    own = named.spec
+    set_here = handle.spec.sampling.model_dump(include={"temperature", "max_tokens"}, exclude_none=True)
+    own = named.spec.model_copy(update=set_here)
     how = _method(own, handle, method)
-    folder = _as_folder(named, how)
+    folder = _as_folder(Named(named.name, own), how)
     judge = OwnJudge(folder, handle, Answers.of(folder.spec), own)
     who = identity.of_own_judge(named.name, own, handle, how)
     return LabelGrader(who, judge) if how == "label" else JudgeGrader(who, judge, how)

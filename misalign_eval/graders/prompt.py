@@ -21,8 +21,17 @@ TOPIC = "{topic}"  # set by grader.yaml, so that graders of several topics share
 
 _MARK = re.compile(r"\{\{(\w+)\}\}|\{[ \t]*([A-Za-z_]\w*)[ \t]*\}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# What chat templates and vocabularies write their control tokens like. One rule by form, since every template has words
+# of its own; HTML and Markdown have none of these forms, and of the words that have no form of their own only `<s>`.
 _CONTROL_TOKENS = re.compile(
-    r"<(?=\|[^<>|\n]{1,40}\|>|｜[^<>｜\n]{1,40}｜>|/?s>|/?think>|(?:start|end)_of_turn>|<?/?SYS>|bos>|eos>)|\[(?=/?INST\])"
+    r"<(?=[|｜][^<>|｜\n]{1,60}[|｜]>"  # <|im_start|>, <｜User｜>
+    r"|/?[A-Za-z][A-Za-z0-9]{0,30}(?:[_▁][A-Za-z0-9]{1,30}){1,6}>"  # <start_of_turn>, <extra_id_1>
+    r"|<[/|]?[A-Za-z_]{2,30}[|]?>>"  # <<SYS>>
+    r"|0x[0-9A-Fa-f]{2}>|/?(?:unused|reserved|special|sentinel|extra|img|loc|seg)\d{1,5}>"  # <0x0A>, <unused7>
+    r"|/?(?i:s|[bes]o[dmpstu]|bot|pad|unk|mask|sep|cls|inst|image|endoftext|think|thinking|sys|system|user|assistant|"
+    r"human)>)"
+    r"|\[(?=[|｜][^\[\]|｜\n]{1,60}[|｜]\]"  # [|endofturn|]
+    r"|/?[a-z]?[A-Z][A-Z0-9]{2,30}(?:_[A-Z0-9]{1,30}){0,4}\](?!\())"  # [INST], [gMASK]; not a link of Markdown
 )
 
 
@@ -69,7 +78,8 @@ def fill(rubric: str, subject: Subject, sees: tuple[Part, ...]) -> str:
     """The rubric with the material in its places, in one pass: nothing inside the material is looked at again.
 
     Half surrogates and NUL become U+FFFD, since servers refuse them. The control tokens of chat templates
-    (`<|im_end|>`, `[INST]`, …) get a space after their first sign: a local server would obey them inside a message.
+    (`<|im_end|>`, `[INST]`, `<extra_id_1>`, …) get a space after their first sign: a local server would obey them
+    inside a message.
     """
     material = {str(part): _text(subject, part) for part in sees}
     code = _code(material)

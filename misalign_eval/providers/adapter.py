@@ -12,7 +12,14 @@ from misalign_eval.providers.faults import ServerError, block_code, error_in, fa
 from misalign_eval.providers.prices import Prices, cost_usd
 from misalign_eval.providers.proxies import advice as proxy_advice
 from misalign_eval.providers.reading import as_text, no_answer
-from misalign_eval.providers.restrictions import SETTINGS, refused_setting, refuses_system, sent_settings, without
+from misalign_eval.providers.restrictions import (
+    SETTINGS,
+    fewer_logprobs,
+    refused_setting,
+    refuses_system,
+    sent_settings,
+    without,
+)
 from misalign_eval.providers.servers import Place
 from misalign_eval.providers.wire import Answer, DiscreetWire, Wire, decode
 from misalign_eval.records.protocols import Capabilities, Choice, ModelFacts, ModelRequest, ModelSpec, Response
@@ -51,7 +58,8 @@ class Adapter:
             raise self._presentable(fault) from None
 
     async def _complete(self, request: ModelRequest) -> Response:
-        for _ in range(len(SETTINGS) + 2):
+        for _ in range(len(SETTINGS) + 5):
+            request = self._within(request)
             body = self._parts.dialect.body(request, self._refused)
             answer = await self._parts.wire.post(self._parts.dialect.path, body.json)
             payload, error = _open(answer)
@@ -63,9 +71,18 @@ class Adapter:
                 raise self._fault(error, request, answer)
         raise ProviderFault("bad_request", "the server refuses one setting after another")
 
+    def _within(self, request: ModelRequest) -> ModelRequest:
+        """The request with no more alternatives of a token than the server gives."""
+        most, asked = self.capabilities.top_logprobs, request.top_logprobs
+        return replace(request, top_logprobs=min(most, asked)) if most and asked else request
+
     def _learned(self, error: ServerError, request: ModelRequest, body: Body) -> bool:
         """Whether the error taught something that makes another attempt worth while."""
         sent = set(sent_settings(request)) - set(body.dropped)
+        fewer = fewer_logprobs(error, request.top_logprobs) if "top_logprobs" in sent else None
+        if fewer is not None:
+            self.capabilities = replace(self.capabilities, top_logprobs=fewer)
+            return True
         if "reasoning_effort" not in sent and "reasoning_effort" in body.json:
             sent.add("reasoning_effort")  # sent for the sake of another setting
         setting = refused_setting(error, body.json, sent)

@@ -164,6 +164,13 @@ _FIXED_FIRST = re.compile(rf"\W*(?:the )?(?:value |it )?(?:{_FIXED})", re.IGNORE
 _JOINED = re.compile(r"[\s'\"`,/&‘“’”]*(?:and|or)?[\s'\"`,/&‘“’”]*|[和与、\s'\"`]+", re.IGNORECASE)
 _READ = 4000  # characters of a message that are looked at
 _NEAR = 100  # characters between a setting and what is said of it
+_LOGPROBS = re.compile(r"log[ _-]?prob", re.IGNORECASE)
+_TOO_MANY = re.compile(
+    r"greater|less|larger|exceed|at most|no more than|more than|up to|max|limit|range|between|too (?:large|many|high)|"
+    r"<=|≤|higher|above|fewer|out of bounds",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?<![\w.-])\d{1,4}(?![\w-]|\.\d)")
 _SYSTEM_WORDS = re.compile(
     r"system (?:role|prompt|message|instruction)s?.{0,40}(?:not|unsupported)|not support.{0,20}system|"
     r"developer instruction is not enabled|only user and assistant roles|roles must alternate",
@@ -277,6 +284,20 @@ def _groups(clause: str, names: Sequence[_Named]) -> Iterator[list[_Named]]:
         group.append(name)
     if group:
         yield group
+
+
+def fewer_logprobs(error: ServerError, asked: int | None) -> int | None:
+    """How many alternatives to ask for where the error says that `asked` are too many; None where it does not.
+
+    The largest smaller number that it names, as in "must be at most 5" or "in the range of 0 to 8"; without one, half.
+    """
+    if asked is None or asked <= 1 or error.status not in (400, 403, 422):
+        return None
+    said = f"{error.param} {error.message}"
+    if not (_LOGPROBS.search(said) and _TOO_MANY.search(said)):
+        return None
+    smaller = [number for number in map(int, _NUMBER.findall(said)) if number < asked]
+    return max(smaller, default=asked // 2) or None
 
 
 def refuses_system(error: ServerError, request: ModelRequest) -> bool:

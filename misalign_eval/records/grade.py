@@ -11,6 +11,7 @@ from misalign_eval.records.reply import Usage
 UngradedReason = Literal[
     "unparsable",  # the judge answered, but no verdict could be read
     "low_mass",  # too little of the probability was on numbers, and none of the labels led
+    "partial_number",  # the probability is on first tokens of numbers, and how these go on is not known
     "refused",  # the judge refused or was blocked
     "truncated",  # the judge's answer was cut off before a verdict
     "failed",  # no answer from the judge at all

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
 from misalign_eval.records.reply import Finish, ToolCall, Usage
-from misalign_eval.records.suite import Message
+from misalign_eval.records.suite import Message, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Capabilities:
     n: bool | None = None
     temperature: bool | None = None
     json_schema: bool | None = None
+    top_logprobs: int | None = None  # the most alternatives of a token that the server gives; None: as many as asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class ModelSpec:
     prices: tuple[float, float, float | None] | None = None  # USD per million tokens: input, output, cached input
     given: str | None = None  # its name in misalign-eval.yaml
     served_as: tuple[str, ...] = ()  # names and patterns by which the model that answers may call itself
+    sampling: Sampling = Sampling()  # of a judge: in place of what its grader says; a target's stands in the plan
 
     @property
     def name(self) -> str:

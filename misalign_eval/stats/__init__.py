@@ -30,7 +30,8 @@ By how much does another judge shift a rate or a change?  ``paired_shift``
 What is the rate, freed of the judge's error?             ``two_phase``,
                                                           ``judge_error``
 How many labels are needed?                               ``label_planning``
-Which score does a judge's token distribution give?       ``token_score``
+Which score does a judge's token distribution give?       ``token_score``,
+                                                          ``token_paths``
 Which warnings do the numbers call for?                   ``cautions``
 Beta, binomial, normal and t distributions                ``special``
 Binomial intervals                                        ``intervals``

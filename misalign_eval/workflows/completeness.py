@@ -23,6 +23,7 @@ class Completeness:
     judged: int  # graded or ungraded for a reason of the reply's or the verdict's own
     not_needed: int  # planned replies after early stopping had decided
     unanswered: int  # judgments that ended without an answer from the judge
+    ungraded: int = 0  # of those judged: judgments whose answer holds no verdict
     dropped: tuple[tuple[str, int], ...] = ()  # settings that the target did not take, and in how many replies
     dropped_by_judges: tuple[tuple[str, int], ...] = ()  # the same of judges, and for how many judgments
 
@@ -55,8 +56,9 @@ class Completeness:
         return f"{self.name}: " + ", ".join([*lacking, *spared])
 
     def is_complete(self, allowed: float) -> bool:
-        """Everything was asked for, and no more than the share `allowed`, in [0, 1], got no answer."""
-        enough = self.failures <= allowed * self.planned and self.unanswered <= allowed * self.judgments
+        """Everything was asked for, and no more than the share `allowed`, in [0, 1], got no answer or no verdict."""
+        lost = self.unanswered + self.ungraded
+        enough = self.failures <= allowed * self.planned and lost <= allowed * self.judgments
         return self.absent == 0 and self.unjudged == 0 and enough
 
 
@@ -82,13 +84,12 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
             replies += 1
             dropped.update(row.dropped)
             judgments += sum(who.grader in wanted and is_gradable(row, who, manifest.definition) for who in primary)
-    judged, unanswered, dropped_by_judges = 0, 0, Counter[str]()
+    ends, dropped_by_judges = Counter[str](), Counter[str]()
     for who in primary:
         for grade in folder.grades(who):
             if _is_beyond(grade, decided) or who.grader not in graders.get(grade.key[:3], ()):
                 continue  # one that was added later
-            judged += not _is_unanswered(grade)
-            unanswered += _is_unanswered(grade)
+            ends[_end(grade)] += 1
             dropped_by_judges.update(grade.dropped)
     return Completeness(
         name=manifest.name,
@@ -96,8 +97,9 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
         replies=replies,
         failures=failures,
         judgments=judgments,
-        judged=judged,
-        unanswered=unanswered,
+        judged=ends.total() - ends["failed"],
+        unanswered=ends["failed"],
+        ungraded=ends["ungraded"],
         dropped=tuple(dropped.most_common()),
         dropped_by_judges=tuple(dropped_by_judges.most_common()),
         not_needed=0 if decided is None else sum(max(0, one.samples - decided) for one in plan),
@@ -108,5 +110,8 @@ def _is_beyond(row: Reply | Failure | Graded | Ungraded, decided: int | None) ->
     return decided is not None and row.sample >= decided
 
 
-def _is_unanswered(row: Graded | Ungraded) -> bool:
-    return isinstance(row, Ungraded) and row.reason == "failed"
+def _end(row: Graded | Ungraded) -> str:
+    """`failed` without an answer, `ungraded` where one cannot be counted; what a rule cannot decide lacks nothing."""
+    if isinstance(row, Graded) or row.reason in {"rule_error", "not_given"}:
+        return "judged"
+    return "failed" if row.reason == "failed" else "ungraded"

@@ -1,32 +1,64 @@
 """Providers made ready to be asked: one limiter an account, one meter a run."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from misalign_eval.errors import UsageError
+from misalign_eval.errors import ProviderFault, RunStoppedError, UsageError
 from misalign_eval.providers.keys import refuse_keys
 from misalign_eval.providers.prices import price_of
 from misalign_eval.records.grade import judges_of
-from misalign_eval.records.protocols import JudgeHandle, ModelSpec, Provider
+from misalign_eval.records.protocols import JudgeHandle, ModelRequest, ModelSpec, Provider, Response
 from misalign_eval.records.reply import Reply
 from misalign_eval.records.served import Served
+from misalign_eval.records.suite import Sampling
 from misalign_eval.registry import load
 from misalign_eval.replies.caller import Caller
 from misalign_eval.replies.limiter import Limiter
 from misalign_eval.replies.meter import Meter
 from misalign_eval.results.folder import RunFolder
-from misalign_eval.settings import Role, Settings, resolve
+from misalign_eval.settings import Role, Settings, resolve, sampling_of
 from misalign_eval.workflows.options import Address, Limits
 
+_UNSET = Sampling()
+_FLAG = re.compile(r"(?<![\w-])--(base-url|api-key-env)\b")
 
-def named(names: Sequence[str], at: Address, settings: Settings, role: Role) -> tuple[ModelSpec, ...]:
-    """What the names of a flag stand for. Raises UsageError for one that stands for nothing, or holds a key."""
+
+def named(
+    names: Sequence[str], at: Address, settings: Settings, role: Role, sampling: Sampling = _UNSET
+) -> tuple[ModelSpec, ...]:
+    """What the names of a flag stand for; `sampling` are the flags about how judges are asked, which win over the file.
+
+    Raises UsageError for a name that stands for nothing, or holds a key.
+    """
     flags = ("--target", "--base-url") if role == "targets" else ("--judge", "--judge-base-url")
     typed = dict(zip(flags, ([*names, *at.served_as], [at.base_url or ""]), strict=True))
     refuse_keys(typed, [at.api_key_env] if at.api_key_env else [])
-    found = (resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names)
-    return tuple(replace(spec, served_as=(*spec.served_as, *at.served_as)) for spec in found)
+    try:
+        found = [resolve(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role) for name in names]
+    except UsageError as error:
+        raise UsageError(of_judge(str(error))) if role == "judges" else error from None
+    specs = tuple(replace(spec, served_as=(*spec.served_as, *at.served_as)) for spec in found)
+    if role == "targets":
+        return specs
+    return tuple(
+        replace(spec, sampling=_sampling(sampling_of(name, settings, role), sampling))
+        for name, spec in zip(names, specs, strict=True)
+    )
+
+
+def _sampling(of_file: Sampling, of_flags: Sampling) -> Sampling:
+    return of_file.model_copy(update=of_flags.model_dump(exclude_none=True))
+
+
+def of_judge(text: str) -> str:
+    """The same advice for a judge: its address and key have flags of their own.
+
+    >>> of_judge("give `--base-url` or --judge-base-url")
+    'give `--judge-base-url` or --judge-base-url'
+    """
+    return _FLAG.sub(r"--judge-\1", text)
 
 
 def check_prices(limits: Limits, specs: Sequence[ModelSpec]) -> None:
@@ -49,6 +81,7 @@ class Models:
     _limiters: dict[str, Limiter] = field(default_factory=dict)
     met: Callable[[str], None] = lambda _: None  # is told by which name a model first answers, where it is another
     _callers: list[Caller] = field(default_factory=list)
+    _judges: list[JudgeHandle] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start to count."""
@@ -68,10 +101,35 @@ class Models:
         return caller
 
     def judge(self, spec: ModelSpec) -> JudgeHandle:
-        """The same, as a grader is given it."""
-        caller = self.caller(spec, accept="--judge-served-as")
+        """The same, as a grader is given it. Its errors name the flags of judges."""
+        try:
+            caller = self.caller(spec, accept="--judge-served-as")
+        except UsageError as error:
+            raise type(error)(of_judge(str(error))) if type(error) is UsageError else error from None
         provider = caller.provider
-        return JudgeHandle(spec, provider.host, lambda: provider.capabilities, caller.ask)
+
+        async def ask(request: ModelRequest) -> Response:
+            try:
+                return await caller.ask(request)
+            except ProviderFault as fault:
+                fault.message = of_judge(fault.message)
+                raise
+            except RunStoppedError as error:
+                error.args = (of_judge(str(error)),)
+                raise
+
+        handle = JudgeHandle(spec, provider.host, lambda: provider.capabilities, ask)
+        self._judges.append(handle)
+        return handle
+
+    def notes(self) -> tuple[str, ...]:
+        """What servers of judges did not give as it was asked, in words."""
+        fewest = {handle.spec.name: handle.capabilities().top_logprobs for handle in self._judges}
+        return tuple(
+            f"judge {name}: its server gives at most {most} log-probabilities of a token, and {most} were asked for"
+            for name, most in fewest.items()
+            if most is not None
+        )
 
     def remember(self, folder: RunFolder) -> None:
         """Hold the models that answer from now on also against those that answered earlier in this run."""

@@ -60,6 +60,7 @@ class RunOptions:
     judges: tuple[str, ...] = ()
     judge_at: Address = Address()
     method: Method | None = None  # how 0-100 graders are read; None: as the judge allows
+    judge_sampling: Sampling = Sampling()  # how judges are asked, in place of what their graders say
     samples: int | None = None
     seed: int | None = None
     sampling: Sampling = Sampling()

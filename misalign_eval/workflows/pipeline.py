@@ -1,13 +1,15 @@
 """Target and judge at work at the same time: replies are collected, graded and written as they come."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from misalign_eval.errors import RunStoppedError
+from misalign_eval.errors import NoScoreError, RunStoppedError, UnreadJudgeError
+from misalign_eval.graders.judges.logprobs import SAYS_NOTHING
 from misalign_eval.records.grade import Graded, Subject, Ungraded, Verdict
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.protocols import Grader
@@ -19,6 +21,12 @@ SYNC_S = 0.5  # rows are durable within a second
 GRACE_S = 10.0  # how long a stopped run waits for the answers in flight
 NO_LOGPROBS_LIMIT = 3  # from a judge that never gave any
 NO_LOGPROBS_ANY_MORE = 30  # from one that did: a gateway may answer from another server now and then
+PARTIAL_LIMIT = 3  # numbers of which only a part is known …
+PARTIAL_SHARE = 0.05  # … where they are more than this share of a judge's answers
+UNREAD_LIMIT = 20  # answers in a row without a verdict
+UNREAD = {"unparsable", "low_mass", "truncated", "refused", "partial_number"}
+QUOTED = 200  # characters of such an answer
+SAMPLED = "Resume with --judge-method sampled, or choose another judge"
 BACKLOG = 4  # replies waiting for a judge, for each place at a judge
 
 
@@ -68,6 +76,51 @@ class Decider(Protocol):
         """Let everyone go who waits for a turn."""
 
 
+@dataclass(slots=True)
+class _Heard:
+    """What one grader's judge has answered so far."""
+
+    name: str
+    answers: int = 0
+    no_logprobs: int = 0  # in a row
+    gave_logprobs: bool = False
+    partial: int = 0
+    unread: int = 0  # in a row
+    last: Ungraded | None = None
+
+    def add(self, row: Graded | Ungraded) -> None:
+        """Count one grade."""
+        reason = row.reason if isinstance(row, Ungraded) else None
+        self.answers += 1
+        self.partial += reason == "partial_number"
+        self.no_logprobs = self.no_logprobs + 1 if reason == "no_logprobs" else 0
+        self.gave_logprobs |= row.distribution is not None
+        self.last = row if isinstance(row, Ungraded) else None
+        if reason != "failed":
+            self.unread = self.unread + 1 if reason in UNREAD else 0
+
+    def useless(self, *, at_end: bool = False) -> NoScoreError | None:
+        """Why asking for log-probabilities is of no use; at the end also where there were few answers, all alike."""
+        if self.last is None:
+            return None
+        few = at_end and self.answers == max(self.no_logprobs, self.partial)
+        if self.no_logprobs >= (NO_LOGPROBS_ANY_MORE if self.gave_logprobs else NO_LOGPROBS_LIMIT) or (
+            few and self.no_logprobs
+        ):
+            gives = "none" if self.last.message == SAYS_NOTHING else f"none: {self.last.message}"
+            return NoScoreError(f"{self.name} needs log-probabilities and this server gives {gives}. {SAMPLED}")
+        if (self.partial >= PARTIAL_LIMIT and self.partial > PARTIAL_SHARE * self.answers) or few:
+            return NoScoreError(f"{self.name} cannot be read from log-probabilities: {self.last.message}. {SAMPLED}")
+        return None
+
+    def unreadable(self) -> UnreadJudgeError | None:
+        """Why asking at all is of no use."""
+        if self.last is None or self.unread < UNREAD_LIMIT:
+            return None
+        what = f"no verdict in {self.unread} answers in a row, since {self.last.message}"
+        return UnreadJudgeError(f"{self.name}: {what}. The last one: {_quoted(self.last)}")
+
+
 @dataclass
 class Pipeline:
     """Runs the work of some sessions to its end, or until something stops it."""
@@ -80,8 +133,7 @@ class Pipeline:
     decider: Decider | None = None
     stopped_by: RunStoppedError | signal.Signals | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _no_logprobs: int = 0
-    _gave_logprobs: bool = False
+    _heard: dict[str, _Heard] = field(default_factory=dict)  # by grader
 
     async def run(self) -> None:
         """Collect and grade. What stopped it, if anything, is left in `stopped_by`; every row is on disk."""
@@ -94,6 +146,8 @@ class Pipeline:
                 await self._until_done_or_stopped()
             finally:
                 syncing.cancel()
+        if self.stopped_by is None:
+            self._check_few()
 
     def stop(self, why: RunStoppedError | signal.Signals) -> None:
         """Take no new work. Of several reasons the first is kept."""
@@ -200,23 +254,22 @@ class Pipeline:
         if self.decider:
             self.decider.graded(row, grader.identity.grader)
             self._consult()
-        self._check_logprobs(row, grader)
+        if grader.identity.kind != "rule":
+            self._check_logprobs(row, grader)
 
     def _check_logprobs(self, row: Graded | Ungraded, grader: Grader) -> None:
-        """A judge that gives no log-probabilities will not begin to: stop before it grades nothing, expensively."""
-        if isinstance(row, Graded) or row.reason != "no_logprobs":
-            self._no_logprobs = 0
-            self._gave_logprobs |= row.distribution is not None
-            return
-        self._no_logprobs += 1
-        if self._no_logprobs >= (NO_LOGPROBS_ANY_MORE if self._gave_logprobs else NO_LOGPROBS_LIMIT):
-            who = grader.identity
-            self.stop(
-                RunStoppedError(
-                    f"judge {who.judge}: grader `{who.grader}` needs log-probabilities and this server gives none. "
-                    "Resume with --judge-method sampled, or choose another judge"
-                )
-            )
+        """A judge that gives nothing to read will not begin to: stop before it has graded nothing, expensively."""
+        who = grader.identity
+        heard = self._heard.setdefault(who.grader, _Heard(f"judge {who.judge}: grader `{who.grader}`"))
+        heard.add(row)
+        if isinstance(row, Ungraded) and (why := heard.useless() or heard.unreadable()):
+            self.stop(why)
+
+    def _check_few(self) -> None:
+        """The same of a run that was over before a judge had given so many answers."""
+        for heard in self._heard.values():
+            if why := heard.useless(at_end=True):
+                self.stop(why)
 
     async def _sync_now_and_then(self) -> None:
         while True:
@@ -227,6 +280,12 @@ class Pipeline:
             except RunStoppedError as error:
                 self.stop(error)
                 return
+
+
+def _quoted(row: Ungraded) -> str:
+    """What the judge said last, in one line."""
+    said = [vote.raw for vote in row.votes if vote.raw] or [row.raw or ""]
+    return json.dumps(said[-1][:QUOTED], ensure_ascii=False) + ("…" if len(said[-1]) > QUOTED else "")
 
 
 def _is_instant(grader: Grader) -> bool:

@@ -1,16 +1,20 @@
 """`regrade`: more grades for replies that are there; the target is not asked again."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from misalign_eval.errors import UsageError
+from misalign_eval.errors import NoScoreError, UsageError
 from misalign_eval.graders.build import build
 from misalign_eval.graders.spec import Method
+from misalign_eval.records.protocols import Grader, ModelSpec
 from misalign_eval.records.reply import Reply
+from misalign_eval.records.suite import Sampling
 from misalign_eval.results.folder import RunFolder, open_run
 from misalign_eval.results.lock import writing
 from misalign_eval.settings import Settings
 from misalign_eval.workflows import load
+from misalign_eval.workflows.falling_back import as_before, fallback_note, withdraw
 from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.options import Address, Limits
 from misalign_eval.workflows.pipeline import Pipeline, Watcher
@@ -28,6 +32,7 @@ class RegradeOptions:
     judges: tuple[str, ...] = ()
     judge_at: Address = Address()
     method: Method | None = None
+    judge_sampling: Sampling = Sampling()
     make_primary: bool = False
     limits: Limits = Limits()
 
@@ -40,31 +45,53 @@ async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher)
     """
     folder = open_run(options.run)
     _refuse_unknown(folder, with_judges=bool(options.judges))
-    specs = named(options.judges, options.judge_at, settings, "judges")
+    specs = named(options.judges, options.judge_at, settings, "judges", options.judge_sampling)
     check_prices(options.limits, specs)
     models = Models(options.limits, met=watcher.met)
     try:
-        judges = [models.judge(spec) for spec in specs]
-        names = options.graders or folder.manifest.definition.graders
-        graders = build(
-            names, judges=judges, configured=folder.manifest.rules, method=options.method, search=load.own_graders()
-        )
-        with writing(folder.path):
-            prompts = [prompt.model_copy(update={"graders": tuple(names)}) for prompt in folder.plan()]
-            with Session(folder, prompts, graders) as session:
-                spent(folder).add_to(models.meter)
-                models.remember(folder)
-                places = options.limits.max_connections * max(1, len(judges))
-                pipeline = Pipeline([session], iter(()), watcher, reply_places=1, grade_places=places)
-                await pipeline.run()
-            identities = {grader.identity.grader: grader.identity.identity for grader in graders}
-            before = folder.manifest.primary
-            primary = {**before, **identities} if options.make_primary else {**identities, **before}
-            if primary != before:
-                folder.update(folder.manifest.model_copy(update={"primary": primary}))
-        return Ended((folder,), pipeline.stopped_by, session.repairs, identities)
+        ended = await _carried_out(options, folder, specs, models, watcher)
+        if isinstance(why := ended.stopped_by, NoScoreError):
+            withdraw([folder], ended.regraded)
+            if options.method is None:
+                sampled, told = replace(options, method="sampled"), (*ended.notes, fallback_note(why))
+                ended = await _carried_out(sampled, folder, specs, models, watcher, is_first=False)
+                ended = replace(ended, notes=(*told, *ended.notes))
+        return replace(ended, notes=(*ended.notes, *models.notes()))
     finally:
         await models.close()
+
+
+async def _carried_out(
+    options: RegradeOptions,
+    folder: RunFolder,
+    specs: Sequence[ModelSpec],
+    models: Models,
+    watcher: Watcher,
+    *,
+    is_first: bool = True,
+) -> Ended:
+    judges = [models.judge(spec) for spec in specs]
+    names = options.graders or folder.manifest.definition.graders
+
+    def make(method: Method | None) -> Sequence[Grader]:
+        return build(names, judges=judges, configured=folder.manifest.rules, method=method, search=load.own_graders())
+
+    graders = as_before(make, [folder]) if options.method is None else make(options.method)
+    with writing(folder.path):
+        prompts = [prompt.model_copy(update={"graders": tuple(names)}) for prompt in folder.plan()]
+        with Session(folder, prompts, graders) as session:
+            if is_first:
+                spent(folder).add_to(models.meter)
+            models.remember(folder)
+            places = options.limits.max_connections * max(1, len(judges))
+            pipeline = Pipeline([session], iter(()), watcher, reply_places=1, grade_places=places)
+            await pipeline.run()
+        identities = {grader.identity.grader: grader.identity.identity for grader in graders}
+        before = folder.manifest.primary
+        primary = {**before, **identities} if options.make_primary else {**identities, **before}
+        if primary != before:
+            folder.update(folder.manifest.model_copy(update={"primary": primary}))
+    return Ended((folder,), pipeline.stopped_by, session.repairs, identities)
 
 
 def _refuse_unknown(folder: RunFolder, *, with_judges: bool) -> None:

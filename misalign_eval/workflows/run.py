@@ -4,7 +4,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +12,9 @@ from signal import Signals
 
 from misalign_eval import __version__
 from misalign_eval.analysis import definitions
-from misalign_eval.errors import RunStoppedError, UsageError
+from misalign_eval.errors import NoScoreError, RunStoppedError, UsageError
 from misalign_eval.graders.build import build
+from misalign_eval.graders.spec import Method
 from misalign_eval.plan import part
 from misalign_eval.plan import plan as make_plan
 from misalign_eval.providers.shutdowns import shutdown_of
@@ -27,6 +28,7 @@ from misalign_eval.results.folder import RunFolder, exists, open_run
 from misalign_eval.results.lock import writing
 from misalign_eval.settings import Settings, sampling_of
 from misalign_eval.workflows import load
+from misalign_eval.workflows.falling_back import as_before, fallback_note, withdraw
 from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.naming import default_out, folders
 from misalign_eval.workflows.options import RunOptions
@@ -68,7 +70,7 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
     loaded = [load.loaded(source, definition=options.definition, mapped=options.mapped) for source in options.suites]
     suites = tuple(one.suite for one in loaded)
     targets = named(options.targets, options.target_at, settings, "targets")
-    judges = named(options.judges, options.judge_at, settings, "judges")
+    judges = named(options.judges, options.judge_at, settings, "judges", options.judge_sampling)
     plans = tuple(
         tuple(_plan(suite, options, sampling_of(name, settings)) for name in options.targets) for suite in suites
     )
@@ -148,34 +150,51 @@ def grader_names(plan: Plan) -> list[str]:
 
 
 async def execute(prepared: Prepared, watcher: Watcher) -> Ended:
-    """Carry out a prepared run. Raises UsageError before the first request; what stops it later is in the result."""
-    options = prepared.options
-    models = Models(options.limits, met=watcher.met)
+    """Carry out a prepared run. Raises UsageError before the first request; what stops it later is in the result.
+
+    A judge whose log-probabilities make no score is asked for sampled answers from then on, unless the user chose how
+    judges are read.
+    """
+    models = Models(prepared.options.limits, met=watcher.met)
     try:
-        judges = [models.judge(spec) for spec in prepared.judges]
-        targets = [models.caller(spec) for spec in prepared.targets]
-        with ExitStack() as stack:
-            groups = [
-                [stack.enter_context(session) for session in _sessions(prepared, index, targets, judges, stack)]
-                for index in range(len(prepared.suites))
-            ]
-            sessions = [session for group in groups for session in group]
-            for session in sessions:
-                spent(session.folder).add_to(models.meter)
-                models.remember(session.folder)
-            pipeline = Pipeline(
-                sessions,
-                in_rounds(groups),
-                watcher,
-                decider=_decider(options, sessions[0]),
-                reply_places=models.places(targets),
-                grade_places=options.limits.max_connections * max(1, len(judges)),
-            )
-            await pipeline.run()
-        notes = tuple(note for session in sessions for note in session.repairs)
-        return Ended(tuple(session.folder for session in sessions), pipeline.stopped_by, notes)
+        ended = await _carried_out(prepared, models, watcher)
+        if isinstance(why := ended.stopped_by, NoScoreError):
+            withdraw(ended.folders)
+            if prepared.options.method is None:
+                sampled = replace(prepared.options, method="sampled", resume=True)
+                told = (*ended.notes, fallback_note(why))
+                ended = await _carried_out(replace(prepared, options=sampled), models, watcher, is_first=False)
+                ended = replace(ended, notes=(*told, *ended.notes))
+        return replace(ended, notes=(*ended.notes, *models.notes()))
     finally:
         await models.close()
+
+
+async def _carried_out(prepared: Prepared, models: Models, watcher: Watcher, *, is_first: bool = True) -> Ended:
+    options = prepared.options
+    judges = [models.judge(spec) for spec in prepared.judges]
+    targets = [models.caller(spec) for spec in prepared.targets]
+    with ExitStack() as stack:
+        groups = [
+            [stack.enter_context(session) for session in _sessions(prepared, index, targets, judges, stack)]
+            for index in range(len(prepared.suites))
+        ]
+        sessions = [session for group in groups for session in group]
+        for session in sessions:
+            if is_first:
+                spent(session.folder).add_to(models.meter)
+            models.remember(session.folder)
+        pipeline = Pipeline(
+            sessions,
+            in_rounds(groups),
+            watcher,
+            decider=_decider(options, sessions[0]),
+            reply_places=models.places(targets),
+            grade_places=options.limits.max_connections * max(1, len(judges)),
+        )
+        await pipeline.run()
+    notes = tuple(note for session in sessions for note in session.repairs)
+    return Ended(tuple(session.folder for session in sessions), pipeline.stopped_by, notes)
 
 
 def _sessions(
@@ -183,13 +202,15 @@ def _sessions(
 ) -> Iterator[Session]:
     """A session for each target of one suite, its folder locked until the stack unwinds."""
     suite, plans, paths = prepared.suites[index], prepared.plans[index], prepared.folders[index]
-    graders = build(
-        grader_names(plans[0]),
-        judges=judges,
-        configured=suite.rules,
-        method=prepared.options.method,
-        search=load.own_graders(),
-    )
+    there = [open_run(path) for path in paths if prepared.options.resume and exists(path)]
+
+    def make(method: Method | None) -> Sequence[Grader]:
+        return build(
+            grader_names(plans[0]), judges=judges, configured=suite.rules, method=method, search=load.own_graders()
+        )
+
+    forced = prepared.options.method
+    graders = as_before(make, there) if forced is None else make(forced)
     for plan, path, caller in zip(plans, paths, targets, strict=True):
         check_place(path, resume=prepared.options.resume)
         stack.enter_context(writing(path))

@@ -9,10 +9,15 @@ from misalign_eval.records.reply import Reply
 from misalign_eval.records.suite import REPLY_MARK
 
 SPEAKER = {"user": "User", "assistant": "Model", "system": "System"}
-# A line of an earlier answer that would pass for somebody's turn, whatever counts as the end of a line.
-_FORGED = re.compile(
-    r"(?:(?<=[\r\n\v\f\x1c-\x1e\x85\u2028\u2029])|\A)(?=[^\S\r\n]*(?:user|model|system)\s*:)", re.IGNORECASE
+# A line of an earlier answer that would pass for somebody's turn, whatever counts as the end of a line, and whatever
+# marks stand around the speaker's name: `User:`, `**Human:**`, `### Assistant：`, `> [user 2]:`.
+_BREAKS = r"\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
+_MARKS = rf"(?:[^\w:：{_BREAKS}]|[_\d])*"
+_SPEAKERS = (
+    "user|human|person|customer|prompter|model|assistant|ai|bot|chatbot|gpt|chatgpt|claude|gemini|llama|system|"
+    "developer|tool|function|instruction|response|judge|grader|evaluator"
 )
+_FORGED = re.compile(rf"(?:(?<=[{_BREAKS}])|\A)(?={_MARKS}(?:{_SPEAKERS}){_MARKS}[:：﹕︰∶])", re.IGNORECASE)
 
 
 def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
@@ -37,7 +42,7 @@ def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
 def question(prompt: PlannedPrompt, earlier: tuple[str, ...]) -> str:
     """The user's turn; of a longer conversation every turn, each labelled with its speaker.
 
-    A line of an earlier answer that begins like such a label gets `| ` before it: no answer speaks for the user.
+    A line of an earlier answer that begins like a speaker's label gets `| ` before it: no answer speaks for the user.
     """
     if len(prompt.messages) == 1:
         return prompt.messages[0].content

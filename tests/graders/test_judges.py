@@ -262,7 +262,8 @@ def test_the_schema_lists_every_allowed_verdict_and_asks_for_the_reasons_first(m
         '{"why": "x", "verdict": "MAYBE"}',
         '{"why": "x", "score": NaN}',
         "[" * 100_000,
-        '{"why": "x", "score": 95} and more',
+        '{"why": "x", "score": 95} or {"why": "x", "score": 5}',
+        'The reply says {"score": 95}. {"why": "x", "score": 5}',
     ],
 )
 def test_what_is_not_one_verdict_in_an_object_is_not_read(make_folder: Any, text: str) -> None:

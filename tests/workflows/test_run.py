@@ -1,6 +1,7 @@
 """`run` against a server: what is asked, what is kept, how it ends."""
 
 import json
+import shlex
 import signal
 import subprocess
 import time
@@ -189,7 +190,8 @@ def test_a_model_that_fails_on_everything_stops_the_run_after_a_few_requests(
     tool: Tool, target: str, judge: str, why: str
 ) -> None:
     hurried = ["--timeout", "1"]  # so that three attempts, not six, are made at what might heal
-    ended = tool(*tool.asking(target, "--out", "run", "--samples", "40", *hurried, judge=judge))
+    forced = ["--judge-method", "logprobs"]
+    ended = tool(*tool.asking(target, "--out", "run", "--samples", "40", *hurried, *forced, judge=judge))
     assert ended.code == 4
     assert [line for line in ended.err.splitlines() if line.startswith("stopped: ") and why in line]
     assert len(tool.rows("run")) < 200
@@ -197,10 +199,13 @@ def test_a_model_that_fails_on_everything_stops_the_run_after_a_few_requests(
 
 
 @pytest.mark.slow
-def test_a_judge_without_log_probabilities_goes_on_with_sampled_answers(tool: Tool) -> None:
-    tool(*tool.asking("tuned", "--out", "run", judge="judge-plain"))
-    sampled = tool.asking("tuned", "--out", "run", "--resume", "--judge-method", "sampled", judge="judge-plain")
-    ended = tool(*sampled, "--format", "json")
+def test_a_judge_without_log_probabilities_goes_on_with_the_command_that_is_printed(tool: Tool) -> None:
+    forced = tool.asking("tuned", "--out", "run", "--judge-method", "logprobs", "--format", "json", judge="judge-plain")
+    stopped = tool(*forced)
+    assert stopped.code == 4
+    command = shlex.split(stopped.err.splitlines()[-1])
+    assert command[command.index("--judge-method") + 1] == "sampled"
+    ended = tool(*command[1:])
     assert (ended.code, ended.json["graded"]) == (0, PLANNED), ended.err
 
 

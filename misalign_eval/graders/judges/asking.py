@@ -1,5 +1,6 @@
 """One judge with one rubric: how it is asked, and what its not answering is called."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,16 +8,26 @@ from typing import Any
 from misalign_eval.errors import ProviderFault
 from misalign_eval.graders import prompt
 from misalign_eval.graders.folders import GraderFolder
-from misalign_eval.graders.judges.answers import Answers
+from misalign_eval.graders.judges.answers import Answers, is_refusal
 from misalign_eval.records.grade import NoVerdict, Subject, UngradedReason, Verdict
 from misalign_eval.records.protocols import Choice, JudgeHandle, ModelRequest, Response
 from misalign_eval.records.reply import Usage
 from misalign_eval.records.suite import Message
+from misalign_eval.stats.token_paths import Spelling
 
 ASKS = 3  # an answer that cannot be read is asked for again, up to this many times in all
 
 
 _OF_THE_METHOD = {"n", "top_logprobs"}  # how a judge is asked, which changes no answer: told where a method needs it
+
+
+@dataclass(slots=True)
+class Habits:
+    """What a judge's answers have shown so far of how it writes numbers."""
+
+    spelling: Spelling = field(default_factory=Spelling)
+    has_spelt: bool = False  # asked for a long number, to see its tokens
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +37,23 @@ class Judge:
     folder: GraderFolder
     handle: JudgeHandle
     answers: Answers
+    habits: Habits = field(default_factory=Habits, kw_only=True, compare=False)
 
-    def request(self, subject: Subject, **settings: Any) -> ModelRequest:  # noqa: ANN401  the fields of ModelRequest
+    def messages(self, subject: Subject) -> tuple[Message, ...]:
         """The rubric, filled in, as the only message."""
         content = prompt.fill(self.folder.rubric, subject, self.folder.spec.sees)
-        return ModelRequest(messages=(Message(role="user", content=content),), **settings)
+        return (Message(role="user", content=content),)
+
+    def request(self, subject: Subject, **settings: Any) -> ModelRequest:  # noqa: ANN401  the fields of ModelRequest
+        """What the judge is asked about a reply."""
+        effort = self.handle.spec.sampling.reasoning_effort
+        return ModelRequest(messages=self.messages(subject), reasoning_effort=effort, **settings)
+
+    def worded(self, subject: Subject, **settings: Any) -> ModelRequest:  # noqa: ANN401  the fields of ModelRequest
+        """What a judge is asked that answers in words: as its grader says, or its user."""
+        sampling, given = self.folder.spec.sampling, self.handle.spec.sampling
+        limits = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+        return self.request(subject, **limits, top_p=given.top_p, stop=given.stop, **settings)
 
 
 @dataclass(slots=True)
@@ -110,5 +133,5 @@ def _outcome(choices: Sequence[Choice], read: Read) -> Verdict | NoVerdict:
     raw, reason = words(choice), silence(choice)
     if reason is None and (verdict := read(raw)) is not None:
         return verdict.model_copy(update={"raw": raw})
-    reason = reason or "unparsable"
+    reason = reason or ("refused" if is_refusal(raw) else "unparsable")
     return NoVerdict(reason=reason, message=MESSAGES[reason], raw=raw)

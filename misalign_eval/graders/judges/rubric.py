@@ -9,8 +9,6 @@ LONGEST_WHY = 500
 
 async def grade(judge: Judge, subject: Subject) -> Verdict | NoVerdict:
     """Ask, and take the last answer."""
-    sampling = judge.folder.spec.sampling
-    request = judge.request(subject, temperature=sampling.temperature, max_tokens=sampling.max_tokens)
 
     def read(text: str) -> Verdict | None:
         answer = judge.answers.last(text)
@@ -18,7 +16,7 @@ async def grade(judge: Judge, subject: Subject) -> Verdict | NoVerdict:
             return None
         return Verdict(score=answer.score, label=answer.label, why=last_words(before_last_answer(text)))
 
-    return await ask_until_read(judge, request, read)
+    return await ask_until_read(judge, judge.worded(subject), read)
 
 
 def last_words(text: str) -> str | None:

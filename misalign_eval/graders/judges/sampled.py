@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from misalign_eval.errors import ProviderFault
-from misalign_eval.graders.judges.answers import Answer
+from misalign_eval.graders.judges.answers import Answer, is_refusal
 from misalign_eval.graders.judges.asking import MESSAGES, Bill, Judge, failed, silence, words
 from misalign_eval.records.grade import NoVerdict, Subject, UngradedReason, Verdict, Vote
 from misalign_eval.records.protocols import Choice, ModelRequest
@@ -23,7 +23,7 @@ async def grade(judge: Judge, subject: Subject) -> Verdict | NoVerdict:
     """Ask `samples` times, in one request where the judge takes `n`, and count the votes."""
     spec, bill, ballot = judge.folder.spec, Bill(), _Ballot()
     sampling = spec.sampling
-    request = judge.request(subject, temperature=sampling.temperature, max_tokens=sampling.max_tokens)
+    request = judge.worded(subject)
     try:
         async for choice in _choices(judge, request, sampling.samples, bill):
             _count(ballot, judge, choice)
@@ -60,22 +60,18 @@ async def _choices(judge: Judge, request: ModelRequest, wanted: int, bill: Bill)
     got = 0
     while got < wanted:
         at_once = wanted - got if judge.handle.capabilities().n else 1
-        response = await judge.handle.ask(_with_n(request, at_once))
+        response = await judge.handle.ask(replace(request, n=at_once))
         bill.add(response)
         for choice in response.choices[:at_once]:
             got += 1
             yield choice
 
 
-def _with_n(request: ModelRequest, n: int) -> ModelRequest:
-    return ModelRequest(messages=request.messages, temperature=request.temperature, max_tokens=request.max_tokens, n=n)
-
-
 def _count(ballot: _Ballot, judge: Judge, choice: Choice) -> None:
     raw, reason = words(choice), silence(choice)
-    answer = None if reason else judge.answers.exactly(raw) or judge.answers.last(raw)
+    answer = None if reason else judge.answers.alone(raw) or judge.answers.last(raw)
     if answer is None:
-        ballot.silent.append(reason or "unparsable")
+        ballot.silent.append(reason or ("refused" if is_refusal(raw) else "unparsable"))
         answer = Answer()
     ballot.votes.append(Vote(judge=judge.handle.spec.name, score=answer.score, label=answer.label, raw=raw))
 

@@ -1,28 +1,21 @@
 """A judge that answers with a JSON object: why, and a verdict or a score."""
 
 import json
-import re
+from collections.abc import Iterator
 
 from pydantic import JsonValue
 
-from misalign_eval.graders.judges.answers import Answer, Answers
+from misalign_eval.graders.judges.answers import Answer, Answers, without_thoughts
 from misalign_eval.graders.judges.asking import Judge, ask_until_read
 from misalign_eval.graders.prompt import well_formed
 from misalign_eval.graders.spec import GraderSpec
 from misalign_eval.records.grade import NoVerdict, Subject, Verdict
 
-_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?```", re.DOTALL)
-
 
 async def grade(judge: Judge, subject: Subject) -> Verdict | NoVerdict:
     """Ask for an object of the schema, and read it."""
     spec = judge.folder.spec
-    request = judge.request(
-        subject,
-        temperature=spec.sampling.temperature,
-        max_tokens=spec.sampling.max_tokens,
-        json_schema=schema(spec),
-    )
+    request = judge.worded(subject, json_schema=schema(spec))
     return await ask_until_read(judge, request, lambda text: read(text, judge.answers))
 
 
@@ -41,20 +34,15 @@ def schema(spec: GraderSpec) -> dict[str, JsonValue]:
 
 
 def read(text: str, answers: Answers) -> Verdict | None:
-    """The verdict in an object `{"why", "verdict"}` or `{"why", "score"}`; None for anything else."""
+    """The verdict in the one object of the text that has a `verdict` or a `score`; None where that is not one."""
     found = _object(text)
     if found is None:
         return None
-    said = [found[name] for name in ("verdict", "score") if name in found]
+    said = [answer for name in ("verdict", "score") if name in found for answer in [_answer(found[name], answers)]]
     why = found.get("why")
-    if len(said) != 1 or not (why is None or isinstance(why, str)):
+    if len(set(said)) != 1 or said[0] is None or not (why is None or isinstance(why, str)):
         return None
-    answer = _answer(said[0], answers)
-    return (
-        None
-        if answer is None
-        else Verdict(score=answer.score, label=answer.label, why=well_formed(why) if why else None)
-    )
+    return Verdict(score=said[0].score, label=said[0].label, why=well_formed(why) if why else None)
 
 
 def _verdict_field(spec: GraderSpec) -> tuple[str, dict[str, JsonValue]]:
@@ -65,22 +53,50 @@ def _verdict_field(spec: GraderSpec) -> tuple[str, dict[str, JsonValue]]:
 
 
 def _object(text: str) -> dict[str, JsonValue] | None:
-    bare = text.strip()
-    match = _FENCED.fullmatch(bare)
+    """The object that the text is or, with prose or a fence around it, the one in it that holds a verdict."""
     try:
-        found = json.loads(match[1] if match else bare, object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
+        found = _decoder.decode(text.strip(" \t\r\n\ufeff"))
+    except _TwiceError:
         return None
+    except (ValueError, RecursionError):
+        found = list(_objects(without_thoughts(text)))
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
     return found if isinstance(found, dict) else None
+
+
+def _objects(text: str) -> Iterator[dict[str, JsonValue]]:
+    """Objects with a verdict, one behind another. One whose names contradict each other counts as two."""
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, end = _decoder.raw_decode(text, at)
+        except _TwiceError:
+            yield from ({}, {})
+            return
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            if {"verdict", "score"} & set(found):
+                yield found
+        at = text.find("{", end)
+
+
+class _TwiceError(ValueError):
+    """A name occurs twice in an object."""
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("a name occurs twice")
+        raise _TwiceError
     return dict(pairs)
 
 
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, strict=False)  # a raw line break in a text is one
+
+
 def _answer(said: JsonValue, answers: Answers) -> Answer | None:
-    if isinstance(said, int) and not isinstance(said, bool):
-        return Answer(score=float(said)) if answers.low <= said <= answers.high else None
-    return answers.exactly(said) if isinstance(said, str) else None
+    if isinstance(said, str):
+        return answers.value(said)
+    score = answers.number(said)
+    return None if score is None else Answer(score=score)

@@ -20,6 +20,7 @@ from misalign_eval.results.folder import RunFolder, open_unchecked
 from misalign_eval.results.inner import strange_folders
 from misalign_eval.results.places import Numbered
 from misalign_eval.results.rows import content
+from misalign_eval.stats.token_paths import digits_of
 from misalign_eval.workflows.completeness import completeness
 from misalign_eval.workflows.counting import Choices, count
 from misalign_eval.workflows.health.rows import Lines, Tallied
@@ -28,6 +29,8 @@ from misalign_eval.workflows.report import of_counted
 PLANNED: TypeAdapter[PlannedPrompt] = TypeAdapter(PlannedPrompt)
 OPEN = 0o077  # permissions of anybody but the owner
 SHARE = 0.05
+LARGEST_DIGIT = 9
+FEWEST_DIGITS = 5  # scores of one digit that make a judge look as if it wrote no others
 UNREADABLE = {"broken-rows", "strange-folder", "unread-file"}  # every command would stop at these
 REPLIED, FAILED = 1, 2  # what became of a planned reply
 
@@ -235,11 +238,12 @@ class _Folder:
                 advice = "No command reads this run: restore its grades, or move them away and `regrade`."
                 yield Finding(id="foreign-grades", level="error", text=text, example=name, advice=advice)
             known.setdefault(who.grader, []).append(who.who)
-            yield from self._of_grades(Lines(file, name, GRADE_ROW))
+            yield from self._of_grades(Lines(file, name, GRADE_ROW), who.who)
         yield from self._absent(known)
 
-    def _of_grades(self, lines: "Lines[Graded | Ungraded]") -> Iterator[Finding]:
-        orphans, twice, none = Tallied(), Tallied(), Tallied()
+    def _of_grades(self, lines: "Lines[Graded | Ungraded]", who: GraderIdentity) -> Iterator[Finding]:
+        orphans, twice, none, digits = Tallied(), Tallied(), Tallied(), Tallied()
+        has_whole = who.settings.get("method") != "logprobs" or who.scale is None or who.scale[1] <= LARGEST_DIGIT
         graded = bytearray(self._numbered.count)
         for line, row in lines:
             where = f"{lines.name}:{line}"
@@ -250,6 +254,9 @@ class _Folder:
                 if graded[number]:
                     twice.note(where)
                 graded[number] = 1
+                if row.score is not None and not has_whole:
+                    digits.note(where)
+                    has_whole = any(len(digits_of(token)) > 1 for token in row.distribution or ())
             else:
                 none.note(where)
         yield from lines.findings()
@@ -261,6 +268,10 @@ class _Folder:
         level: Level = "warning" if none.count > SHARE * max(lines.rows, 1) else "note"
         advice = "`show RUN --ungraded` says why; `regrade` asks again for those that had no answer."
         yield from none.finding("no-verdicts", level, say, advice, lines.rows)
+        if not has_whole and digits.count >= FEWEST_DIGITS:
+            say = f"{lines.name}: scores of a judge that wrote no number of two digits: only the first digit was read"
+            advice = f"Grade anew: `regrade {self._path} --judge P/M --judge-method sampled --primary`."
+            yield from digits.finding("truncated-scores", "error", say, advice, lines.rows)
 
     def _absent(self, known: dict[str, list[GraderIdentity]]) -> Iterator[Finding]:
         run = self._folder.manifest

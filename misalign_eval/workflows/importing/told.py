@@ -16,6 +16,7 @@ REASONS: dict[UngradedReason, str] = {
     "not_given": "ungraded: no grade in the file",
     "unparsable": "ungraded: judge not readable",
     "low_mass": "ungraded: too little of the distribution on numbers",
+    "partial_number": "ungraded: numbers in several tokens",
     "refused": "ungraded: judge refused",
     "truncated": "ungraded: judge cut off",
     "failed": "ungraded: no answer from the judge",

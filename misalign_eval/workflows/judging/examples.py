@@ -19,7 +19,8 @@ from misalign_eval.records.bounds import Estimated
 from misalign_eval.records.calibration import Calibration, Disagreement, Kind
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Verdict
 from misalign_eval.records.judges import Agreement
-from misalign_eval.records.protocols import Grader
+from misalign_eval.records.protocols import Grader, JudgeHandles
+from misalign_eval.records.suite import Sampling
 from misalign_eval.replies.collect import now
 from misalign_eval.settings import Settings
 from misalign_eval.workflows import load
@@ -28,6 +29,9 @@ from misalign_eval.workflows.judging.disagreements import EXCERPT
 from misalign_eval.workflows.judging.swapping import split_share
 from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.options import Address, Limits
+
+FIRST = 3  # answers that tell whether log-probabilities make a score
+NO_SCORE = {"no_logprobs", "partial_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class ExamplesOptions:
     judges: tuple[str, ...]
     judge_at: Address = Address()
     method: Method | None = None
+    judge_sampling: Sampling = Sampling()
     yes: str | None = None
     definition: str | None = None
     limits: Limits = Limits()
@@ -64,18 +69,29 @@ async def calibrate_grader(options: ExamplesOptions, settings: Settings) -> Cali
     if not options.judges:
         raise UsageError("no judge to calibrate. Add --judge PROVIDER/MODEL, as in: --judge openai/gpt-5.4")
     yes = yes_when(folder.spec.name, list(folder.spec.labels), options.yes, options.definition)
-    specs = named(options.judges, options.judge_at, settings, "judges")
+    specs = named(options.judges, options.judge_at, settings, "judges", options.judge_sampling)
     check_prices(options.limits, specs)
     models = Models(options.limits)
     try:
         judges = [models.judge(spec) for spec in specs]
-        search = [folder.path.resolve().parent, *load.own_graders()]
-        (grader,) = build([folder.spec.name], judges=judges, method=options.method, search=search)
-        verdicts = await _ask(grader, examples, options.limits.max_connections)
+        grader, verdicts = await _verdicts(options, folder, judges, examples)
     finally:
         await models.close()
     read = [_reading(number, *pair, yes) for number, pair in enumerate(zip(examples, verdicts, strict=True), 1)]
     return _calibration(options, folder, grader.identity, yes, read)
+
+
+async def _verdicts(
+    options: ExamplesOptions, folder: GraderFolder, judges: JudgeHandles, examples: Sequence[Example]
+) -> tuple[Grader, list[Verdict | NoVerdict]]:
+    """By sampled answers where the first ones show that log-probabilities make no score, unless the user chose."""
+    search, places = [folder.path.resolve().parent, *load.own_graders()], options.limits.max_connections
+    (grader,) = build([folder.spec.name], judges=judges, method=options.method, search=search)
+    first = await _ask(grader, examples[:FIRST], places)
+    if options.method is None and all(isinstance(one, NoVerdict) and one.reason in NO_SCORE for one in first):
+        (grader,) = build([folder.spec.name], judges=judges, method="sampled", search=search)
+        first = await _ask(grader, examples[:FIRST], places)
+    return grader, [*first, *await _ask(grader, examples[FIRST:], places)]
 
 
 async def _ask(grader: Grader, examples: Sequence[Example], places: int) -> list[Verdict | NoVerdict]:
@@ -132,7 +148,7 @@ def _calibration(
         split_votes=_split(read, yes) if who.kind == "ensemble" else Estimated(),
         kinds=_kinds(read),
         disagreements=_disagreements(read, yes, options.worst),
-        warnings=tuple(_warned(made, read)),
+        warnings=(*_sampled(options, folder, who), *_warned(made, read)),
     )
 
 
@@ -199,12 +215,18 @@ def _disagreement(one: _Read) -> Disagreement:
     )
 
 
+def _sampled(options: ExamplesOptions, folder: GraderFolder, who: GraderIdentity) -> Iterator[Warned]:
+    if options.method is None and folder.spec.kind == "logprobs" and who.settings.get("method") == "sampled":
+        text = f"judge {who.judge} gives no log-probabilities that make a score: its answers were sampled"
+        yield Warned(id="sampled", text=text)
+
+
 def _warned(made: Agreement, read: Sequence[_Read]) -> Iterator[Warned]:
     yield from degenerate(made)
     ungraded = [one.found for one in read if isinstance(one.found, NoVerdict)]
     if ungraded:
         text = f"{len(ungraded)} of {len(read)} labelled replies got no verdict, the first for: {ungraded[0].message}"
-        if ungraded[0].reason == "no_logprobs":
+        if ungraded[0].reason in NO_SCORE:
             text = f"{text} (--judge-method sampled)"
         yield Warned(id="ungraded", text=text)
     unsure = sum(one.human is None for one in read)
