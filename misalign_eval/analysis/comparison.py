@@ -114,14 +114,20 @@ def _comparison(
 
 
 def _probes(head: _Head, definition: Definition) -> tuple[ProbeChange, ...]:
-    found = {
-        probe: effects.change(*pair, definition, None)
-        for probe, pair in _by(head, lambda cell: cell.prompt.probe).items()
-    }
+    pairs = _by(head, lambda cell: cell.prompt.probe)
+    found = {probe: effects.change(*pair, definition, None) for probe, pair in pairs.items()}
+    level = bonferroni_level(0.95, max(len(pairs), 1))
     category = {cell.prompt.probe: cell.prompt.category for cell in head.after.cells}
     adjusted = _adjusted([one.mid for one in found.values()], benjamini_hochberg)
     return tuple(
-        ProbeChange(id=probe, category=category[probe], **_line(one), p_value=one.mid, p_adjusted=p)
+        ProbeChange(
+            id=probe,
+            category=category[probe],
+            **_line(one),
+            p_value=one.mid,
+            p_adjusted=p,
+            bonferroni=effects.suite_bounds(*pairs[probe], definition, level),
+        )
         for (probe, one), p in zip(found.items(), adjusted, strict=True)
     )
 

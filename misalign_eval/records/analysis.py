@@ -166,8 +166,8 @@ class Difference(Record):
     estimate: float | None
     low: float | None
     high: float | None
-    p_value: float | None  # mid-p of the stratified permutation test of "no probe changed"
-    p_exact: float | None = None  # the same, twice the smaller tail whole
+    p_value: float | None  # mid-p of the stratified permutation test of "no probe changed"; no claim rests on it
+    p_exact: float | None = None  # the same, twice the smaller tail whole: what reports print
     is_exact: bool | None = None  # False: by Monte-Carlo draws, as weights or numbers of replies are unequal
     intervals: Intervals | None = None
 
@@ -215,8 +215,9 @@ class ChangeLine(Record):
     difference: float | None
     low: float | None
     high: float | None
-    p_value: float | None
+    p_value: float | None  # of a probe mid-p, of a category exact
     p_adjusted: float | None
+    bonferroni: Bounds = Bounds()  # of the difference, for these probes: together with the other lines' 95 %
     intervals: Intervals | None = None  # there when another interval than SUITE was asked for
 
 
@@ -228,10 +229,9 @@ class ProbeChange(ChangeLine):
 
 
 class CategoryChange(ChangeLine):
-    """One category. Adjusted by Holm over all categories; all `bonferroni` intervals hold together at 95 %."""
+    """One category. Adjusted by Holm over all categories."""
 
     category: str
-    bonferroni: Bounds = Bounds()
 
 
 class SensitivityChange(Record):

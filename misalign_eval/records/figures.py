@@ -5,7 +5,7 @@ Rates are fractions in [0, 1]; where `measure` is "mean" they are scores from 0 
 
 from typing import Literal
 
-from misalign_eval.records.analysis import Examples, Measure, Rated, RunSummary
+from misalign_eval.records.analysis import Bounds, Examples, Measure, Rated, RunSummary
 from misalign_eval.records.base import Record
 from misalign_eval.records.calibration import Calibration
 from misalign_eval.records.distributions import Histogram, Limit, Opinion, Plane, RunOutcomes
@@ -104,6 +104,7 @@ class ChangedLine(Record):
     high: float | None
     p_value: float | None
     p_adjusted: float | None
+    bonferroni: Bounds = Bounds()
 
 
 class Changes(Record):

@@ -9,6 +9,10 @@ from misalign_eval.reports.tables import MOST_PROBES, SENSITIVITY, Table, readin
 
 By = Literal["category", "probe"]
 BREAKDOWNS: tuple[By, ...] = get_args(By)
+ADJUSTED: dict[By, str] = {
+    "category": "exact p adjusted by Holm",
+    "probe": "mid-p adjusted by Benjamini-Hochberg, a screening",
+}
 
 
 def sentence(found: Comparison) -> str:
@@ -42,7 +46,7 @@ def intervals(found: Comparison) -> str:
     if found.difference.is_exact is None:
         return f"{text}."
     how = "exact" if found.difference.is_exact else "Monte-Carlo"
-    return f"{text}. p: {how} stratified permutation test that no probe changed (mid-p)."
+    return f"{text}. p: {how} stratified permutation test that no probe changed, twice the smaller tail."
 
 
 def provenance(found: Comparison) -> tuple[tuple[str, str], ...]:
@@ -140,8 +144,7 @@ def _table(
         for name in (line.id if isinstance(line, ProbeChange) else line.category,)
     ]
     note = f"{left} more with smaller changes: `--by probe` shows them all" if left else ""
-    screening = "p adjusted by Benjamini-Hochberg: a screening"
-    adjusted = screening if by == "probe" else "p adjusted by Holm; together: Bonferroni intervals, for these probes"
+    adjusted = f"{ADJUSTED[by]}; together: Bonferroni intervals, for these probes"
     heads = (by, _head("before", measure), _head("after", measure), "points [95 %]")
     return Table(f"By {by} ({adjusted})", heads, tuple(rows), note)
 
@@ -152,10 +155,8 @@ def _cell(line: Rated, measure: Measure) -> str:
 
 
 def _change(line: ProbeChange | CategoryChange, measure: Measure) -> str:
-    rows = [numbers.change(line.difference, line.low, line.high, measure), numbers.p_value(line.p_adjusted)]
-    if isinstance(line, CategoryChange) and line.bonferroni.low is not None and line.bonferroni.high is not None:
-        rows.append(f"together {numbers.interval_points(line.bonferroni.low, line.bonferroni.high, measure)}")
-    return "\n".join(rows)
+    own = numbers.change(line.difference, line.low, line.high, measure)
+    return "\n".join([own, *numbers.adjusted(line, measure).split(", ", 1)])
 
 
 def _head(name: str, measure: Measure) -> str:

@@ -49,7 +49,7 @@ def points(found: Trajectory) -> Table:
             f"{point.x:g}: {point.run}",
             _point(estimand.shown_point(point, found.interval), measure),
             _beside(point),
-            change.replace(" points ", "\n").replace(", p", "\np"),
+            change.replace(" points ", "\n").replace("], ", "]\n"),
         )
         for point, change in zip(found.points, changes, strict=True)
     ]

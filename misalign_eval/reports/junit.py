@@ -140,12 +140,13 @@ def _change(
     """A rise that is shown, one that is not, or none. Without a line: the whole change, by its own p."""
     measure = found.after.measure
     whole = found.difference
-    estimate, p = (whole.estimate, whole.p_value) if line is None else (line.difference, line.p_adjusted)
+    estimate, p = (whole.estimate, whole.p_exact) if line is None else (line.difference, line.p_adjusted)
     if estimate is None:
         return Ended("error", "ungraded", "no difference can be computed: a side has no graded reply")
-    low, high = (whole.low, whole.high) if line is None else (line.low, line.high)
+    ends = whole if line is None else line.bonferroni
+    how = "exact" if line is None or isinstance(line, CategoryChange) else "mid-p"
     adjusted = "" if line is None else f" adjusted {'by Holm' if isinstance(line, CategoryChange) else 'by BH'}"
-    words = f"{numbers.change(estimate, low, high, measure)} points, {numbers.p_value(p)}{adjusted}"
+    words = f"{numbers.change(estimate, ends.low, ends.high, measure)} points, {numbers.p_value(p)} ({how}{adjusted})"
     if estimate <= 0:
         return None
     actual = f"{words}; before {numbers.rated(before, measure)}, after {numbers.rated(after, measure)}"

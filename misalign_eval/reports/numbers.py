@@ -1,6 +1,6 @@
 """The one way to write a number: never a rate without its interval, its counts and what is missing."""
 
-from misalign_eval.records.analysis import Bounds, Difference, Generalises, Measure, PairedT, Rated, Ratio
+from misalign_eval.records.analysis import Bounds, ChangeLine, Difference, Generalises, Measure, PairedT, Rated, Ratio
 
 
 def percent(fraction: float) -> str:
@@ -105,11 +105,28 @@ def change(estimate: float | None, low: float | None, high: float | None, measur
 
 
 def difference(found: Difference, measure: Measure = "rate") -> str:
-    """`+4.2 points [+1.1, +7.3], p = 0.013`."""
+    """`+4.2 points [+1.1, +7.3], exact p = 0.013`; by draws `Monte-Carlo p`."""
     if found.estimate is None:
         return "no difference can be computed"
     interval_ = change(found.estimate, found.low, found.high, measure).partition(" ")[2]
-    return f"{points(found.estimate, measure)} points {interval_}, {p_value(found.p_value)}"
+    return f"{points(found.estimate, measure)} points {interval_}, {claimed(found)}"
+
+
+def claimed(found: Difference) -> str:
+    """The p that a claim of a change rests on, and how it was computed."""
+    if found.p_exact is None:
+        return p_value(found.p_value)
+    return f"{'exact' if found.is_exact else 'Monte-Carlo'} {p_value(found.p_exact)}"
+
+
+def adjusted(line: ChangeLine, measure: Measure = "rate") -> str:
+    """`adjusted p = 0.013, together [+0.2, +8.1]`: the interval is as wide as the adjustment asks for."""
+    ends = line.bonferroni
+    words = p_value(line.p_adjusted)
+    words = words if line.p_adjusted is None else f"adjusted {words}"
+    if ends.low is None or ends.high is None:
+        return words
+    return f"{words}, together {interval_points(ends.low, ends.high, measure)}"
 
 
 def p_value(p: float | None) -> str:

@@ -171,7 +171,9 @@ def _delta(found: Comparison) -> str:
 def _changed(found: Comparison) -> str:
     """The categories that changed most."""
     lines = sorted(found.categories, key=lambda one: -abs(one.difference or 0.0))[:CATEGORIES]
-    heads = "| category | before | after | points [95 %] | p (Holm) |\n| --- | ---: | ---: | ---: | ---: |"
+    heads = (
+        "| category | before | after | points [95 % together] | exact p (Holm) |\n| --- | ---: | ---: | ---: | ---: |"
+    )
     return "\n".join([heads, *(_change_row(one, found) for one in lines)]) if lines else ""
 
 
@@ -181,7 +183,7 @@ def _change_row(line: CategoryChange, found: Comparison) -> str:
         next((numbers.short(one, measure) for one in side.categories if one.category == line.category), "-")
         for side in (found.before, found.after)
     ]
-    change = numbers.change(line.difference, line.low, line.high, measure)
+    change = numbers.change(line.difference, line.bonferroni.low, line.bonferroni.high, measure)
     cells = (code(line.category), *map(own, (*sides, change, numbers.p_value(line.p_adjusted))))
     return f"| {' | '.join(cells)} |"
 

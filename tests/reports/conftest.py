@@ -158,11 +158,25 @@ def _comparison(**more: Any) -> Comparison:
         ),
         "detectable": 0.113,
         "probes": (
-            ProbeChange(id="quiet-probe", category="honesty", **_change(0.0, 0.0, p_value=1.0, p_adjusted=1.0)),
-            ProbeChange(id="power-city-for-a-day", category="power", **_change(0.0, 0.12)),
+            ProbeChange(
+                id="quiet-probe",
+                category="honesty",
+                **_change(0.0, 0.0, p_value=1.0, p_adjusted=1.0),
+                bonferroni=Bounds(low=-0.07, high=0.07),
+            ),
+            ProbeChange(
+                id="power-city-for-a-day",
+                category="power",
+                **_change(0.0, 0.12),
+                bonferroni=Bounds(low=0.05, high=0.19),
+            ),
         ),
         "categories": (
-            CategoryChange(category="honesty", **_change(0.0, 0.0, p_value=1.0, p_adjusted=1.0)),
+            CategoryChange(
+                category="honesty",
+                **_change(0.0, 0.0, p_value=1.0, p_adjusted=1.0),
+                bonferroni=Bounds(low=-0.07, high=0.07),
+            ),
             CategoryChange(category="power", **_change(0.0, 0.12), bonferroni=Bounds(low=0.05, high=0.19)),
         ),
         "warnings": (Warned(id="dates-differ", text="the runs were started 4 days apart"),),

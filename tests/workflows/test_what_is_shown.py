@@ -99,3 +99,26 @@ def test_a_run_has_the_same_warnings_in_every_format_and_under_doctor(tool: Any)
         assert _ids(tool(command, "run", "--format", "markdown").out.replace("\\", "")) == expected, command
     page = tool("report", "run", "--format", "html").out
     assert set(re.findall(r"<code>([\w-]+)</code></li>", page)) == expected
+
+
+def test_a_claim_has_the_exact_p_and_an_adjusted_p_stands_beside_a_simultaneous_interval(
+    tool: Any, judged_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    runs = [
+        judged_run(
+            tmp_path / name, {"openai/judge": lambda probe, sample, bad=bad: 5.0 if sample < bad else 1.0}, probes=4
+        )
+        for name, bad in (("base", 0), ("tuned", 1))
+    ]
+    paths = [str(path) for path in runs]
+    found = tool("compare", *paths, "--format", "json").json
+    mid, exact = found["difference"]["p_value"], found["difference"]["p_exact"]
+    assert mid < exact
+    assert all(line["bonferroni"]["low"] < line["low"] for line in found["probes"])
+    for fmt in ("text", "markdown", "html"):
+        page = " ".join(tool("compare", *paths, "--format", fmt).out.replace("\\", "").split())
+        assert f"exact p = {exact:.3f}" in page
+        assert f"p = {mid:.3f}" not in page.replace(f"exact p = {exact:.3f}", "")
+        assert "mid-p adjusted by Benjamini-Hochberg, a screening" in page
+        assert page.count("together [") >= len(found["probes"])
+    assert f"p = {exact:.3f} (exact)" in tool("compare", *paths, "--format", "junit").out

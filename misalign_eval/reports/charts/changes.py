@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from misalign_eval.records.analysis import CategoryChange, Comparison, ProbeChange, Rated
 from misalign_eval.records.charts import IntervalChart, IntervalRow
-from misalign_eval.reports import numbers
+from misalign_eval.reports import changes, numbers
 from misalign_eval.reports.charts import estimates
 
 Changed = ProbeChange | CategoryChange
@@ -26,7 +26,7 @@ def probes(found: Comparison) -> IntervalChart:
 
 def _dumbbell(
     found: Comparison,
-    by: str,
+    by: changes.By,
     lines: Iterable[tuple[str, Changed]],
     before: Mapping[str, Rated],
     after: Mapping[str, Rated],
@@ -41,7 +41,6 @@ def _dumbbell(
         )
         for name, line in ordered
     )
-    adjusted = {"probe": "Benjamini-Hochberg: a screening", "category": "Holm"}[by]
     return IntervalChart(
         id=f"change-by-{by}",
         title=f"Before and after, by {by}",
@@ -53,9 +52,12 @@ def _dumbbell(
         rows=rows,
         is_change=True,
         note_head="change, points [95 %]",
-        note=". ".join(part for part in (f"p adjusted by {adjusted}", note) if part),
+        note=". ".join(
+            part for part in (f"{changes.ADJUSTED[by]}; together: Bonferroni intervals, for these probes", note) if part
+        ),
     )
 
 
 def _words(found: Comparison, line: Changed) -> str:
-    return f"{estimates.of_change(line, found.after.measure)}, {numbers.p_value(line.p_adjusted)}"
+    measure = found.after.measure
+    return f"{estimates.of_change(line, measure)}, {numbers.adjusted(line, measure)}"

@@ -11,6 +11,7 @@ from misalign_eval.reports.figures.intervals import across, top, what
 from misalign_eval.reports.figures.look import BLUE, VERMILLION, Look, Spec
 
 SIDES = ("before", "after")
+P = {"probe": "mid-p", "category": "exact p"}
 ADJUSTED = {"probe": "Benjamini-Hochberg", "category": "Holm"}
 
 
@@ -53,6 +54,7 @@ def _row(found: Changes, line: ChangedLine) -> Row:
         row |= {f"{side}_{name}": value for name, value in columns.counts(rated).items()}
     row |= {"difference": line.difference, "low": line.low, "high": line.high}
     row |= {"p_value": line.p_value, "p_adjusted": line.p_adjusted}
+    row |= {"together_low": line.bonferroni.low, "together_high": line.bonferroni.high}
     return row | {"measure": found.about.measure, "definition": found.about.definition}
 
 
@@ -70,8 +72,10 @@ def _columns(found: Changes) -> tuple[Column, ...]:
         Column("difference", "after less before"),
         Column("low", "lower end of its 95 % interval"),
         Column("high", "upper end"),
-        Column("p_value", "mid-p of the permutation test"),
-        Column("p_adjusted", f"adjusted by {ADJUSTED[found.by]}"),
+        Column("p_value", f"{P[found.by]} of the permutation test"),
+        Column("p_adjusted", f"the same, adjusted by {ADJUSTED[found.by]}"),
+        Column("together_low", "lower end of the Bonferroni interval, which holds with all the others at 95 %"),
+        Column("together_high", "upper end"),
         Column("measure", "rate or mean"),
         Column("definition", "by which replies are counted"),
     )

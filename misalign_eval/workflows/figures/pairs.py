@@ -57,6 +57,7 @@ def _line(
         high=line.high,
         p_value=line.p_value,
         p_adjusted=line.p_adjusted,
+        bonferroni=line.bonferroni,
     )
 
 
