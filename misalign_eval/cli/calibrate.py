@@ -9,7 +9,7 @@ import typer
 
 from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature, judge_sampling
 from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import DefinitionOption, FilesOption, SplitOption, choices
+from misalign_eval.cli.reading import DefinitionOption, FilesOption, SplitOption, choices, refuse_unused
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def _is_grader(name: str) -> bool:
 
 
 def calibrate(
+    context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="RUN [RUN] | GRADER", help="A run, two runs, or a grader.")],
     *,
     labels: Annotated[
@@ -116,6 +117,14 @@ def calibrate(
         judge_method, (judge_temperature, judge_max_tokens, judge_effort), yes, definition, split, limit, worst,
     )  # fmt: skip
     _check(given)
+    if given.is_grader:
+        why = "a GRADER is held against its own labelled replies"
+        refuse_unused(context, ("labels", "labeller", "use_judge", "against", "split", "limit"), why)
+    else:
+        asking = ("judge_base_url", "judge_api_key_env", "judge_method", "max_connections", "max_cost", "max_requests")
+        refuse_unused(context, (*asking, "timeout"), "nothing is asked about a run; they go with a GRADER and --judge")
+    if given.against:
+        refuse_unused(context, ("limit",), "--against compares two judges")
     made = _made(given, limits(max_connections, max_cost, max_requests, timeout))
     if store and made.design != "judges" and made.n:
         _keep(made, None if given.is_grader else Path(names[0]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from misalign_eval.cli import ci
-from misalign_eval.cli.emit import check, emit
+from misalign_eval.cli.emit import check, emit, format_of
 from misalign_eval.cli.reading import (
     ByOption,
     CiFormatOption,
@@ -21,6 +21,7 @@ from misalign_eval.cli.reading import (
     choices,
     named_groups,
     numbers,
+    refuse_unused,
 )
 from misalign_eval.errors import UsageError, did_you_mean
 
@@ -36,6 +37,7 @@ SCALES: "tuple[Scale, ...]" = ("value", "rank", "log")
 
 
 def compare(
+    context: typer.Context,
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="BEFORE AFTER [MORE]...", help="Folders of the runs.")
     ] = None,
@@ -63,9 +65,15 @@ def compare(
     """Show what changed between two runs, prompt by prompt, and whether it could be chance.
 
     Prompts are paired by what was sent. Whatever else differs (suite, judge, sampling, dates) is said. Three runs or
-    more make a trajectory; with --group, training runs of one recipe are compared with those of another.
+    more make a trajectory where --x or their `step` labels order them, else each is compared with the first. With
+    --group, training runs of one recipe are compared with those of another.
     """
     is_pair = not group and x is None and len(runs or ()) == 2
+    is_course = not group and not is_pair and (x is not None or _have_steps(runs or ()))
+    if group:
+        refuse_unused(context, ("x_scale", "by"), "--group compares training runs as wholes")
+    elif not is_course:
+        refuse_unused(context, ("x_scale",), "it belongs to a trajectory, of three runs or with --x")
     check(FORMATS_OF_A_PAIR if is_pair else FORMATS, fmt, output or ())
     from misalign_eval.reports import changes
 
@@ -74,7 +82,7 @@ def compare(
     _refuse_mixed(runs or (), group, x)
     if group:
         _groups(group, read_as, fmt, files)
-    elif x is not None or len(runs or ()) > 2:
+    elif is_course:
         _trajectory(runs or (), x, x_scale, read_as, (fmt, files, chosen))
     else:
         _pair(runs or (), read_as, (fmt, files, chosen))
@@ -85,6 +93,13 @@ def _refuse_mixed(runs: Sequence[Path], group: Sequence[str] | None, x: str | No
         raise UsageError("--group names all of the runs: give no other runs and no --x with it")
     if not group and len(runs) < 2:
         raise UsageError("compare needs two runs, BEFORE AFTER, or --group before=R1,R2 --group after=R3,R4")
+
+
+def _have_steps(runs: Sequence[Path]) -> bool:
+    """Whether every one of three runs or more says where it stands."""
+    from misalign_eval.results.folder import open_run
+
+    return len(runs) > 2 and all("step" in open_run(run).manifest.labels for run in runs)
 
 
 Out = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, breakdowns
@@ -105,11 +120,16 @@ def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
 
     renderers = {
         "text": text,
-        "json": lambda: json_out.document(found[0]),
+        "json": lambda: json_out.documents(found),
         "markdown": lambda: markdown.comparison(found, by),
-        "html": lambda: _html(lambda: pages.of_pair(runs, read_as)),
-        **ci.of_pair(runs, found[0], read_as),
     }
+    if len(found) == 1:
+        renderers |= {
+            "html": lambda: _html(lambda: pages.of_pair(runs, read_as)),
+            **ci.of_pair(runs, found[0], read_as),
+        }
+    elif "html" in (fmt, *map(format_of, files)):
+        raise UsageError("these runs have no order: a page of several needs --x, or `step` labels. Or compare two")
     emit(renderers, fmt, files)
 
 

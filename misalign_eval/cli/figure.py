@@ -9,7 +9,15 @@ import typer
 
 from misalign_eval.cli.emit import show
 from misalign_eval.cli.paging import fitted
-from misalign_eval.cli.reading import DefinitionOption, JudgeOption, SplitOption, choices, named_groups, numbers
+from misalign_eval.cli.reading import (
+    DefinitionOption,
+    JudgeOption,
+    SplitOption,
+    choices,
+    named_groups,
+    numbers,
+    refuse_unused,
+)
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -19,12 +27,14 @@ if TYPE_CHECKING:
     from misalign_eval.workflows.figures.reading import Asked
 
 INTERVALS: "tuple[Interval, ...]" = ("suite", "general", "clustered", "runs")
+OWNERS = {"x_scale": "curve", "grader": "histogram", "key": "examples", "limit": "examples"}
 POINTS = {"in": 72.0, "mm": 72 / 25.4, "cm": 72 / 2.54, "pt": 1.0}
 NARROWEST, WIDEST = 108.0, 1440.0  # 1.5 and 20 inches
 FONTS = (5.0, 24.0)
 
 
 def figure(
+    context: typer.Context,
     kind: Annotated[str, typer.Argument(help="What to draw; `figure list` tells what each shows and needs.")],
     runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of the runs.")] = None,
     *,
@@ -73,6 +83,11 @@ def figure(
     from misalign_eval.reports.figures.look import Look
 
     _check_kind(kind)
+    for option, owner in OWNERS.items():
+        if kind != owner:
+            refuse_unused(context, (option,), f"it belongs to figure {owner}")
+    if key:
+        refuse_unused(context, ("limit",), "--key names the replies")
     if not output:
         raise UsageError(f"figure needs a file: -o {kind}.{'tex' if kind == 'examples' else 'pdf'}")
     look = Look(width=_points(width), font=_font(font_size), title=title, has_caption=caption)

@@ -10,7 +10,7 @@ import typer
 
 from misalign_eval.cli.emit import check, emit
 from misalign_eval.cli.paging import fitted
-from misalign_eval.cli.reading import DefinitionOption, FilesOption, JudgeOption, choices
+from misalign_eval.cli.reading import DefinitionOption, FilesOption, JudgeOption, choices, refuse_unused
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Here the labels are meant as this way of counting means them:
 
 
 def label(
+    context: typer.Context,
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs; several are mixed.")],
     *,
     labeller: Annotated[str, typer.Option(metavar="NAME", help="Who labels; each labeller has a file.")] = "me",
@@ -60,6 +61,8 @@ def label(
 
     _check_name(labeller)
     options = LabelOptions(tuple(runs), labeller, labels, seed, choices(definition, use_judge, split))
+    if table is not None:
+        refuse_unused(context, ("seed",), "--import takes what the table holds")
     if table is not None and labels is not None:
         raise UsageError("--labels says how many to draw, and --import takes what the table holds: leave one out")
     found = _read_replies(options) if table is None else import_labels(options, table)

@@ -1,6 +1,6 @@
 """The options that every command shares that reads runs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -122,3 +122,12 @@ def map_pairs(given: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--map {one}: `{ours}` or `{theirs}` is mapped already")
         found[ours] = theirs
     return found
+
+
+def refuse_unused(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Refuse options that were typed and that this way of using the command does not read. Raises UsageError."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            flag = next((one.opts[0] for one in context.command.params if one.name == name), f"--{name}")
+            raise UsageError(f"{flag} is not used here: {why}. Leave it out")

@@ -9,12 +9,13 @@ import typer
 
 from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature
 from misalign_eval.cli.emit import check
-from misalign_eval.cli.reading import FilesOption, FormatOption
+from misalign_eval.cli.reading import FilesOption, FormatOption, refuse_unused
 
 FORMATS = ("text", "json", "markdown", "html")
 
 
 def regrade(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     judge: Annotated[
         list[str] | None, typer.Option(metavar="P/M", help="Model that grades; several make an ensemble.")
@@ -53,6 +54,8 @@ def regrade(
     stopped.
     """
     check(FORMATS, fmt, output or ())
+    if not judge:
+        refuse_unused(context, ("judge_base_url", "judge_api_key_env", "judge_method"), "no --judge is named")
     import asyncio
 
     from misalign_eval.cli.asking import chosen_method, judge_sampling, leave, limits, say_graders, say_settings

@@ -10,7 +10,7 @@ import typer
 from misalign_eval.cli import ci
 from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature
 from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import MapOption, map_pairs
+from misalign_eval.cli.reading import MapOption, map_pairs, refuse_unused
 
 if TYPE_CHECKING:
     from misalign_eval.workflows.run import Ended, Prepared
@@ -101,6 +101,8 @@ def run(
     settings = load_settings(Path.cwd())
     refuse_keys(context.params, settings)
     check(FORMATS, fmt, output or ())
+    if not judge:
+        refuse_unused(context, ("judge_base_url", "judge_api_key_env", "judge_method"), "no --judge is named")
     options = RunOptions(
         suites=tuple(suite),
         targets=tuple(target or ()),

@@ -1,6 +1,16 @@
 """The one way to write a number: never a rate without its interval, its counts and what is missing."""
 
-from misalign_eval.records.analysis import Bounds, ChangeLine, Difference, Generalises, Measure, PairedT, Rated, Ratio
+from misalign_eval.records.analysis import (
+    Bounds,
+    ChangeLine,
+    Difference,
+    Generalises,
+    Measure,
+    PairedT,
+    Rated,
+    Ratio,
+    RunSummary,
+)
 
 
 def percent(fraction: float) -> str:
@@ -49,10 +59,12 @@ def fraction(line: Rated) -> str:
 
 
 def missing(line: Rated) -> str:
-    """`2 ungraded, 1 failed`."""
-    failed = line.outcomes.get("failed", 0)
-    ungraded = f"{line.outcomes.get('ungraded', 0)} ungraded"
-    return f"{ungraded}, {failed} failed" if failed else ungraded
+    """`2 ungraded, 1 failed, 60 not collected`; of single lines what is not collected counts as failed."""
+    absent = line.not_collected if isinstance(line, RunSummary) else 0
+    failed = line.outcomes.get("failed", 0) - absent
+    parts = [f"{line.outcomes.get('ungraded', 0)} ungraded"]
+    parts += [f"{failed} failed"] if failed else []
+    return ", ".join([*parts, *([f"{absent} not collected"] if absent else [])])
 
 
 def bound(line: Rated) -> str:

@@ -210,6 +210,8 @@ def open_unchecked(path: Path) -> RunFolder:
     if (path / layout.UNFINISHED).exists() or (path.parent / layout.UNFINISHED).exists():
         raise UsageError(f"{path}: no run: an import that did not finish. Remove the folder and import again")
     if not file.is_file():
+        if inside := _runs_inside(path):
+            raise UsageError(f"{path}: no run, but a folder of {len(inside)} runs: name one of {', '.join(inside[:8])}")
         there = f"a folder without {layout.MANIFEST}" if path.is_dir() else "not there"
         raise UsageError(f"{path}: no run: it is {there}. `misalign-eval run … --out {path}` makes one")
     try:
@@ -219,6 +221,14 @@ def open_unchecked(path: Path) -> RunFolder:
     if manifest.format > FORMAT_VERSION:
         raise UsageError(f"{file}: written by a newer misalign-eval ({manifest.tool_version}). Upgrade to read it")
     return RunFolder(path, manifest)
+
+
+def _runs_inside(path: Path) -> list[str]:
+    """The run folders directly in a folder, by their paths."""
+    try:
+        return sorted(str(file.parent) for file in path.glob(f"*/{layout.MANIFEST}"))
+    except OSError:
+        return []
 
 
 def create_run(path: Path, manifest: RunManifest, plan: Iterable[PlannedPrompt]) -> RunFolder:

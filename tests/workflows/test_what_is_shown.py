@@ -122,3 +122,50 @@ def test_a_claim_has_the_exact_p_and_an_adjusted_p_stands_beside_a_simultaneous_
         assert "mid-p adjusted by Benjamini-Hochberg, a screening" in page
         assert page.count("together [") >= len(found["probes"])
     assert f"p = {exact:.3f} (exact)" in tool("compare", *paths, "--format", "junit").out
+
+
+@pytest.fixture
+def three(judged_run: Callable[..., Path], tmp_path: Path) -> list[str]:
+    names = (("a", 0), ("b", 1), ("c", 2))
+    return [
+        str(judged_run(tmp_path / "runs" / name, {"openai/j": lambda _, sample, bad=bad: 5.0 if sample < bad else 1.0}))
+        for name, bad in names
+    ]
+
+
+def test_options_that_a_way_of_using_a_command_does_not_read_are_refused(tool: Any, three: list[str]) -> None:
+    groups = ["--group", f"before={three[0]}", "--group", f"after={three[1]},{three[2]}"]
+    for flag, command in (
+        ("--x-scale", ["compare", *three[:2], "--x-scale", "nonsense"]),
+        ("--x-scale", ["compare", *three[:2], "--x-scale", "value"]),
+        ("--x-scale", ["compare", *groups, "--x-scale", "log"]),
+        ("--by", ["compare", *groups, "--by", "probe"]),
+        ("--labels", ["calibrate", "aligned", "--judge", "openai/j", "--labels", "x.csv"]),
+        ("--max-cost", ["calibrate", three[0], "--max-cost", "1"]),
+        ("--grader", ["figure", "bars", *three, "--grader", "aligned", "-o", "x.csv"]),
+        ("--limit", ["figure", "bars", *three, "--limit", "3", "-o", "x.csv"]),
+        ("--seed", ["label", three[0], "--import", "x.csv", "--seed", "3"]),
+        ("--judge-method", ["regrade", three[0], "--grader", "refusal", "--judge-method", "sampled"]),
+        ("--judge-base-url", ["run", "small.yaml", "--target", "openai/x", "--judge-base-url", "http://x/v1"]),
+    ):
+        done = tool(*command)
+        assert (done.code, f"{flag} is not used here" in " ".join(done.err.split())) == (2, True), (command, done.err)
+
+
+def test_runs_without_an_order_are_no_trajectory(tool: Any, three: list[str]) -> None:
+    assert "Trajectory" not in tool("compare", *three).out
+    assert len(tool("compare", *three, "--format", "json").json) == 2
+    assert "Trajectory" in tool("compare", *three, "--x", "0,1,2").out
+    assert "these runs have no order" in tool("compare", *three, "--format", "html").err
+
+
+def test_a_folder_of_runs_is_named_as_one(tool: Any, three: list[str]) -> None:
+    done = tool("report", str(Path(three[0]).parent))
+    assert (done.code, "a folder of 3 runs: name one of" in done.err) == (2, True)
+
+
+def test_what_a_part_lacks_is_not_collected_and_not_failed(tool: Any) -> None:
+    tool(*tool.asking("good", "--shard", "1/2", "--out", "part"))
+    page = " ".join(tool("report", "part").out.split())
+    assert "not collected)" in page
+    assert " failed" not in page.split("the mean over")[0]

@@ -75,7 +75,7 @@ def _tool(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     [
         ["report", "tuned"],
         ["compare", "base", "tuned"],
-        ["compare", "base", "tuned", "third"],
+        ["compare", "base", "tuned", "third", "--x", "0,1,2"],
         ["compare", "--group", "before=base", "--group", "after=tuned,third"],
         ["gate", "tuned", "--baseline", "base", "--max-rate", "50%"],
     ],
