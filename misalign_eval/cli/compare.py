@@ -9,6 +9,7 @@ import typer
 from misalign_eval.cli import ci
 from misalign_eval.cli.emit import check, emit, format_of
 from misalign_eval.cli.reading import (
+    CALLED_DIRECTLY,
     ByOption,
     CiFormatOption,
     DefinitionOption,
@@ -37,7 +38,6 @@ SCALES: "tuple[Scale, ...]" = ("value", "rank", "log")
 
 
 def compare(
-    context: typer.Context,
     runs: Annotated[
         list[Path] | None, typer.Argument(metavar="BEFORE AFTER [MORE]...", help="Folders of the runs.")
     ] = None,
@@ -61,6 +61,7 @@ def compare(
     by: ByOption = None,
     interval: IntervalOption = "suite",
     sensitivity: SensitivityOption = False,
+    context: typer.Context = CALLED_DIRECTLY,
 ) -> None:
     """Show what changed between two runs, prompt by prompt, and whether it could be chance.
 
@@ -97,9 +98,11 @@ def _refuse_mixed(runs: Sequence[Path], group: Sequence[str] | None, x: str | No
 
 def _have_steps(runs: Sequence[Path]) -> bool:
     """Whether every one of three runs or more says where it stands."""
-    from misalign_eval.results.folder import open_run
+    from misalign_eval.results.folder import exists, open_run
 
-    return len(runs) > 2 and all("step" in open_run(run).manifest.labels for run in runs)
+    if len(runs) < 3 or not all(map(exists, runs)):
+        return len(runs) > 2  # which folder holds no run is said where they are read
+    return all("step" in open_run(run).manifest.labels for run in runs)
 
 
 Out = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, breakdowns

@@ -10,6 +10,7 @@ import typer
 from misalign_eval.cli.emit import show
 from misalign_eval.cli.paging import fitted
 from misalign_eval.cli.reading import (
+    CALLED_DIRECTLY,
     DefinitionOption,
     JudgeOption,
     SplitOption,
@@ -34,7 +35,6 @@ FONTS = (5.0, 24.0)
 
 
 def figure(
-    context: typer.Context,
     kind: Annotated[str, typer.Argument(help="What to draw; `figure list` tells what each shows and needs.")],
     runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of the runs.")] = None,
     *,
@@ -70,6 +70,7 @@ def figure(
     interval: Annotated[
         str, typer.Option("--interval", help="suite, general or clustered; runs: over the training runs of a group.")
     ] = "suite",
+    context: typer.Context = CALLED_DIRECTLY,
 ) -> None:
     """Draw a figure for a paper, or write the data behind it. The caption goes to standard output.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
 
@@ -124,9 +124,12 @@ def map_pairs(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
+CALLED_DIRECTLY = cast("typer.Context", None)  # by a program, which has typed no options
+
+
 def refuse_unused(context: typer.Context, names: Collection[str], why: str) -> None:
     """Refuse options that were typed and that this way of using the command does not read. Raises UsageError."""
-    for name in names:
+    for name in names if context is not CALLED_DIRECTLY else ():
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             flag = next((one.opts[0] for one in context.command.params if one.name == name), f"--{name}")

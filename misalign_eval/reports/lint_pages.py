@@ -56,7 +56,7 @@ def _pair(fact: Fact) -> tuple[str, str]:
 
 def _closing(found: Diagnosis) -> str:
     every = (*found.findings, *lint_words.unsaid(found.replies or (), found.warnings))
-    levels = [*(one.level for one in every), *("warning" for _ in found.warnings)]
+    levels = [one.level for one in every]
     counts = [(levels.count(level), level) for level in ("error", "warning", "note")]
     told = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for count, level in counts if count)
     if not found.healthy:

@@ -60,8 +60,9 @@ def fraction(line: Rated) -> str:
 
 def missing(line: Rated) -> str:
     """`2 ungraded, 1 failed, 60 not collected`; of single lines what is not collected counts as failed."""
-    absent = line.not_collected if isinstance(line, RunSummary) else 0
-    failed = line.outcomes.get("failed", 0) - absent
+    lost = line.outcomes.get("failed", 0)
+    absent = min(lost, line.not_collected) if isinstance(line, RunSummary) else 0
+    failed = lost - absent
     parts = [f"{line.outcomes.get('ungraded', 0)} ungraded"]
     parts += [f"{failed} failed"] if failed else []
     return ", ".join([*parts, *([f"{absent} not collected"] if absent else [])])

@@ -78,7 +78,7 @@ def test_one_breakdown_can_be_asked_for_and_is_whole(report: Make, summary: Make
 
 def test_a_mean_score_is_not_shown_in_percent(report: Make) -> None:
     page = terminal.run_report(report(measure="mean", rate=41.3, low=30.0, high=52.0))
-    assert "Mean score: 41.3 [30.0, 52.0] (50 replies, 2 ungraded, 1 failed)" in page
+    assert "Mean score: 41.3 [30.0, 52.0] (50 replies, 2 ungraded, 1 not collected)" in page
     assert "%" not in page.replace("95 %", "")
 
 
