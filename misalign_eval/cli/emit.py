@@ -1,6 +1,7 @@
 """One way out for results: the chosen format on standard output, and a file for each `-o`."""
 
 import re
+import stat
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,16 @@ def check(known: Collection[str], fmt: str, files: Sequence[Path] = ()) -> None:
             raise UsageError(f"-o {file}: the extension must name the format: {', '.join(able)}")
         if not file.parent.is_dir():
             raise UsageError(f"-o {file}: there is no folder `{file.parent}`")
+        if stat.S_ISDIR(_mode(file)):
+            raise UsageError(f"-o {file}: is a folder. Name a file")
+
+
+def _mode(file: Path) -> int:
+    """The kind of what lies there; 0 for nothing. Raises OSError for a name that the file system does not take."""
+    try:
+        return file.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def format_of(file: Path) -> str | None:

@@ -1,5 +1,6 @@
 """The command line: one command a file. Prints errors and picks exit codes; nothing below this folder does either."""
 
+import errno
 import os
 import signal
 import sys
@@ -46,6 +47,16 @@ COMMANDS = (
     "doctor",
     "power",
 )
+LONGEST_SHOWN = 100  # letters of a name that no file system takes
+_OF_NAMES = {
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.EILSEQ,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+}
 INTERRUPTED = "misalign-eval: interrupted"
 GROUPS = ("suites", "graders", "definitions", "providers", "lab")
 
@@ -95,12 +106,32 @@ def _carry_out() -> None:
     except Exception as error:  # noqa: BLE001  whatever it is, it must not look like a verdict
         if isinstance(error, OSError) and _is_folder_gone():
             _leave("misalign-eval: the folder that you stand in has been deleted. Change to another one", 2)
+        if (why := _unusable_name(error)) is not None:
+            _leave(f"misalign-eval: {why}", 2)
         import traceback
 
         from misalign_eval.providers.keys import blot
 
         told = "misalign-eval: internal error. Please report it with the lines above (they hold no key)"
         _leave(f"{blot(traceback.format_exc())}{told}", 70)
+
+
+def _unusable_name(error: Exception) -> str | None:
+    """Why the file system takes no file of this name, or does not let us look; None where the error is another one.
+
+    Every command is given names of files, and any of them can be too long, hold a NUL, or lie where nobody may look.
+    """
+    if isinstance(error, ValueError) and "embedded null" in str(error):
+        return "a name of a file holds a NUL character, which no file system takes. Correct the name"
+    if isinstance(error, RuntimeError) and "Symlink loop" in str(error):  # so pathlib says it before Python 3.13
+        return f"{error}. Give the name of another file or folder"
+    if not isinstance(error, OSError) or error.filename is None or error.errno not in _OF_NAMES:
+        return None
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else str(error.filename)
+    shown = name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…"
+    if "\n" in name:
+        return f"`{shown.splitlines()[0]}…`: this is the content of a file. Give the name of the file instead"
+    return f"{shown}: {error.strerror}. Give the name of another file or folder"
 
 
 def _is_folder_gone() -> bool:

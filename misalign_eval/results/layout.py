@@ -11,6 +11,7 @@ LOCK = "run.lock"
 SUMMARY = "summary.json"
 REPORT = "report.md"
 PAGE = "report.html"
+DERIVED = (SUMMARY, REPORT, PAGE)  # can be rebuilt from the rest
 UNFINISHED = "unfinished"  # in a folder that an import has not filled yet
 LABELS = "labels"
 SAMPLE = "sample.json"

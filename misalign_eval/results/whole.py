@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _OURS = "misalign-eval"  # so that no file of the user's is taken for one of ours
+_LONGEST = 50  # letters of a file's name in that of its temporary file, which would else be too long where it is not
 _TEMPORARY = re.compile(rf"\..+\.(\d{{1,10}})\.{_OURS}")
 
 
@@ -15,7 +16,7 @@ def write_whole(file: Path, parts: Iterable[bytes], *, mode: int = 0o600) -> Non
 
     What was there stays until then. `mode` is cut by the umask. Raises OSError, leaving nothing behind.
     """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.{_OURS}")
+    temporary = file.with_name(f".{file.name[:_LONGEST]}.{os.getpid()}.{_OURS}")
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "wb") as out:
             out.writelines(parts)

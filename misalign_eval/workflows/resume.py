@@ -6,19 +6,44 @@ from pathlib import Path
 from misalign_eval.analysis import alike
 from misalign_eval.errors import UsageError
 from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.reply import Reply
 from misalign_eval.records.run import RunManifest
 from misalign_eval.results.folder import RunFolder, create_run, exists, open_run
-from misalign_eval.results.layout import LOCK, PLAN
+from misalign_eval.results.layout import DERIVED, GRADES, LOCK, MANIFEST, PLAN, REPLIES
 from misalign_eval.results.whole import is_left_behind
 
 
 def check_place(path: Path, *, resume: bool) -> None:
-    """Look before locking. Raises UsageError for a folder that holds something else, or a run without `resume`."""
+    """Look before locking. Raises UsageError for a folder that holds something else, or a run without `resume`.
+
+    A run in which nothing was collected, since its command was wrong, keeps no other from its place.
+    """
     if exists(path):
-        if not resume:
+        if not resume and not is_empty(open_run(path)):
             raise UsageError(f"{path}: holds a run already. Add --resume to go on with it, or choose another --out")
     elif path.exists() and not (path.is_dir() and _is_free(list(path.iterdir()))):
         raise UsageError(f"{path}: there is something else. Choose another --out")
+
+
+def is_empty(folder: RunFolder) -> bool:
+    """Whether not one answer of the target was collected, and the folder holds nothing but what `run` leaves there."""
+    known = {LOCK, PLAN, MANIFEST, REPLIES, GRADES, *DERIVED}
+    return (
+        all(file.name in known or is_left_behind(file) for file in folder.path.iterdir())
+        and not any(isinstance(row, Reply) for row in folder.replies())
+        and not any(True for who in folder.grader_identities() for _ in folder.all_grades(who))
+    )
+
+
+def _clear(folder: RunFolder) -> None:
+    """Take a run out of its place in which nothing was collected. Links are removed, not followed."""
+    grades = folder.path / GRADES
+    if grades.is_dir():  # no link: the folder was opened
+        for file in grades.iterdir():
+            file.unlink()
+        grades.rmdir()
+    for name in (*DERIVED, REPLIES, MANIFEST, PLAN):
+        (folder.path / name).unlink(missing_ok=True)
 
 
 def _is_free(files: Sequence[Path]) -> bool:
@@ -28,17 +53,22 @@ def _is_free(files: Sequence[Path]) -> bool:
 
 
 def start_or_resume(
-    path: Path, manifest: RunManifest, prompts: Sequence[PlannedPrompt]
+    path: Path, manifest: RunManifest, prompts: Sequence[PlannedPrompt], *, resume: bool = True
 ) -> tuple[RunFolder, tuple[PlannedPrompt, ...], tuple[str, ...]]:
     """Open the folder, which this process has locked, for more rows; gives the plan to carry out, and notes.
 
-    A plan may grow in samples and never shrinks. Raises UsageError when the folder holds a run that differs.
+    A plan may grow in samples and never shrinks. A run in which nothing was collected gives way to one that differs.
+    Raises UsageError when the folder holds a run that differs, or without `resume` any.
     """
     if not exists(path):
         return create_run(path, manifest, prompts), tuple(prompts), ()
     folder = open_run(path)
     before = folder.plan()
     refused, notes = _differences(folder, before, manifest, prompts)
+    if (refused or not resume) and is_empty(folder):
+        _clear(folder)
+        return create_run(path, manifest, prompts), tuple(prompts), ()
+    check_place(path, resume=resume)
     if refused:
         raise UsageError(f"{path}: cannot be resumed, since it differs in {'; '.join(refused)}")
     grown = tuple(_grown(before, prompts))

@@ -23,7 +23,7 @@ from misalign_eval.records.run import RunManifest, TargetInfo
 from misalign_eval.records.suite import Sampling, Suite
 from misalign_eval.replies.caller import Caller
 from misalign_eval.replies.collect import now
-from misalign_eval.results.folder import RunFolder
+from misalign_eval.results.folder import RunFolder, exists, open_run
 from misalign_eval.results.lock import writing
 from misalign_eval.settings import Settings, sampling_of
 from misalign_eval.workflows import load
@@ -31,7 +31,7 @@ from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.naming import default_out, folders
 from misalign_eval.workflows.options import RunOptions
 from misalign_eval.workflows.pipeline import Decider, Pipeline, Watcher
-from misalign_eval.workflows.resume import check_place, start_or_resume
+from misalign_eval.workflows.resume import check_place, is_empty, start_or_resume
 from misalign_eval.workflows.session import Session, in_rounds
 from misalign_eval.workflows.spent import spent
 
@@ -122,7 +122,7 @@ def _plan(suite: Suite, options: RunOptions, of_target: Sampling) -> Plan:
 
 
 def notes(prepared: Prepared) -> list[str]:
-    """What to know before paying: models about to be shut down, and a target that grades itself."""
+    """What to know before paying: models about to be shut down, a target that grades itself, a run that gives way."""
     found = [
         f"{spec.name}: shut down on {day}, says its vendor; its replies cannot be drawn again after it"
         for spec in (*prepared.targets, *prepared.judges)
@@ -132,6 +132,12 @@ def notes(prepared: Prepared) -> list[str]:
         f"{spec.name}: judges its own replies, since --judge names it"
         for spec in prepared.targets
         if spec.name in {judge.name for judge in prepared.judges}
+    ]
+    found += [
+        f"{path}: holds a run in which nothing was collected; this one takes its place"
+        for row in prepared.folders
+        for path in row
+        if not prepared.options.resume and exists(path) and is_empty(open_run(path))
     ]
     return list(dict.fromkeys(found))
 
@@ -188,7 +194,7 @@ def _sessions(
         check_place(path, resume=prepared.options.resume)
         stack.enter_context(writing(path))
         manifest = _manifest(prepared, suite, plan, path, caller, graders)
-        folder, prompts, notes = start_or_resume(path, manifest, plan.prompts)
+        folder, prompts, notes = start_or_resume(path, manifest, plan.prompts, resume=prepared.options.resume)
         yield Session(folder, part(prompts, manifest.shard), graders, caller, notes=notes)
 
 

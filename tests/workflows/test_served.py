@@ -162,3 +162,16 @@ def test_the_first_request_goes_alone_until_it_is_answered(typed: Any, scripted:
     scripted.script = script
     typed(*asking(scripted, "--out", "r"))
     assert seen == [1]
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_a_mistyped_model_does_not_keep_the_corrected_command_from_its_folder(
+    typed: Any, scripted: Any, resume: list[str]
+) -> None:
+    missing = {"error": {"message": "no such model", "code": "model_not_found"}}
+    scripted.script = lambda body, _number: (404, missing) if "tunde" in body["model"] else {}
+    typed(*asking(scripted, "--out", "r", target="openai-compatible/gpt-tunde"), code=4)
+    typed(*asking(scripted, "--out", "r", *resume))
+    assert typed("report", "r", "--format", "json").json["target"] == "openai-compatible/gpt-tuned"
+    ended = typed(*asking(scripted, "--out", "r"), code=2)  # now it holds replies
+    assert "holds a run already" in ended.err
