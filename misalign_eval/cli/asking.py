@@ -98,13 +98,21 @@ def say(text: str) -> None:
 
 
 def say_settings(settings: "Settings", names: Sequence[str], at: "Address", role: "Role") -> None:
-    """Before anything is sent: which host, key and program come from misalign-eval.yaml, and from which."""
+    """Before anything is sent: which host, key and program come from misalign-eval.yaml, and from which.
+
+    The same for hosts that a variable of the environment or of a `.env` decides. Raises UsageError for names that stand
+    for no model.
+    """
+    from misalign_eval.providers.servers import moved
     from misalign_eval.reports.escape import one_line
-    from misalign_eval.settings import find, told
+    from misalign_eval.settings import find, resolve, told
 
     for name in dict.fromkeys(names):
         if line := told(name, settings, base_url=at.base_url, api_key_env=at.api_key_env, role=role):
             say(one_line(f"{line}, says {find(Path.cwd())}"))
+        spec = resolve(name, settings, base_url=at.base_url, role=role)
+        if where := moved(spec):
+            say(one_line(f"{'target' if role == 'targets' else 'judge'} {name}: asks {spec.name} {where}"))
 
 
 def say_graders() -> None:

@@ -57,6 +57,7 @@ _OF_NAMES = {
     errno.EPERM,
     errno.ENOTDIR,
 }
+UNSUPPORTED = "runs on Linux and macOS; on Windows use it inside the Windows Subsystem for Linux (WSL)"
 INTERRUPTED = "misalign-eval: interrupted"
 GROUPS = ("suites", "graders", "definitions", "providers", "lab")
 
@@ -88,7 +89,18 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     streams.forget_impossible_sizes()
     with streams.guarded():
+        if not _is_supported():
+            _leave(f"misalign-eval: {UNSUPPORTED}", 2)
         _carry_out()
+
+
+def _is_supported() -> bool:
+    """Whether this system can lock a run folder and end a run by signals, on which a run's safety stands."""
+    try:
+        import fcntl  # noqa: F401
+    except ImportError:
+        return False
+    return hasattr(signal, "SIGHUP")
 
 
 def _carry_out() -> None:

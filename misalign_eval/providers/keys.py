@@ -65,6 +65,14 @@ def environment(start: Path | None = None) -> Mapping[str, str]:
     return dict(os.environ)
 
 
+def whence(variable: str) -> str:
+    """Where the value of a variable comes from, in words: the environment, or the path of a `.env`."""
+    if variable in os.environ:
+        return "the environment"
+    here = Path.cwd().resolve()
+    return str(next((file for place in (here, *here.parents) if (file := place / ".env").is_file()), ".env"))
+
+
 def read_key(variable: str, known: Mapping[str, str], *, wanted_by: str) -> Key:
     """The key in `variable`. Raises UsageError that names the variable when it is unset, empty or no header value."""
     if not variable.isidentifier():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from misalign_eval.errors import UsageError
 from misalign_eval.providers.address import Address, parse_address
-from misalign_eval.providers.keys import Key, environment, read_key
+from misalign_eval.providers.keys import Key, environment, read_key, whence
 from misalign_eval.records.protocols import ModelSpec
 
 
@@ -125,6 +125,19 @@ def locate(spec: ModelSpec) -> Place:
 def locate_address(spec: ModelSpec) -> Address:
     """Where requests for this model go. Raises UsageError as `locate` does; asks for no key."""
     return _address(spec, SERVERS[spec.provider], environment())
+
+
+def moved(spec: ModelSpec) -> str | None:
+    """The host that a variable decides, and where that was set; None where flag, file or the vendor decides.
+
+    Raises UsageError for an address that is none.
+    """
+    server = SERVERS.get(spec.provider)
+    if server is None or spec.base_url or not server.base_variable:
+        return None
+    if not (url := environment().get(server.base_variable)) or url == server.url:
+        return None
+    return f"at {parse_address(url).host}, says {server.base_variable} in {whence(server.base_variable)}"
 
 
 def _address(spec: ModelSpec, server: Server, known: Mapping[str, str]) -> Address:
