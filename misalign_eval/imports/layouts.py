@@ -29,6 +29,7 @@ class Layout(NamedTuple):
     read: _Read
     columns: Mapping[str, str]  # ours → theirs, of what is read
     rows: Callable[[Entry], Sequence[object] | None] = lambda _: None  # the entries of a whole JSON document
+    more: Callable[[Entry], Sequence[str]] = lambda _: ()  # further fields of an entry that are read
 
     def knows(self, entry: object) -> bool:
         """Whether an entry has all its fields."""
@@ -100,8 +101,7 @@ def _lm_eval(records: Iterator[Record], account: Account) -> Iterator[Foreign]:
 def _lm_eval_row(record: Record) -> Iterator[Foreign]:
     entry = record.entry
     prompt, options = _lm_eval_arguments(entry.get("arguments"))
-    names = entry.get("metrics")
-    found = tuple(grade(str(name), entry.get(str(name))) for name in names) if isinstance(names, list) else ()
+    found = tuple(grade(name, entry.get(name)) for name in _lm_eval_metrics(entry))
     target, temperature = entry.get("target"), object_of(options).get("temperature")
     for reply in parts.texts(entry.get("resps")):
         yield parts.foreign(
@@ -112,6 +112,14 @@ def _lm_eval_row(record: Record) -> Iterator[Foreign]:
             reference=target if isinstance(target, str) else None,
             temperature=temperature if isinstance(temperature, int | float) and 0 <= temperature <= 2 else None,
         )
+
+
+def _lm_eval_metrics(entry: Entry) -> list[str]:
+    """The names of the metrics: as the row lists them, or numbers beside what every row has."""
+    names = entry.get("metrics")
+    if isinstance(names, list):
+        return [name for name in names if isinstance(name, str)]
+    return [name for name, value in entry.items() if name != "doc_id" and parts.is_number(value)]
 
 
 def _lm_eval_arguments(arguments: object) -> tuple[object, object]:
@@ -469,6 +477,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "reference": "target",
             "graders": "metrics",
         },
+        more=_lm_eval_metrics,
     ),
     Layout(
         "promptfoo",
