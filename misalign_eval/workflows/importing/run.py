@@ -177,12 +177,12 @@ class RunWriter:
         Numbers run from the lowest of the run to the highest of the prompt; to that of the run where half of the
         prompts come so far.
         """
-        if not self._is_numbered:
+        if self.is_ours or not self._is_numbered:
             return {asked: entry.samples for asked, entry in self._entries.items()}
         numbers = [entry.numbers for entry in self._entries.values()]
         start, end = min(one.low for one in numbers), max(one.high for one in numbers)
         reaching = sum(one.high == end for one in numbers)
-        is_even = not self.is_ours and 2 * reaching >= len(numbers)
+        is_even = 2 * reaching >= len(numbers)
         return {
             asked: max(entry.samples, (end if is_even else entry.numbers.high) - start + 1)
             for asked, entry in self._entries.items()
