@@ -122,7 +122,8 @@ class Source:
                     found = replies.reply(row, reading, account)
                     conditions.add(row.cells, (found.run, found.asked))
                     yield found
-                elif (ours := own_tables.reply(row, self.columns.verdicts, account)) is not None:
+                else:
+                    ours = own_tables.reply(row, self.columns.verdicts, account)
                     yield ours._replace(found=tuple(map(wanted.scales.checked, ours.found)))
 
         account.varying = conditions.found()

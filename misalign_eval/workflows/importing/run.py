@@ -77,6 +77,7 @@ class _Entry:
     prompt: PlannedPrompt
     request_key: str
     samples: int = 0
+    absent: int = 0  # planned, and not collected
     numbers: Numbers = field(default_factory=Numbers)
 
 
@@ -125,6 +126,11 @@ class RunWriter:
             said = {"text": row.text, "reasoning": row.reasoning, "finish": row.finish}
             writer.write(Reply(**key, **about, **said))  # type: ignore[arg-type]
         return prompt.probe, prompt.prompt, prompt.variant, sample
+
+    def miss(self, row: Foreign, category: str | None) -> None:
+        """Plan a reply that was not collected."""
+        entry = self._entries.get(row.asked) or self._planned(row, row.category or category, row.split)
+        entry.absent += 1
 
     def grade(self, spot: Spot, found: Found, judge: str) -> None:
         """Write what one grader said of a reply."""
@@ -178,7 +184,7 @@ class RunWriter:
         prompts come so far.
         """
         if self.is_ours or not self._is_numbered:
-            return {asked: entry.samples for asked, entry in self._entries.items()}
+            return {asked: entry.samples + entry.absent for asked, entry in self._entries.items()}
         numbers = [entry.numbers for entry in self._entries.values()]
         start, end = min(one.low for one in numbers), max(one.high for one in numbers)
         reaching = sum(one.high == end for one in numbers)
