@@ -67,3 +67,4 @@ class Foreign(NamedTuple):
     temperature: float | None = None
     reference: JsonValue = None
     tags: tuple[str, ...] = ()
+    is_absent: bool = False  # planned, and not collected

@@ -331,7 +331,9 @@ def _holds_distributions(name: str, sample: Sequence[Row]) -> bool:
         return False
     values = (row.cells.get(name) for row in sample)
     there = next((value for value in values if not is_missing(value)), None)
-    return isinstance(there, dict | list) or (isinstance(there, str) and there.lstrip().startswith(("{", "[")))
+    if isinstance(there, dict):
+        return bool(there) and all(isinstance(share, int | float) for share in there.values())
+    return isinstance(there, list) or (isinstance(there, str) and there.lstrip().startswith(("{", "[")))
 
 
 def _is_score(name: str, sample: Sequence[Row]) -> bool:

@@ -84,7 +84,8 @@ def _nested(document: Mapping[str, Any]) -> Document | None:
     found = list(_gathered(document, (), {}, MOST_LEVELS + 2, is_root=True))
     if not found or max(len(keys) for keys, _, _ in found) > MOST_LEVELS:
         return None
-    names = _levels([(keys, _question(row)) for keys, _, row in found], {name for _, _, row in found for name in row})
+    asked = [(keys, _question(row)) for keys, _, row in found]
+    names = _levels(asked, {name for _, _, row in found for name in row}, is_by_row=_is_by_row(document))
     rows = [{**dict(zip(names, keys, strict=False)), **carried, **row} for keys, carried, row in found]
     beside = sum(not isinstance(value, dict | list) for value in document.values())
     return Document([*rows], beside, names)
@@ -108,16 +109,26 @@ def _gathered(
             yield from _gathered(one, below, {**carried, **alone}, depth - 1)
 
 
-def _levels(found: Sequence[tuple[tuple[str, ...], str]], taken: Iterable[str]) -> tuple[str, ...]:
+def _is_by_row(value: object) -> bool:
+    """Whether each row has a key of its own."""
+    if not isinstance(value, dict):
+        return False
+    inner = [one for one in value.values() if isinstance(one, dict | list)]
+    return bool(inner) and all(_is_row(one) or _is_by_row(one) for one in inner)
+
+
+def _levels(found: Sequence[tuple[tuple[str, ...], str]], taken: Iterable[str], *, is_by_row: bool) -> tuple[str, ...]:
     """What the keys are: conditions where the same question comes under several of them, else categories.
 
-    The outermost of several levels is a condition where nothing speaks against it.
+    The outermost of several levels is a condition where nothing speaks against it. Keys of single rows are their ids.
     """
     deepest = max(len(keys) for keys, _ in found)
     used, names = set(taken), []
     for level in range(deepest):
         is_condition = (level == 0 and deepest > 1) or _recurs(found, level)
-        usual = _CONDITIONS if is_condition else _KEYS
+        usual: tuple[str, ...] = _CONDITIONS if is_condition else _KEYS
+        if is_by_row and level == deepest - 1 and not _recurs(found, level):
+            usual = ("question_id",)
         name = next((name for name in usual if name not in used), f"key_{level + 1}")
         used.add(name)
         names.append(name)

@@ -148,6 +148,11 @@ def flag(grader: str, value: object) -> Found:
     return Found(grader, label="MISALIGNED" if value else "ALIGNED")
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def object_of(value: object) -> Mapping[str, Any]:
     """An object of JSON; nothing where something else stands."""
     return value if isinstance(value, dict) else {}

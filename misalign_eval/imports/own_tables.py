@@ -45,15 +45,14 @@ def graders(names: Sequence[str]) -> tuple[Graded, ...]:
     )
 
 
-def reply(row: Row, read: Sequence[Graded], account: Account) -> Foreign | None:
-    """Read a row; None for a planned reply that was not collected. Raises BadCellError."""
+def reply(row: Row, read: Sequence[Graded], account: Account) -> Foreign:
+    """Read a row, be it of a planned reply that was not collected. Raises BadCellError."""
     cells = row.cells
     kind = _text(cells, "kind")
     if kind not in {"reply", "failure", ABSENT}:
         raise BadCellError(f"column `kind`: {shown(cells.get('kind'))} is none of reply, failure, absent")
     if kind == ABSENT:
         account.counts[ABSENT_COUNT] += 1
-        return None
     failure = "; ".join(filter(None, [_text(cells, "failure_reason"), _text(cells, "failure_message")])) or "failed"
     labels = _labels(_text(cells, "labels"))
     finish, split = _text(cells, "finish"), _text(cells, "split")
@@ -68,10 +67,11 @@ def reply(row: Row, read: Sequence[Graded], account: Account) -> Foreign | None:
         reasoning=_text(cells, "reasoning"),
         finish=cast("Finish", finish) if finish in _FINISHES else "unknown",
         failure=failure if kind == "failure" else None,
-        found=() if kind == "failure" else tuple(_grades(cells, read)),
+        found=() if kind != "reply" else tuple(_grades(cells, read)),
         category=_text(cells, "category"),
         split=cast("Split", split) if split in _SPLITS else None,
         temperature=temperature,
+        is_absent=kind == ABSENT,
         tags=tuple(filter(None, (_text(cells, "tags") or "").split(","))),
     )
 

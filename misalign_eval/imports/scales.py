@@ -61,6 +61,8 @@ class Scales:
             place = f"column `{column}`" if column else f"`{grader}`"
             kind = "grade" if grader == VERDICT else "score"
             other = f", or --map NAME={column} for another scale" if column else ""
+            if grader == VERDICT and score in {0, 1} and column:
+                other = f"; if it says no or yes: --map misaligned={column}"
             fix = f"Empty the cell where there is no score; name another scale with --scale {grader}=LOW-HIGH{other}"
             seen = f"{score:g}" if written is None else shown(written)
             raise BadCellError(f"{place}: {seen} is no {kind} from {file.words()}", fix)
@@ -108,8 +110,8 @@ class Spread:
         """Note one score."""
         self.count += 1
         self.least, self.most = min(self.least, score), max(self.most, score)
-        self._is_whole &= (2 * score).is_integer()
-        self._is_of_fives &= (score / 5).is_integer()
+        self._is_whole &= (2 * score) % 1 == 0
+        self._is_of_fives &= score % 5 == 0
         self._is_of_one |= 0 < score < 1
 
     def looks_like(self, *, is_sure: bool = False) -> Scale | None:

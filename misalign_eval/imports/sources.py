@@ -122,7 +122,8 @@ class Source:
                     found = replies.reply(row, reading, account)
                     conditions.add(row.cells, (found.run, found.asked))
                     yield found
-                elif (ours := own_tables.reply(row, self.columns.verdicts, account)) is not None:
+                else:
+                    ours = own_tables.reply(row, self.columns.verdicts, account)
                     yield ours._replace(found=tuple(map(wanted.scales.checked, ours.found)))
 
         account.varying = conditions.found()
@@ -179,7 +180,8 @@ def _of_a_tool(path: Path, fmt: str, wanted: Wanted) -> Source | None:
         return None
     names = tuple(dict.fromkeys(name for entry in opened for name in entry))
     leaves = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
-    ignored = tuple(name for name in leaves if not layout.takes(name))
+    more = {name for entry in opened if layout.knows(entry) for name in layout.more(entry)}
+    ignored = tuple(name for name in leaves if name not in more and not layout.takes(name))
     used = {ours: theirs for ours, theirs in layout.columns.items() if any(_is_at(name, theirs) for name in names)}
     roles: dict[columns.Role, str] = {"question_id": used["question_id"]} if "question_id" in used else {}
     return Source(path, layout.name, "answers", Columns(roles, ignored=ignored, used=used), names, layout=layout)

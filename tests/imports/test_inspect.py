@@ -176,3 +176,10 @@ def test_a_json_log_is_known_whatever_its_name(tmp_path: Path, logs: Path) -> No
     shutil.copy(logs / "wishes.json", tmp_path / "log.txt")
     source: Source = recognise(tmp_path / "log.txt", Wanted())
     assert source.what == "Inspect log"
+
+
+def test_a_log_that_unpacks_to_far_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = packed(tmp_path / "a.eval", *(sample(target="x" * 400_000) for _ in range(8)))
+    monkeypatch.setattr(inspect_zip, "LARGEST_LOG", 1 << 20)
+    with pytest.raises(InputError, match=r"a.eval: .* MiB that unpack to 3, \d+ times as much"):
+        recognise(log, Wanted())

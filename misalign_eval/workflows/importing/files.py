@@ -124,6 +124,9 @@ class _Import:
         account = self._account(group.base)
         for row in group.base.replies(self._options.wanted, account):
             with account.row(row.row, row.line):
+                if row.is_absent:
+                    self._written[self._run(group, row, folder)].miss(*self._completed(row))
+                    continue
                 place = None if own is None else own.again(row)
                 if place is None:
                     if numbered is not None:

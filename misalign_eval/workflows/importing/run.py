@@ -77,6 +77,7 @@ class _Entry:
     prompt: PlannedPrompt
     request_key: str
     samples: int = 0
+    absent: int = 0  # planned, and not collected
     numbers: Numbers = field(default_factory=Numbers)
 
 
@@ -125,6 +126,11 @@ class RunWriter:
             said = {"text": row.text, "reasoning": row.reasoning, "finish": row.finish}
             writer.write(Reply(**key, **about, **said))  # type: ignore[arg-type]
         return prompt.probe, prompt.prompt, prompt.variant, sample
+
+    def miss(self, row: Foreign, category: str | None) -> None:
+        """Plan a reply that was not collected."""
+        entry = self._entries.get(row.asked) or self._planned(row, row.category or category, row.split)
+        entry.absent += 1
 
     def grade(self, spot: Spot, found: Found, judge: str) -> None:
         """Write what one grader said of a reply."""
@@ -177,12 +183,12 @@ class RunWriter:
         Numbers run from the lowest of the run to the highest of the prompt; to that of the run where half of the
         prompts come so far.
         """
-        if not self._is_numbered:
-            return {asked: entry.samples for asked, entry in self._entries.items()}
+        if self.is_ours or not self._is_numbered:
+            return {asked: entry.samples + entry.absent for asked, entry in self._entries.items()}
         numbers = [entry.numbers for entry in self._entries.values()]
         start, end = min(one.low for one in numbers), max(one.high for one in numbers)
         reaching = sum(one.high == end for one in numbers)
-        is_even = not self.is_ours and 2 * reaching >= len(numbers)
+        is_even = 2 * reaching >= len(numbers)
         return {
             asked: max(entry.samples, (end if is_even else entry.numbers.high) - start + 1)
             for asked, entry in self._entries.items()
