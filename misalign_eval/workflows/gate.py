@@ -45,6 +45,8 @@ def gate(options: GateOptions) -> Gate:
         unwritable = hold(stack, [path for path in options.runs if path.resolve() not in examples])
         runs = [count(path, choices, whole=True) for path in options.runs]
         side = pooled(runs)
+        manifest = runs[0].folder.manifest
+        policies.check_pins(policy, manifest, manifest.target)
         baseline = _baseline(options, runs, side, choices)
         _check_stopping(stopping, policy, baseline)
         labels = _labels(policy, runs)
@@ -62,7 +64,8 @@ def gate(options: GateOptions) -> Gate:
             raise UsageError("\n".join(hopeless.values()))
         looks.keep(found, this, side, runs, unwritable | examples)
     more = (*_after(options, policy, runs), *_hopeless(hopeless.values()), *_not_kept(unwritable, examples))
-    return found.model_copy(update={"warnings": (*_before(earlier), *found.warnings, *more)})
+    told = (*_before(earlier), *found.warnings, *more)
+    return found.model_copy(update={"target_digest": manifest.target.digest, "warnings": told})
 
 
 def _part(options: GateOptions, policy: Policy, runs: Sequence[Counted]) -> str:
