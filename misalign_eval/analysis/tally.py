@@ -60,6 +60,7 @@ class Cell:
     obeyed: int  # replies in the form that the variant asked for (`expects`)
     most_alike: int  # replies of the most frequent text
     scores: Scores
+    open_ended: int = 0  # replies that do not say whether they are whole
     in_order: str = ""  # outcome of each planned reply by sample number, a letter each; NOTHING where there is no row
 
     def count(self, outcomes: Iterable[Outcome]) -> int:
@@ -73,6 +74,7 @@ class _Counter:
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     seen: int = 0  # bit i is set when sample i has a row
     replies: int = 0
+    open_ended: int = 0
     obeyed: int = 0
     texts: dict[bytes, int] = field(default_factory=dict)
     score_list: list[float] = field(default_factory=list)
@@ -94,6 +96,7 @@ class _Counter:
             replies=self.replies,
             not_collected=absent,
             obeyed=self.obeyed,
+            open_ended=self.open_ended,
             most_alike=max(self.texts.values(), default=0),
             # Exact sums: plain ones would depend on the order of the rows.
             scores=Scores(len(scores), fsum(scores), fsum(score * score for score in scores)),
@@ -137,6 +140,7 @@ class Tally:
 
     def _look(self, counter: _Counter, reply: Reply, grades: Grades, found: Outcome) -> None:
         counter.replies += 1
+        counter.open_ended += reply.finish == "unknown"
         if reply.text is not None:
             counter.obeyed += counter.prompt.expects is not None and obeys(reply.text, counter.prompt.expects)
         if reply.text:  # what a provider refused or blocked has none, and is told as such

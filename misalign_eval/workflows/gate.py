@@ -131,5 +131,6 @@ def _baseline(options: GateOptions, runs: Sequence[Counted], run: Side, choices:
     found = baselines.read(options.baseline, choices)
     for one in runs:
         baselines.check_other(one, found, options.baseline)
+        baselines.check_not_replayed(one, options.baseline)
     baselines.check_same(run, found)
     return found

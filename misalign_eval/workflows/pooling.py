@@ -64,6 +64,7 @@ def _sum(one: Cell, other: Cell) -> Cell:
         replies=one.replies + other.replies,
         not_collected=one.not_collected + other.not_collected,
         obeyed=one.obeyed + other.obeyed,
+        open_ended=one.open_ended + other.open_ended,
         most_alike=max(one.most_alike, other.most_alike),
         scores=Scores(),
         in_order=one.in_order + other.in_order,
