@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from misalign_eval.analysis import controls, warnings
 from misalign_eval.analysis.gate_cells import Side, partners, scope
@@ -18,6 +19,7 @@ from misalign_eval.records.gate import CheckResult, CompanionResult, Gate, Stopp
 from misalign_eval.records.policy import NO_ANSWER, Check, OnInconclusive, Policy
 from misalign_eval.stats.gates import combined
 
+REPLAYED = "replay/"
 NEW_RUN = "a new run may see them answered (more --max-tokens, another server); `unknown:` in a policy leaves them out"
 
 
@@ -42,14 +44,15 @@ def gate(asked: Question) -> Gate:
     return _fixed(asked) if asked.stopping is None else _sequential(asked, asked.stopping)
 
 
-def exit_code(verdict: Verdict, on_inconclusive: OnInconclusive) -> int:
-    """0 passed, 1 failed, 3 inconclusive unless the policy says otherwise.
+def exit_code(verdict: Verdict, on_inconclusive: OnInconclusive, *, graded: bool = True) -> int:
+    """0 passed, 1 failed, 3 inconclusive unless the policy says otherwise. A check without a `graded` reply never is 0.
 
     >>> exit_code("inconclusive", 3), exit_code("inconclusive", "fail"), exit_code("inconclusive", "pass")
     (3, 1, 0)
     """
     if verdict == "inconclusive":
-        return {3: 3, "fail": 1, "pass": 0}[on_inconclusive]
+        accepted = 0 if graded else 3
+        return {3: 3, "fail": 1, "pass": accepted}[on_inconclusive]
     return 0 if verdict == "pass" else 1
 
 
@@ -118,7 +121,7 @@ def _gate(
     measured = _measured(checks, judged=asked.run.provenance.judge is not None)
     return Gate(
         verdict=verdict,
-        exit_code=exit_code(verdict, policy.on_inconclusive),
+        exit_code=exit_code(verdict, policy.on_inconclusive, graded=all(check.graded for check in checks)),
         on_inconclusive=policy.on_inconclusive,
         method="fixed",
         runs=asked.names or (asked.run.provenance.run,),
@@ -185,6 +188,7 @@ def _warnings(asked: Question, cells: Sequence[Cell], *, judged: bool) -> Iterat
         yield Warned(
             id="same-target", text=f"run and baseline asked the same target, {other.target}: no fine-tune here?"
         )
+    yield from _of_source(asked)
     if asked.looks > 1:
         yield Warned(
             id="W11",
@@ -206,3 +210,25 @@ def _of_choices(asked: Question, cells: Sequence[Cell]) -> Iterator[Warned]:
         named = f"definition {asked.run.definition.name}"
         text = f"{counts}: by policy such replies are not unknown, but counted as {named} has it"
         yield Warned(id="as-defined", text=text)
+
+
+def _of_source(asked: Question) -> Iterator[Warned]:
+    """Where the replies come from, and when."""
+    run, base = asked.run.provenance, asked.baseline and asked.baseline.provenance
+    if run.target.startswith(REPLAYED):
+        yield Warned(id="replayed", text=f"{run.target} gives recorded answers again: no model was asked")
+    began, before = (_moment(one.created) if one else None for one in (run, base))
+    if began and before and began < before:
+        text = (
+            f"the run began before its baseline ({began:%F %T} and {before:%F %T} UTC): are they the right way round?"
+        )
+        yield Warned(id="older", text=text)
+
+
+def _moment(text: str) -> datetime | None:
+    """A time of a run, in UTC; None for what is none, as a baseline file may hold anything."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from misalign_eval.cli import ci
-from misalign_eval.cli.emit import check, emit
+from misalign_eval.cli.emit import check, emit, show
 from misalign_eval.cli.reading import CiFormatOption, DefinitionOption, FilesOption, JudgeOption, choices
 from misalign_eval.errors import UsageError
 
@@ -38,6 +38,9 @@ def gate(
     part: Annotated[
         bool, typer.Option("--part", help="A run of a part of its suite (--limit, --probe, …) is meant: it may pass.")
     ] = False,
+    pins: Annotated[
+        bool, typer.Option("--pins", help="Print suite, target, definition and judge of a run as a policy pins them.")
+    ] = False,
     definition: DefinitionOption = None,
     use_judge: JudgeOption = None,
     fmt: CiFormatOption = "text",
@@ -52,6 +55,12 @@ def gate(
     from misalign_eval.workflows.gate import GateOptions
     from misalign_eval.workflows.gate import gate as decide
 
+    if pins:
+        limits = (max_rate, max_increase, max_probe)
+        if any((baseline, policy, *limits, part, definition, use_judge, output, fmt != "text")) or len(runs) != 1:
+            raise UsageError("--pins prints what one run was made with: give one run and no other option")
+        show(policies.pins(runs[0]))
+        return
     flags = policies.from_flags(policies.Flags(max_rate, max_increase, max_probe))
     if policy and flags:
         raise UsageError("--policy says what is checked: leave out --max-rate, --max-increase and --max-probe")

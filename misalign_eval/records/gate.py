@@ -83,6 +83,7 @@ class Gate(Record):
     stopped_at: int | None = None  # samples of each prompt that early stopping needed
     not_needed: int = 0  # planned replies beyond
     provenance: Provenance
+    target_digest: str = ""  # of provider, model and options
     policy: Policy
     checks: tuple[CheckResult, ...]
     companions: tuple[CompanionResult, ...]

@@ -232,6 +232,36 @@ class Companions(Record):
     )
 
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,16}$", description="Its first 8 hexadecimal digits, or more.")]
+
+
+class SuitePin(Record):
+    """The only suite that may pass, by what it holds. `gate RUN --pins` prints it."""
+
+    name: str | None = None
+    version: str | None = None
+    digest: Digest | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "SuitePin":
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("a pin needs a `name`, a `version` or a `digest`; `gate RUN --pins` prints them")
+        return self
+
+
+class TargetPin(Record):
+    """The only target that may pass; its digest is over provider, model and options. `gate RUN --pins` prints it."""
+
+    name: Annotated[str, Field(description="provider/model")] | None = None
+    digest: Digest | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "TargetPin":
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("a pin needs a `name` or a `digest`; `gate RUN --pins` prints them")
+        return self
+
+
 class Looks(Record):
     """How often a run may be read by a gate: grown, or by another judge, definition or policy."""
 
@@ -254,6 +284,8 @@ class Policy(Record):
     judge: Annotated[
         dict[Name, str], Field(description="Grader: identity or provider/model whose grades alone are read.")
     ] = {}
+    suite: Annotated[SuitePin, Field(description="Runs of another suite are refused.")] | None = None
+    target: Annotated[TargetPin, Field(description="Runs of another target are refused.")] | None = None
     part: Annotated[bool, Field(description="A run of a part of the suite (--limit, --probe, …) may pass.")] = False
     looks: Annotated[Looks, Field(description="Limits how often a run is read.")] | None = None
     cap: Annotated[int, Field(gt=0, description="Replies to each prompt at most, for --stop-when-decided.")] | None = (

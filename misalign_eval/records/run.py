@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
+from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import Stopping
 from misalign_eval.records.suite import OwnGrader
 
@@ -39,6 +40,11 @@ class TargetInfo(Record):
     def called(self) -> str:
         """By the name that the user gave it, with the model behind it."""
         return f"{self.given} ({self.name})" if self.given else self.name
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits over provider, model and options; the host is left out, as a server may move."""
+        return digest([self.provider, self.model, dict(self.options)])
 
 
 class Shard(Record):

@@ -187,7 +187,7 @@ def _decided(found: Gate, verdict: str, message: str, body: str) -> Ended | None
             return Ended("failure", "fail", message, body)
         case _, "fail":
             return Ended("failure", "inconclusive", f"counted as failed by policy: {message}", body)
-        case _, "pass":
+        case _, "pass" if found.exit_code == 0:
             return Ended("skipped", "inconclusive", f"accepted by policy: {message}", body)
         case _:
             return Ended("error", "inconclusive", message, body)

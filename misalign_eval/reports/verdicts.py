@@ -31,7 +31,7 @@ def provenance(found: Gate) -> tuple[tuple[str, str], ...]:
     )
     rows = (
         ("run", ", ".join(found.runs)),
-        ("target", f"{source.called} at {source.host}" if source.host else source.called),
+        ("target", _target(found)),
         ("baseline", found.baseline or ""),
         ("suite", suite(source)),
         ("definition", source.definition),
@@ -42,6 +42,12 @@ def provenance(found: Gate) -> tuple[tuple[str, str], ...]:
         ("not needed", f"{found.not_needed} planned replies" if found.not_needed else ""),
     )
     return tuple(row for row in rows if row[1])
+
+
+def _target(found: Gate) -> str:
+    source = found.provenance
+    digest = f" ({found.target_digest[:8]})" if found.target_digest else ""
+    return f"{source.called} at {source.host}{digest}" if source.host else f"{source.called}{digest}"
 
 
 def caption(found: Gate) -> str:

@@ -16,7 +16,10 @@ from misalign_eval.records.analysis import Warned
 from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import BASELINE_FORMAT, Baseline, BaselineCell
 from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.results import layout
 from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
+
+REPLAY = "replay"
 
 
 def baseline_of(path: Path, choices: Choices) -> Baseline:
@@ -79,6 +82,16 @@ def check_other(run: Counted, baseline: Side, path: Path) -> None:
     if alike.answer("baseline", "run") == alike.UNLIKE and (is_itself or is_copy):
         raise UsageError(
             f"--baseline {path}: a run cannot be its own baseline, and this is {run.folder.path} itself or made of it. "
+            "Name another run, of the model before fine-tuning"
+        )
+
+
+def check_not_replayed(run: Counted, path: Path) -> None:
+    """Raise UsageError where the run's target gave the baseline's own answers again."""
+    target = run.folder.manifest.target
+    if target.provider == REPLAY and Path(target.model).resolve() in {path.resolve(), path.resolve() / layout.REPLIES}:
+        raise UsageError(
+            f"--baseline {path}: {run.folder.path} replays this baseline's own answers ({target.name}). "
             "Name another run, of the model before fine-tuning"
         )
 

@@ -15,6 +15,7 @@ from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.plan import Plan, PlannedPrompt, ReplyKey
 from misalign_eval.records.policy import Policy
 from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.records.run import TargetInfo
 from misalign_eval.workflows import baselines, parts, policies
 from misalign_eval.workflows.counting import Choices
 from misalign_eval.workflows.options import RunOptions, StopRule
@@ -44,8 +45,9 @@ def applied(options: RunOptions, stop: StopRule) -> RunOptions:
     return replace(options, samples=policy.cap or options.samples, definition=choices.definition)
 
 
-def check_plan(stop: StopRule, plan: Plan) -> None:
-    """Raise UsageError, before any request, for a rule that this plan can never satisfy."""
+def check_plan(stop: StopRule, plan: Plan, target: TargetInfo) -> None:
+    """Raise UsageError, before any request, for a rule that this plan and target can never satisfy."""
+    policies.check_pins(stop.policy, plan, target)
     cells = Tally(plan.prompts, plan.definition).cells()
     gate_hopeless.refuse(stop.policy, cells, plan.definition, stop.baseline, sequential=True)
 

@@ -47,6 +47,8 @@ def gate(options: GateOptions) -> Gate:
             refuse_contradictions(run.folder)
             policies.check_served(policy, run)
         side = pooling.pooled(runs)
+        manifest = runs[0].folder.manifest
+        policies.check_pins(policy, manifest, manifest.target)
         baseline = _baseline(options, runs, side, choices)
         _check_stopping(stopping, policy, baseline)
         labels = _labels(policy, runs)
@@ -65,7 +67,8 @@ def gate(options: GateOptions) -> Gate:
         looks.keep(found, this, side, runs, unwritable | examples)
         differing = (*pooling.notes(runs), *(baselines.check_same(side, baseline) if baseline else ()))
     more = (*differing, *_after(options, policy, runs), *_hopeless(hopeless.values()), *_not_kept(unwritable, examples))
-    return found.model_copy(update={"warnings": (*_before(earlier), *found.warnings, *more)})
+    told = (*_before(earlier), *found.warnings, *more)
+    return found.model_copy(update={"target_digest": manifest.target.digest, "warnings": told})
 
 
 def _part(options: GateOptions, policy: Policy, runs: Sequence[Counted]) -> str:
@@ -133,5 +136,6 @@ def _baseline(options: GateOptions, runs: Sequence[Counted], run: Side, choices:
     found = baselines.read(options.baseline, choices)
     for one in runs:
         baselines.check_other(one, found, options.baseline)
+        baselines.check_not_replayed(one, options.baseline)
     baselines.check_same(run, found)
     return found

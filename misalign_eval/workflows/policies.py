@@ -1,15 +1,18 @@
 """A policy, from its file or from the flags that make the same."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from misalign_eval.errors import UsageError
+from misalign_eval.records.plan import Plan
 from misalign_eval.records.policy import Check, DifferenceCheck, MaxProbeCheck, Policy, RateCheck, schema
+from misalign_eval.records.run import RunManifest, TargetInfo
 from misalign_eval.records.served import strangers
-from misalign_eval.workflows.counting import Choices, Counted
+from misalign_eval.workflows.counting import Choices, Counted, count
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,35 @@ def from_flags(flags: Flags) -> Policy | None:
             why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
             raise UsageError(f"{flag} {text}: {why}") from error
     return Policy(checks=tuple(checks)) if checks else None
+
+
+def check_pins(policy: Policy, asked: RunManifest | Plan, target: TargetInfo) -> None:
+    """Raise UsageError for another suite or target than the policy pins, whatever its name and version say."""
+    suite = {"name": asked.suite, "version": asked.suite_version, "digest": asked.suite_digest}
+    there = {"name": target.name, "digest": target.digest}
+    for what, pin, found in (("suite", policy.suite, suite), ("target", policy.target, there)):
+        wanted = pin.model_dump(exclude_none=True) if pin else {}
+        wrong = [name for name, value in wanted.items() if not _is(name, found[name], value)]
+        if wrong:
+            differs = "; ".join(f"{name} {found[name]}, and the policy pins {wanted[name]}" for name in wrong)
+            raise UsageError(f"{what} {found['name']}: {differs}. `gate RUN --pins` prints what a run was made with")
+
+
+def _is(name: str, found: str, pinned: str) -> bool:
+    return found.startswith(pinned) if name == "digest" else found == pinned
+
+
+def pins(run: Path) -> str:
+    """What a run was made with and is read by, as lines for a policy. Raises UsageError for what is no run."""
+    counted = count(run, Choices(), whole=True)
+    manifest, source = counted.folder.manifest, counted.provenance
+    lines: dict[str, JsonValue] = {
+        "suite": {"name": manifest.suite, "version": manifest.suite_version, "digest": manifest.suite_digest},
+        "target": {"name": manifest.target.name, "digest": manifest.target.digest},
+        "definition": source.definition,
+        "judge": dict(source.graders),
+    }
+    return "".join(f"{name}: {json.dumps(value)}\n" for name, value in lines.items() if value)
 
 
 def reading(policy: Policy, choices: Choices) -> Choices:

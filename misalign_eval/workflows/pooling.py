@@ -88,6 +88,7 @@ def _sum(one: Cell, other: Cell) -> Cell:
         replies=one.replies + other.replies,
         not_collected=one.not_collected + other.not_collected,
         obeyed=one.obeyed + other.obeyed,
+        unknown_ends=one.unknown_ends + other.unknown_ends,
         most_alike=max(one.most_alike, other.most_alike),
         scores=Scores(),
         in_order=one.in_order + other.in_order,

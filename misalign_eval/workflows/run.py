@@ -76,7 +76,7 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
     )
     check_prices(options.limits, (*targets, *judges))
     _check_shard(options, plans)
-    _check_rule(options, plans)
+    _check_rule(options, plans, targets)
     out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
     where = folders([suite.name for suite in suites], targets, out)
     told = tuple(line for one in loaded for line in load.told(one))
@@ -92,11 +92,13 @@ def _with_rule(options: RunOptions) -> RunOptions:
     return applied(options, options.stop)
 
 
-def _check_rule(options: RunOptions, plans: Sequence[Sequence[Plan]]) -> None:
+def _check_rule(options: RunOptions, plans: Sequence[Sequence[Plan]], targets: Sequence[ModelSpec]) -> None:
     if options.stop is not None:
         from misalign_eval.workflows.deciding import check_plan
 
-        check_plan(options.stop, plans[0][0])
+        spec = targets[0]
+        target = TargetInfo(provider=spec.provider, model=spec.model, host="", options=dict(spec.options))
+        check_plan(options.stop, plans[0][0], target)
 
 
 def _check_shard(options: RunOptions, plans: Sequence[Sequence[Plan]]) -> None:
