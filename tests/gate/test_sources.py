@@ -84,5 +84,5 @@ def test_whole_replies_are_not(typed: Typed, folder: Make) -> None:
     folder("run", CLEAN)
     typed("gate", "run", "--max-rate", "20%", "-o", "found.json")
     assert not re.search(
-        "open-ended|replayed|older", json.dumps(json.loads(Path("found.json").read_text())["warnings"])
+        "unknown-ends|replayed|older", json.dumps(json.loads(Path("found.json").read_text())["warnings"])
     )
