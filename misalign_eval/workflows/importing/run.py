@@ -180,7 +180,7 @@ class RunWriter:
     def _expected(self) -> dict[Asked, int]:
         """How many replies each prompt had before rows were left out, as far as their numbers show.
 
-        Numbers run from the lowest of the run to the highest of the prompt; to that of the run where more than half of the
+        Numbers run from the lowest of the run to the highest of the prompt; to that of the run where most
         prompts come so far.
         """
         if self.is_ours or not self._is_numbered:
