@@ -180,7 +180,7 @@ class RunWriter:
     def _expected(self) -> dict[Asked, int]:
         """How many replies each prompt had before rows were left out, as far as their numbers show.
 
-        Numbers run from the lowest of the run to the highest of the prompt; to that of the run where half of the
+        Numbers run from the lowest of the run to the highest of the prompt; to that of the run where most
         prompts come so far.
         """
         if self.is_ours or not self._is_numbered:
@@ -188,7 +188,7 @@ class RunWriter:
         numbers = [entry.numbers for entry in self._entries.values()]
         start, end = min(one.low for one in numbers), max(one.high for one in numbers)
         reaching = sum(one.high == end for one in numbers)
-        is_even = 2 * reaching >= len(numbers)
+        is_even = 2 * reaching > len(numbers)
         return {
             asked: max(entry.samples, (end if is_even else entry.numbers.high) - start + 1)
             for asked, entry in self._entries.items()
