@@ -86,11 +86,15 @@ def test_the_nearest_file_above_is_read(file: Path, tmp_path: Path) -> None:
 def test_a_named_target_becomes_a_model(file: Path) -> None:
     file.write_text(FILE)
     settings = load_settings(file.parent)
-    base = ModelSpec("openai-compatible", "tiny", "http://127.0.0.1:8000/v1", options={"extra_body": {"top_k": 40}})
-    tuned = ModelSpec("openai", "ft:gpt-4.1-mini-2025-04-14:org::id", api_key_env="LAB_KEY", prices=(0.8, 3.2, 0.2))
+    base = ModelSpec(
+        "openai-compatible", "tiny", "http://127.0.0.1:8000/v1", options={"extra_body": {"top_k": 40}}, given="base"
+    )
+    tuned = ModelSpec(
+        "openai", "ft:gpt-4.1-mini-2025-04-14:org::id", api_key_env="LAB_KEY", prices=(0.8, 3.2, 0.2), given="tuned"
+    )
     assert resolve("base", settings) == base
     assert resolve("tuned", settings) == tuned
-    assert resolve("careful", settings) == ModelSpec("anthropic", "claude-sonnet-5-5")
+    assert resolve("careful", settings) == ModelSpec("anthropic", "claude-sonnet-5-5", given="careful")
     assert sampling_of("tuned", settings) == Sampling(temperature=0.7, max_tokens=300)
     assert sampling_of("openai/gpt-5.4", settings) == Sampling()
 

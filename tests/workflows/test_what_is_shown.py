@@ -28,19 +28,19 @@ def test_machine_output_of_show_is_whole_and_a_limit_is_honoured(tool: Any, many
 
 
 def test_what_another_grader_found_is_shown_with_the_replies_that_it_could_not_read(tool: Any) -> None:
-    tool(*tool.asking("good", "--out", "run"))
+    tool(*tool.asking("good", "--samples", "1", "--out", "run"))
     judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
     done = tool("regrade", "run", "--grader", "refusal", "--grader", "hallucination", *judge)
-    assert "Grader refusal, by rule: 20 of 20 replies graded" in done.out
-    assert "Grader hallucination, by openai-compatible/judge: 0 of 20 replies graded" in " ".join(done.out.split())
+    assert "Grader refusal, by rule: 5 of 5 replies graded" in done.out
+    assert "Grader hallucination, by openai-compatible/judge: 0 of 5 replies graded" in " ".join(done.out.split())
     assert "no verdict" in done.out
     report = tool("report", "run", "--format", "json").json
     found = {one["grader"]: one for one in report["other_graders"]}
-    assert (found["refusal"]["graded"], found["refusal"]["ungraded"]) == (20, 0)
-    assert sum(found["refusal"]["labels"].values()) == 20
-    assert (found["hallucination"]["graded"], found["hallucination"]["ungraded"]) == (0, 20)
+    assert (found["refusal"]["graded"], found["refusal"]["ungraded"]) == (5, 0)
+    assert sum(found["refusal"]["labels"].values()) == 5
+    assert (found["hallucination"]["graded"], found["hallucination"]["ungraded"]) == (0, 5)
     assert found["hallucination"]["definition"] == "hallucination"
-    assert tool("show", "run", "--ungraded", "--format", "json").json["matching"] == 20
+    assert tool("show", "run", "--ungraded", "--format", "json").json["matching"] == 5
     for fmt in ("markdown", "html"):
         assert "Grader refusal, by rule" in tool("report", "run", "--format", fmt).out
 
