@@ -133,6 +133,8 @@ def result(check: RateCheck, checks: int, run: Side, labels: Labels | None, look
         labels=labels.total,
         unlabelled=labels.unlabelled,
         lost=labels.lost,
+        rule="two-phase",
+        basis=words.TWO_PHASE,
     )
 
 
