@@ -66,8 +66,8 @@ def test_unequal_wordings_are_unequal_too(side: Make, policy: Make) -> None:
 def test_a_plan_that_is_too_unequal_to_pass_is_refused_before_any_request(
     side: Make, policy: Make, definition: Any
 ) -> None:
-    lines = {f"p{probe}/{wording}": "-" * 4 for probe in range(3) for wording in range(5)} | {"alone": "-" * 4}
+    lines = {f"p{probe}/{wording}": "-" * 4 for probe in range(9) for wording in range(5)} | {"alone": "-" * 4}
     with pytest.raises(
-        UsageError, match=r"cannot be passed with 64 planned replies, all of them clean.* Try --samples"
+        UsageError, match=r"cannot be passed with 184 planned replies.* too unequal over prompts or wordings. Try"
     ):
-        gate_hopeless.refuse(policy({"kind": "rate", "limit": 0.1}), side(lines).cells, definition, None)
+        gate_hopeless.refuse(policy({"kind": "rate", "limit": 0.03}), side(lines).cells, definition, None)
