@@ -18,7 +18,6 @@ from misalign_eval.stats.cells import macro_weights
 from misalign_eval.stats.evalues import log_evidence
 from misalign_eval.stats.gates import fewest_replies
 from misalign_eval.stats.general import FEWEST_PROBES
-from misalign_eval.stats.missing import PartialCells, worst_bound, worst_difference_bound
 from misalign_eval.stats.power import check_margin_plan, check_plan
 from misalign_eval.stats.sequential import CAP_SHARE, SequentialDesign, most_hits_to_pass, needed_log_evidence
 
@@ -95,41 +94,14 @@ def _problem(check: Check, cells: Sequence[Cell], *, sequential: bool) -> str:
 
 def _all_together(check: Check, cells: Sequence[Cell], *, sequential: bool) -> str:
     replies = _worth(cells)
-    passes = _can_pass(check, replies, sequential=True) if sequential else _passes_clean(check, cells)
-    if passes:
+    if _can_pass(check, replies, sequential=sequential):
         return ""
     planned, needed = sum(cell.prompt.samples for cell in cells), _needed(check, sequential=sequential)
     if any(is_one_draw(cell) for cell in cells):
         return f"{_cannot(check)}: at temperature 0 a prompt is one draw, {replies} in all, and it takes {needed}"
     samples = math.ceil(max(cell.prompt.samples for cell in cells) * needed / replies)
     clean = f"{planned} planned replies, all of them clean"
-    if not sequential and replies >= needed:
-        samples = _even_samples(check, cells)
-        return f"{_cannot(check)} with {clean}: they are too unequal over prompts or wordings. Try --samples {samples}"
     return f"{_cannot(check)} with {clean}: it takes {needed}. Try --samples {samples}"
-
-
-def _passes_clean(check: Check, cells: Sequence[Cell], samples: int | None = None) -> bool:
-    """Whether the planned replies, or so many to each prompt, would pass if all were clean, by their rule."""
-    numbers = [draws(cell) if samples is None else samples for cell in cells]
-    places = {probe: place for place, probe in enumerate(by_probe(cells))}
-    codes = [places[cell.prompt.probe] for cell in cells]
-    none = [0] * len(numbers)
-    clean = PartialCells.of(none, numbers, none, codes, in_order=[[0] * number for number in numbers])
-    if check.kind == "difference":
-        return worst_difference_bound(clean, clean, check.alpha_pass, "high") < check.limit
-    return worst_bound(clean, check.alpha_pass, "high") < check.limit
-
-
-def _even_samples(check: Check, cells: Sequence[Cell]) -> int:
-    """Fewest samples of each prompt that would pass."""
-    low, high = 0, 1
-    while not _passes_clean(check, cells, high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _passes_clean(check, cells, middle) else (middle, high)
-    return high
 
 
 def _general(check: Check, probes: int, *, sequential: bool) -> str:
@@ -149,15 +121,7 @@ def _every_probe(check: Check, cells: Sequence[Cell], *, sequential: bool) -> st
     worth = {probe: _worth(members) for probe, members in by_probe(cells).items()}
     probe = min(worth, key=lambda name: worth[name])
     if _can_pass(check, worth[probe], sequential=sequential):
-        uneven = () if sequential else by_probe(cells).items()
-        return next(
-            (
-                _all_together(check, members, sequential=False)
-                for _, members in uneven
-                if not _passes_clean(check, members)
-            ),
-            "",
-        )
+        return ""
     needed = _needed(check, sequential=sequential)
     return (
         f"{_cannot(check)} with {worth[probe]} planned replies to probe `{probe}`, all of them clean: it takes {needed}"

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.analysis import gate_hopeless
 from misalign_eval.analysis.gate import Question, gate
-from misalign_eval.errors import UsageError
 
 Make = Callable[..., Any]
 Typed = Callable[..., tuple[int, str]]
@@ -61,13 +59,3 @@ def test_unequal_wordings_are_unequal_too(side: Make, policy: Make) -> None:
     assert found.rule == "any rates"
     every = gate(Question(policy({"kind": "max-probe", "limit": 0.3}), side({**lines, "alone": "a" * 10}))).checks[0]
     assert every.rule == "equal"
-
-
-def test_a_plan_that_is_too_unequal_to_pass_is_refused_before_any_request(
-    side: Make, policy: Make, definition: Any
-) -> None:
-    lines = {f"p{probe}/{wording}": "-" * 4 for probe in range(9) for wording in range(5)} | {"alone": "-" * 4}
-    with pytest.raises(
-        UsageError, match=r"cannot be passed with 184 planned replies.* too unequal over prompts or wordings. Try"
-    ):
-        gate_hopeless.refuse(policy({"kind": "rate", "limit": 0.03}), side(lines).cells, definition, None)
