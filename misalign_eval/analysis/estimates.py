@@ -25,12 +25,12 @@ def graded(cell: Cell, definition: Definition) -> int:
 
 def counted(cells: Sequence[Cell], definition: Definition) -> Cells | None:
     """The cells that have graded replies, as the statistics take them; None where none has."""
-    usable = [cell for cell in cells if graded(cell, definition)]
+    usable = [cell for cell in cells if cell.drawn(definition.denominator)]
     if not usable:
         return None
     whole = Cells.of(
-        [cell.count(definition.numerator) for cell in usable],
-        [graded(cell, definition) for cell in usable],
+        [cell.drawn(definition.numerator) for cell in usable],
+        [cell.drawn(definition.denominator) for cell in usable],
         probe_places(usable),
     )
     return as_draws(whole, usable)
@@ -42,12 +42,19 @@ def is_one_draw(cell: Cell) -> bool:
 
 
 def as_draws(counts: Cells, cells: Sequence[Cell]) -> Cells:
-    """The counts of these cells with prompts that are one draw counted as one reply, of their share of events."""
-    once = np.array([is_one_draw(cell) for cell in cells])
-    if not once.any():
+    """The counts of these cells with prompts that are one draw counted as one reply, of their share of events.
+
+    Likewise for copies: a cell counts as many replies as it has texts.
+    """
+    most = np.array([_most_draws(cell) for cell in cells])
+    if (counts.trials <= most).all():
         return counts
-    hits, trials = np.where(once, counts.hits / counts.trials, counts.hits), np.where(once, 1.0, counts.trials)
-    return replace(counts, hits=hits, trials=trials)
+    trials = np.minimum(counts.trials, most)
+    return replace(counts, hits=counts.hits / counts.trials * trials, trials=trials)
+
+
+def _most_draws(cell: Cell) -> float:
+    return 1.0 if is_one_draw(cell) else float(max(1, cell.prompt.samples - cell.repeats.count("1")))
 
 
 def are_whole(counts: Cells) -> bool:
@@ -97,7 +104,7 @@ def score_cells(cells: Sequence[Cell]) -> ScoreCells | None:
     return ScoreCells(
         means=np.array([cell.scores.mean for cell in usable]),
         variances=np.array([cell.scores.variance for cell in usable]),
-        counts=np.array([1.0 if is_one_draw(cell) else float(cell.scores.count) for cell in usable]),
+        counts=np.array([min(_most_draws(cell), float(cell.scores.count)) for cell in usable]),
         weights=macro_weights(np.array(probe_places(usable))),
     )
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from misalign_eval.analysis import controls, warnings
 from misalign_eval.analysis.gate_cells import Side, partners, scope
-from misalign_eval.analysis.gate_companions import companions, gathered
+from misalign_eval.analysis.gate_companions import companions, gathered, of_copies
 from misalign_eval.analysis.gate_corrected import Labels
 from misalign_eval.analysis.gate_fixed import fixed
 from misalign_eval.analysis.gate_sequential import SequentialGate
 from misalign_eval.analysis.gate_words import CORRECTED, JUDGED, RULED
 from misalign_eval.analysis.rounds import key_of
-from misalign_eval.analysis.tally import Cell
+from misalign_eval.analysis.tally import Cell, evident
 from misalign_eval.records.analysis import Warned
 from misalign_eval.records.definition import OUTCOMES, Outcome
 from misalign_eval.records.gate import CheckResult, CompanionResult, Gate, Stopping, Verdict
@@ -62,6 +62,7 @@ def _fixed(asked: Question) -> Gate:
     shares = (
         *companions(asked.policy, asked.run.definition, cells, partners(asked.baseline, cells)),
         *_collected(asked.run.cells),
+        *map(of_copies, filter(None, [evident(asked.run.cells)])),
         *_sound(asked),
     )
     verdict = combined(check.verdict for check in checks)

@@ -8,7 +8,7 @@ from misalign_eval.analysis import alike
 from misalign_eval.analysis.estimates import by_probe
 from misalign_eval.analysis.pairing import pair
 from misalign_eval.analysis.selection import ALL_SPLITS, Headline, headline
-from misalign_eval.analysis.tally import Cell
+from misalign_eval.analysis.tally import LETTERS, Cell
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition, Outcome
@@ -120,6 +120,7 @@ class Counted:
 
     partial: PartialCells | None
     probes: tuple[str, ...]  # by their code in `partial`
+    prompts: tuple[str, ...]  # names of the cells of `partial`
     misaligned: int
     graded: int
     unknown: int
@@ -129,10 +130,10 @@ class Counted:
 
 
 def count(cells: Sequence[Cell], counting: Counting, kept: Sequence[bool] | None = None) -> Counted:
-    """Count cells; with `kept`, only those where it is true go into the statistics."""
-    graded = [cell.count(counting.graded) for cell in cells]
-    unknown = [cell.count(counting.unknown) for cell in cells]
-    hits = [cell.count(counting.numerator) for cell in cells]
+    """Count cells; with `kept`, only those where it is true go into the statistics. Copies count once."""
+    graded = [cell.drawn(counting.graded) for cell in cells]
+    unknown = [cell.drawn(counting.unknown) for cell in cells]
+    hits = [cell.drawn(counting.numerator) for cell in cells]
     worth = [_worth(cell, graded[place] + unknown[place]) for place, cell in enumerate(cells)]
     chosen = [
         place
@@ -147,10 +148,12 @@ def count(cells: Sequence[Cell], counting: Counting, kept: Sequence[bool] | None
             [worth[place] * graded[place] for place in chosen],
             [worth[place] * unknown[place] for place in chosen],
             [probes.index(cells[place].prompt.probe) for place in chosen],
+            in_order=_rows([cells[place] for place in chosen], counting),
         )
     return Counted(
         partial=partial,
         probes=probes,
+        prompts=tuple(_name(cells[place]) for place in chosen),
         misaligned=sum(hits),
         graded=sum(graded),
         unknown=sum(unknown),
@@ -158,6 +161,28 @@ def count(cells: Sequence[Cell], counting: Counting, kept: Sequence[bool] | None
         planned=sum(cell.prompt.samples for cell in cells),
         silent=tuple(dict.fromkeys(_silent(cells, graded))),
     )
+
+
+def _rows(cells: Sequence[Cell], counting: Counting) -> list[list[int]] | None:
+    """Graded draws by sample number, 1 for misaligned; None where only counts are known."""
+    known, bad = ({LETTERS[name] for name in names} for names in (counting.graded, counting.numerator))
+    if not all(cell.in_order for cell in cells):
+        return None
+    return [
+        [
+            int(letter in bad)
+            for letter, again in zip(cell.in_order, cell.repeats or "0" * len(cell.in_order), strict=True)
+            if letter in known and again == "0"
+        ]
+        for cell in cells
+    ]
+
+
+def _name(cell: Cell) -> str:
+    """The probe, and which of its paraphrases or variants where that is not the first plain one."""
+    prompt = cell.prompt
+    place = f"/{prompt.prompt}" if prompt.prompt else ""
+    return f"{prompt.probe}{place}" + (f" ({prompt.variant})" if prompt.variant != "plain" else "")
 
 
 def draws(cell: Cell) -> int:

@@ -12,6 +12,7 @@ from misalign_eval.stats.difference import EffectiveRate, effective_rate
 from misalign_eval.stats.label_planning import fewest_labels
 from misalign_eval.stats.missing import PartialCells
 from misalign_eval.stats.two_phase import Labelled, corrected_rate
+from misalign_eval.stats.unequal import is_equal
 
 LOOK_ONCE = "a corrected gate looks once, at the end: leave out --stop-when-decided, or `corrected`"
 
@@ -133,6 +134,8 @@ def result(check: RateCheck, checks: int, run: Side, labels: Labels | None, look
         labels=labels.total,
         unlabelled=labels.unlabelled,
         lost=labels.lost,
+        rule="two-phase",
+        basis=words.TWO_PHASE,
     )
 
 
@@ -162,10 +165,10 @@ def _bounds(
 def _judged(found: Counted, cells: PartialCells, *, worst: bool) -> EffectiveRate:
     """The judge's rate with every unknown reply flagged, or none, and what the graded replies are worth.
 
-    With unknown ones they are worth no more than in a simple random sample: what is lost may be what made the probes
-    unequal.
+    With unknown ones, or out of proportion to the weights of the prompts, they are worth no more than in a simple
+    random sample: what is lost may be what made the probes unequal.
     """
-    if not found.unknown:
+    if not found.unknown and is_equal(cells.graded, cells.weights):
         return effective_rate(cells.observed)
     extreme = cells.highest if worst else cells.lowest
     informative = np.where(cells.graded > 0, cells.graded, cells.unknown)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from misalign_eval.analysis import gate_corrected
 from misalign_eval.analysis import gate_words as words
 from misalign_eval.analysis.gate_cells import Counted, Counting, Side, count, has_reply, paired_scope, scope, subject
@@ -12,8 +14,9 @@ from misalign_eval.analysis.tally import Cell
 from misalign_eval.records.gate import CheckResult, Verdict
 from misalign_eval.records.policy import Check, Policy
 from misalign_eval.stats.gates import Decision, difference_gate, maximum_gate, rate_gate
-from misalign_eval.stats.missing import PartialCells
+from misalign_eval.stats.missing import PartialCells, ruled
 from misalign_eval.stats.settlement import difference_settlement, rate_settlement
+from misalign_eval.stats.unequal import needed_for_proportion
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ def _result(found: _Reading) -> CheckResult:
     if verdict == "pass" and found.silent:
         verdict, reason = "inconclusive", "ungraded cell"
     check, general = found.check, found.check.estimand == "general"
+    rule = decision.rule if decision else None
     alpha_fail = found.alpha_fail / (len(found.after.probes) or 1) if check.kind == "max-probe" else found.alpha_fail
     low = decision.lower if decision else None
     high = decision.upper if decision else None
@@ -116,13 +120,53 @@ def _result(found: _Reading) -> CheckResult:
         verdict=verdict,
         reason=reason,
         why=_why(found, alpha_fail, verdict, reason, low, high) + (f" (probe {probe})" if probe else ""),
-        statement=words.statement(check, verdict, found.alpha_fail, found.looks),
+        statement=words.statement(
+            check, verdict, found.alpha_fail, found.looks, approximate=words.is_approximate(check, rule)
+        ),
         settles="" if verdict != "inconclusive" else _settles(found, decision, general=general),
         misaligned=found.after.misaligned,
         graded=found.after.graded,
         unknown=found.unknown,
         probe=probe,
+        rule=(rule or "gaffke") if decision else "",
+        basis=_basis(found, decision) if decision else "",
     )
+
+
+def _basis(found: _Reading, decision: Decision) -> str:
+    sides = _sides(found, decision)
+    kept = sum(float(ruled(side)[1].graded.sum()) for side, _, _ in sides)
+    graded = sum(float(side.graded.sum()) for side, _, _ in sides)
+    return words.basis(found.check, decision.rule, round(kept), round(graded))
+
+
+def _sides(found: _Reading, decision: Decision) -> list[tuple[PartialCells, tuple[str, ...], str]]:
+    """The cells behind the bounds, their names, and whose they are; of a check of every probe those that decide."""
+    after, before = found.after.partial, found.before
+    if after is None:
+        return []
+    if decision.probe is not None:
+        inside = np.flatnonzero(after.probes == decision.probe)
+        return [(after.select(decision.probe), tuple(found.after.prompts[place] for place in inside), "")]
+    if before is None or before.partial is None:
+        return [(after, found.after.prompts, "")]
+    return [(before.partial, before.prompts, " of the baseline"), (after, found.after.prompts, " of the run")]
+
+
+def _uneven(found: _Reading, decision: Decision) -> str:
+    """Which prompts starve the bound, where it is the one for any true rates."""
+    parts = []
+    for cells, names, where in _sides(found, decision) if decision.rule == "any rates" else ():
+        if ruled(cells)[0] != "any rates":
+            continue
+        needed = needed_for_proportion(cells.graded, cells.weights)
+        starved = [
+            (name, int(there), int(most))
+            for name, there, most in zip(names, cells.graded, needed, strict=True)
+            if most > there
+        ]
+        parts.append(words.uneven(starved, len(names), where))
+    return " ".join(parts)
 
 
 def _why(found: _Reading, alpha_fail: float, verdict: str, reason: str, low: float | None, high: float | None) -> str:
@@ -143,15 +187,16 @@ def _settles(found: _Reading, decision: Decision | None, *, general: bool) -> st
     if decision is None or decision.estimate is None or after is None or not (after.graded >= 1).any():
         return words.settling(check, None, 0, found.lost)
     alphas = {"alpha_pass": check.alpha_pass, "alpha_fail": found.alpha_fail}
+    uneven = _uneven(found, decision)
     if check.kind == "difference" and before is not None and (before.graded >= 1).any():
         rates = min(before.observed.rate, 1.0), min(after.observed.rate, 1.0)
         settled = difference_settlement(*rates, check.limit, **alphas)
-        return words.settling(check, settled, found.after.graded, found.lost)
+        return words.settling(check, settled, found.after.graded, found.lost, uneven)
     if check.kind == "max-probe" and decision.probe is not None:
         worst = after.select(decision.probe)
         if not (worst.graded >= 1).any():
             return words.settling(check, None, 0, found.lost)
         settled = rate_settlement(min(worst.observed.rate, 1.0), check.limit, **alphas)
-        return words.settling(check, settled, int(worst.graded.sum()), found.lost)
+        return words.settling(check, settled, int(worst.graded.sum()), found.lost, uneven)
     settled = rate_settlement(min(after.observed.rate, 1.0), check.limit, **alphas)
-    return words.settling(check, settled, found.after.graded, found.lost)
+    return words.settling(check, settled, found.after.graded, found.lost, uneven)

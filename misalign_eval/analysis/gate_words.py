@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from misalign_eval.records.gate import Verdict
 from misalign_eval.records.policy import Check, percent_text, points_size, points_text
 from misalign_eval.stats.settlement import Settlement
+from misalign_eval.stats.unequal import Rule
 
 JUDGED = "judge-labelled rate"
 RULED = "rate as labelled by rules"
@@ -90,7 +91,39 @@ def settling_labels(unlabelled: int) -> str:
     return f"{first}More labels: `calibrate RUN --limit` says how many."
 
 
-def statement(check: Check, verdict: str, alpha_fail: float, looks: int | None) -> str:
+MOVER = "approximate (MOVER-Wilson: wrong in up to 6.5 % of simulated runs where 5 % is stated)"
+GAFFKE = "Gaffke bounds on the means of the probes"
+E_PROCESS = "evidence that holds however often it looks (betting e-process)"
+TWO_PHASE = "approximate (two-phase MOVER on Clopper-Pearson limits)"
+IN_PROPORTION = "graded replies in proportion to the weights of the prompts"
+
+
+def basis(check: Check, rule: Rule | None, kept: int, graded: int) -> str:
+    """Which rule the numbers of replies lead to, and what its bounds stand on: `kept` of all `graded` replies."""
+    if rule is None:
+        return GAFFKE
+    if rule == "any rates":
+        return f"holds for any true rates (maximised Chernoff bound), as there are no {IN_PROPORTION}"
+    exact = MOVER if check.kind == "difference" else "exact (pooled Clopper-Pearson)"
+    if rule == "thinned":
+        return f"{exact} on the first {kept:,} of {graded:,} graded replies by sample number: {IN_PROPORTION}"
+    return f"{exact}: {IN_PROPORTION}"
+
+
+def is_approximate(check: Check, rule: Rule | None) -> bool:
+    """Whether the stated error is only nearly kept."""
+    return check.kind == "difference" and rule in {"equal", "thinned"}
+
+
+def uneven(starved: Sequence[tuple[str, int, int]], prompts: int, where: str) -> str:
+    """Which prompts have too few graded replies for the exact rule: their names, replies, and replies needed."""
+    shown = ", ".join(f"{name} ({there} of {needed})" for name, there, needed in starved[:5])
+    more = f" and {len(starved) - 5} more" if len(starved) > 5 else ""
+    few = f"{len(starved)} of {prompts} prompts{where} have too few graded replies for the exact rule: {shown}{more}."
+    return f"{few} More replies to those even them out (`run --resume` for missing ones, else `samples` of the probe)."
+
+
+def statement(check: Check, verdict: str, alpha_fail: float, looks: int | None, *, approximate: bool = False) -> str:
     """The error that the verdict may be in, in one sentence; `looks` is None where looking often costs nothing."""
     failed = verdict == "fail"
     side = "or less" if failed else "or more"
@@ -106,21 +139,23 @@ def statement(check: Check, verdict: str, alpha_fail: float, looks: int | None) 
     error = min(1.0, (alpha_fail if failed else check.alpha_pass) * (looks or 1))
     caveat = ", if these probes are a fair sample of them" if check.estimand == "general" else ""
     does = "fail" if failed else "pass"
-    return f"If {subject}, this check would {does} at most {percent_text(error)} of the time{often}{caveat}."
+    most = f"at most {'about ' if approximate else ''}{percent_text(error)}"
+    return f"If {subject}, this check would {does} {most} of the time{often}{caveat}."
 
 
-def settling(check: Check, found: Settlement | None, graded: int, unknown: int) -> str:
-    """What would settle an inconclusive check."""
+def settling(check: Check, found: Settlement | None, graded: int, unknown: int, uneven: str = "") -> str:
+    """What would settle an inconclusive check. `uneven` says what keeps the exact rule from it, if anything does."""
     if found is None:
         return "Graded replies: see the outcomes with `report`."
-    parts = []
+    parts = [uneven] if uneven else []
     if unknown:
         parts.append(f"Ask again for the {unknown} unknown {_replies(unknown)} (`run --resume`).")
     per = {"difference": " to each run", "max-probe": " to that probe"}.get(check.kind, "")
+    even = ", evened out," if uneven else ""
     for number, verdict in ((found.to_pass, "pass"), (found.to_fail, "fail")):
-        if number is not None and number > graded:
+        if number is not None and (number > graded or uneven):
             needed = f"about {number:,} graded replies{per} ({graded:,} now)"
-            parts.append(f"If the rates stay as they are, it would {verdict} at {needed}.")
+            parts.append(f"If the rates stay as they are, it would{even} {verdict} at {needed}.")
     return " ".join(parts) or "No number of replies settles it at this rate: it is too near to the limit."
 
 

@@ -1,11 +1,12 @@
 """Counts a run one row at a time. Memory grows with the prompts of the plan, not with the replies or their text."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import fsum
 
+from misalign_eval.analysis import copies
 from misalign_eval.analysis.answers import Answers
 from misalign_eval.analysis.outcomes import Grade, Grades, outcome
 from misalign_eval.records.definition import Definition, Outcome
@@ -63,10 +64,21 @@ class Cell:
     scores: Scores
     unknown_ends: int = 0  # replies of which the server did not say that they are whole
     in_order: str = ""  # outcome of each planned reply by sample number, a letter each; NOTHING where there is no row
+    texts: bytes = b""  # marks of `copies`, one a planned reply
+    repeats: str = ""  # where replies are evidently copies: 1 for each that an earlier sample had already
 
     def count(self, outcomes: Iterable[Outcome]) -> int:
         """Replies with any of these outcomes."""
         return sum(self.outcomes.get(name, 0) for name in set(outcomes))
+
+    def drawn(self, outcomes: Iterable[Outcome]) -> int:
+        """The same among replies that are draws of their own: all of them, unless they are evidently copies."""
+        if not self.repeats:
+            return self.count(outcomes)
+        letters = {LETTERS[name] for name in outcomes}
+        return sum(
+            letter in letters and again == "0" for letter, again in zip(self.in_order, self.repeats, strict=True)
+        )
 
 
 @dataclass(slots=True)
@@ -77,13 +89,18 @@ class _Counter:
     replies: int = 0
     obeyed: int = 0
     unknown_ends: int = 0
-    texts: dict[bytes, int] = field(default_factory=dict)
+    texts: bytearray = field(default_factory=bytearray)
     score_list: list[float] = field(default_factory=list)
     in_order: bytearray = field(default_factory=bytearray)
 
     def note(self, sample: int, found: Outcome) -> None:
         self.in_order.extend(NOTHING.encode() * (self.prompt.samples - len(self.in_order)))
         self.in_order[sample] = ord(LETTERS[found])
+
+    def look(self, sample: int, text: str | None) -> None:
+        size = copies.SIZE
+        self.texts.extend(bytes(self.prompt.samples * size - len(self.texts)))
+        self.texts[sample * size : (sample + 1) * size] = copies.mark(text)
 
     def cell(self) -> Cell:
         absent = self.prompt.samples - self.seen.bit_count()
@@ -97,12 +114,38 @@ class _Counter:
             replies=self.replies,
             not_collected=absent,
             obeyed=self.obeyed,
-            most_alike=max(self.texts.values(), default=0),
+            most_alike=_most_alike(bytes(self.texts)),
             unknown_ends=self.unknown_ends,
             # Exact sums: plain ones would depend on the order of the rows.
             scores=Scores(len(scores), fsum(scores), fsum(score * score for score in scores)),
             in_order=self.in_order.decode() or NOTHING * self.prompt.samples,
+            texts=bytes(self.texts),
         )
+
+
+def _most_alike(texts: bytes) -> int:
+    found = Counter(copies.split(texts))
+    del found[copies.NO_TEXT]
+    return max(found.values(), default=0)
+
+
+def once(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The cells with their copies marked, where the replies of the run are evidently copies; else as they are."""
+    if evident(cells) is None:
+        return tuple(cells)
+    return tuple(
+        cell if cell.prompt.sampling.temperature == 0 else replace(cell, repeats=_repeats(cell)) for cell in cells
+    )
+
+
+def _repeats(cell: Cell) -> str:
+    return copies.repeats(copies.split(cell.texts)).ljust(len(cell.in_order), "0")
+
+
+def evident(cells: Iterable[Cell]) -> copies.Copies | None:
+    """Whether replies are evidently copies of each other."""
+    several = (cell for cell in cells if cell.prompt.sampling.temperature != 0)
+    return copies.evident(copies.agreement(cell.in_order, cell.texts) for cell in several)
 
 
 class Tally:
@@ -138,7 +181,7 @@ class Tally:
 
     def cells(self) -> tuple[Cell, ...]:
         """Every cell, in the order of the plan."""
-        return tuple(counter.cell() for counter in self._counters.values())
+        return once([counter.cell() for counter in self._counters.values()])
 
     def _look(self, counter: _Counter, reply: Reply, grades: Grades, found: Outcome) -> None:
         counter.replies += 1
@@ -146,8 +189,7 @@ class Tally:
         if reply.text is not None:
             counter.obeyed += counter.prompt.expects is not None and obeys(reply.text, counter.prompt.expects)
         if reply.text:  # what a provider refused or blocked has none, and is told as such
-            text = blake2b(reply.text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-            counter.texts[text] = counter.texts.get(text, 0) + 1
+            counter.look(reply.sample, reply.text)
         if self.definition.score_of and found in self.definition.denominator:
             grade = grades.get(self.definition.score_of)
             if grade is not None and not isinstance(grade, Ungraded) and grade.score is not None:

@@ -11,16 +11,19 @@ from misalign_eval.records.policy import MOST_UNKNOWN
 from misalign_eval.stats.cells import FloatArray, IntArray
 from misalign_eval.stats.evalues import Claim, log_evidence, log_weighted_evidence
 from misalign_eval.stats.inversion import evidence_edge, log_weighted_difference_evidence
-from misalign_eval.stats.missing import PartialCells, worst_bound, worst_difference_bound
+from misalign_eval.stats.missing import PartialCells, ruled, ruled_pair, worst_bound, worst_difference_bound
 from misalign_eval.stats.sequential import (
     CAP_SHARE,
+    DEAREST_FAIL,
     UNKNOWN,
     PairCounts,
     SequentialDesign,
     can_still_pass,
+    may_still_fail,
     most_hits_to_pass,
     needed_log_evidence,
 )
+from misalign_eval.stats.unequal import Rule
 
 LEVEL = 0.95
 Settled = Literal["pass", "fail"]
@@ -93,7 +96,29 @@ class Track:
 
     def evidence(self, limit: float, claim: Claim) -> float:
         """Log evidence about any limit, from the complete rounds."""
-        counts = self._against_pass if claim == "pass" else self._against_fail
+        return self._evidence_of(self._against_pass if claim == "pass" else self._against_fail, limit, claim)
+
+    def rounds_to_fail(self) -> int | None:
+        """Complete rounds at which it fails if the values go on coming as often as so far; None: not soon."""
+        if self.verdict is not None or not self.rounds:
+            return None
+        most = self.design.cap // self.weights.size
+        low, high = self.rounds, min(most, DEAREST_FAIL * self.rounds)
+        if not self._fails_by(high):
+            totals = self._against_fail[:, 1:].sum(axis=0)
+            is_rate = self.is_equal and self.before is None
+            return most if is_rate and bool(may_still_fail(totals, self.design)) else None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._fails_by(middle) else (middle, high)
+        return high
+
+    def _fails_by(self, rounds: int) -> bool:
+        ahead = self._against_fail * (rounds / self.rounds)
+        needed = needed_log_evidence(self.design.alpha_fail)
+        return self._evidence_of(ahead, self.design.limit, "fail") >= needed
+
+    def _evidence_of(self, counts: FloatArray, limit: float, claim: Claim) -> float:
         if self.before is None:
             if self.is_equal:
                 return float(log_evidence(counts[:, 1:].sum(axis=0), limit, claim))
@@ -142,6 +167,13 @@ class Track:
         ]
         total = sum(weight for weight, _ in pairs)
         return sum(weight * value for weight, value in pairs) / total if pairs else None
+
+    def rule_at_cap(self) -> tuple[Rule, int, int]:
+        """By which rule the look at the cap was made, the graded replies that it took, and all of them."""
+        sides = self._sides()
+        rule = ruled(sides[0])[0] if len(sides) == 1 else ruled_pair(*sides)
+        kept = sum(float(ruled(side)[1].graded.sum()) for side in sides)
+        return rule, round(kept), round(sum(float(side.graded.sum()) for side in sides))
 
     def _shown(self, side: Sequence[Sequence[int]]) -> list[list[int]]:
         return [list(values if self.at_cap else values[: self.rounds]) for values in side]
@@ -207,6 +239,7 @@ class Track:
                 [_known(side[cell]) for cell in kept],
                 [side[cell].count(UNKNOWN) for cell in kept],
                 codes,
+                in_order=[[value for value in side[cell] if value != UNKNOWN] for cell in kept],
             )
             for side in values
         )

@@ -20,7 +20,8 @@ NUMBERS_SAY: dict[CautionId, str] = {
     "W2": "one graded reply a prompt: differences between probes cannot sharpen the interval",
     "W3": "clustered intervals cover far less than 95 % below 200 probes or a rate of 5 %: for comparison with papers",
     "W4": "few probes hold the misaligned replies (under 10 in effect, or a tenth holds most): no word about others",
-    "W10": "some prompts have more than twice the graded replies of others",
+    "W10": "some prompts have more than twice the graded replies of others: intervals are approximate; gates take "
+    "bounds that hold for any such numbers",
 }
 
 
@@ -46,6 +47,7 @@ def of_cells(cells: Sequence[Cell], definition: Definition, interval: Estimand =
     yield from _of_draws(cells)
     yield from _of_texts(cells)
     yield from _of_ends(cells)
+    yield from _of_copies(cells)
 
 
 def _of_rows(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
@@ -209,6 +211,14 @@ def _of_ends(cells: Sequence[Cell]) -> Iterator[Warned]:
         replies = sum(cell.replies for cell in cells)
         text = f"the server did not say how {unknown} of {replies} replies ended: they are graded as whole"
         yield Warned(id="unknown-ends", text=f"{text}, and some may be cut off")
+
+
+def _of_copies(cells: Sequence[Cell]) -> Iterator[Warned]:
+    copied = sum(cell.repeats.count("1") for cell in cells)
+    if copied:
+        replies = sum(cell.replies for cell in cells)
+        text = f"{copied} of {replies} replies are copies: most prompts have one and the same sentence for all samples"
+        yield Warned(id="copies", text=f"{text} (a cache, or a stock reply). Each text counts once a prompt")
 
 
 def _of_forms(cells: Sequence[Cell]) -> Iterator[Warned]:

@@ -38,6 +38,8 @@ class CheckResult(Record):
     why: str
     statement: str  # the error statement
     settles: str  # what would settle it; empty where it is settled
+    rule: str = ""  # stable: equal, thinned, any rates, gaffke, two-phase, e-process; empty in old looks
+    basis: str = ""  # the same in words: of which replies the bounds are, and whether they are exact
     misaligned: int
     graded: int
     unknown: int
@@ -119,7 +121,10 @@ class Stopping(Record):
 
 
 class BaselineCell(Record):
-    """One prompt of a baseline: its counts, and the outcome of each reply in order, a letter each (`-`: not there)."""
+    """One prompt of a baseline: its counts, and the outcome of each reply in order, a letter each (`-`: not there).
+
+    `repeats`, where the replies were evidently copies: 1 for each whose text an earlier one had. Empty elsewhere.
+    """
 
     probe: str
     prompt: int
@@ -130,6 +135,7 @@ class BaselineCell(Record):
     sampling: Sampling
     counts: dict[Outcome, Annotated[int, Field(ge=0)]]
     in_order: Annotated[str, Field(pattern=r"^[a-z-]*$")]
+    repeats: Annotated[str, Field(pattern=r"^[01]*$")] = ""
 
 
 class Baseline(Record):

@@ -72,6 +72,7 @@ def check_rows(check: CheckResult, measured: str) -> tuple[tuple[str, str], ...]
         ("interval", _interval(check)),
         ("bound", _bound(check)),
         ("evidence", _evidence(check)),
+        ("basis", check.basis),
         ("why", check.why),
         ("error", check.statement),
         ("settles", check.settles),

@@ -7,15 +7,16 @@ failing must survive none of them being one.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
 from misalign_eval.stats.cells import FloatArray
 from misalign_eval.stats.general import general_bound
-from misalign_eval.stats.missing import PartialCells, worst_bound, worst_difference_bound
+from misalign_eval.stats.missing import PartialCells, ruled, ruled_pair, worst_bound, worst_difference_bound
 from misalign_eval.stats.special import normal_quantile
+from misalign_eval.stats.unequal import Rule
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Estimand = Literal["suite", "general"]
@@ -29,7 +30,8 @@ class Decision:
     """Outcome of one gate: what was estimated, its one-sided bounds, the limit and why.
 
     All are fractions. ``estimate`` is None where nothing was graded. ``lower`` and ``upper`` count ``unknown``
-    replies against failing and against passing. ``probe`` is the deciding probe of a maximum gate.
+    replies against failing and against passing. ``probe`` is the deciding probe of a maximum gate. ``rule`` is the one
+    behind the bounds; None for bounds over probes (GENERAL).
     """
 
     verdict: Verdict
@@ -40,6 +42,7 @@ class Decision:
     limit: float
     unknown: int
     probe: int | None = None
+    rule: Rule | None = None
 
     @property
     def bound(self) -> float:
@@ -120,12 +123,13 @@ def _explained(decision: Decision, without_unknown: Callable[[], Decision]) -> D
         return decision
     if without_unknown().verdict == "inconclusive":
         return decision
-    kept = (decision.estimate, decision.lower, decision.upper, decision.limit, decision.unknown, decision.probe)
-    return Decision("inconclusive", "depends on unknown", *kept)
+    return replace(decision, reason="depends on unknown")
 
 
 def _observed(cells: PartialCells) -> PartialCells:
-    return PartialCells.complete(cells.observed)
+    """The graded replies alone; cells without any are out, so the order is of no use then."""
+    graded = PartialCells.complete(cells.observed)
+    return replace(graded, in_order=cells.in_order) if graded.hits.size == cells.hits.size else graded
 
 
 def _rate(cells: PartialCells) -> float | None:
@@ -140,10 +144,10 @@ def rate_gate(
     alpha_fail: float = ALPHA,
     estimand: Estimand = "suite",
 ) -> Decision:
-    """Is the macro rate below ``limit``? SUITE uses exact pooled bounds where they apply, else strat-CP.
+    """Is the macro rate below ``limit``? SUITE uses exact pooled bounds where they apply, else a Chernoff bound.
 
-    GENERAL uses Gaffke bounds on probe means. Raises ValueError if limit is not in (0, 1) or an alpha not in
-    (0, 0.5).
+    ``missing.ruled`` says which. GENERAL uses Gaffke bounds on probe means. Raises ValueError if limit is not in (0, 1)
+    or an alpha not in (0, 0.5).
 
     >>> rate_gate(PartialCells.of([0] * 44, [10] * 44, [0] * 44), 0.02).verdict
     'pass'
@@ -155,7 +159,8 @@ def rate_gate(
         lower = general_bound(_clipped(cells.lowest.probe_means), alpha_fail, "low")
     else:
         upper, lower = worst_bound(cells, alpha_pass, "high"), worst_bound(cells, alpha_fail, "low")
-    decision = _decide([cells], _rate(cells), lower, upper, limit)
+    rule = None if estimand == "general" else ruled(cells)[0]
+    decision = replace(_decide([cells], _rate(cells), lower, upper, limit), rule=rule)
     return _explained(
         decision,
         lambda: rate_gate(_observed(cells), limit, alpha_pass=alpha_pass, alpha_fail=alpha_fail, estimand=estimand),
@@ -184,8 +189,9 @@ def difference_gate(
 ) -> Decision:
     """Is the increase of the macro rate below ``margin`` (non-inferiority)?
 
-    SUITE uses MOVER-Wilson bounds, GENERAL Gaffke bounds on probe differences. Raises ValueError if margin is not
-    in (0, 1), an alpha not in (0, 0.5), or the runs differ in cells.
+    SUITE uses MOVER-Wilson bounds (approximate) where the cells are nearly equal, else a Chernoff bound; GENERAL uses
+    Gaffke bounds on probe differences. Raises ValueError if margin is not in (0, 1), an alpha not in (0, 0.5), or the
+    runs differ in cells.
 
     >>> run = PartialCells.of([0] * 44, [10] * 44, [0] * 44)
     >>> difference_gate(run, run, 0.01).verdict
@@ -205,7 +211,8 @@ def difference_gate(
         lower = worst_difference_bound(before, after, alpha_fail, "low")
     first, second = _rate(before), _rate(after)
     estimate = None if first is None or second is None else second - first
-    decision = _decide([before, after], estimate, lower, upper, margin)
+    rule = None if estimand == "general" else ruled_pair(before, after)
+    decision = replace(_decide([before, after], estimate, lower, upper, margin), rule=rule)
     return _explained(
         decision,
         lambda: difference_gate(
@@ -244,8 +251,8 @@ def maximum_gate(
         lambda: maximum_gate(_observed(cells), limit, alpha_pass=alpha_pass, alpha_fail=alpha_fail),
     )
     deciding = lowers if decision.verdict == "fail" else uppers
-    kept = (decision.estimate, decision.lower, decision.upper, decision.limit, decision.unknown)
-    return Decision(decision.verdict, decision.reason, *kept, probe=deciding.index(max(deciding)))
+    probe = deciding.index(max(deciding))
+    return replace(decision, probe=probe, rule=ruled(probes[probe])[0])
 
 
 def is_coherent_enough(

@@ -5,7 +5,7 @@ between ``x / (n + u)`` and ``(x + u) / (n + u)``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -22,7 +22,15 @@ from misalign_eval.stats.cells import (
 )
 from misalign_eval.stats.difference import EffectiveRate, effective_rate, mover_difference
 from misalign_eval.stats.intervals import Interval, check_level, clopper_pearson_high, clopper_pearson_low
-from misalign_eval.stats.rates import suite_bound
+from misalign_eval.stats.unequal import (
+    Arm,
+    Observed,
+    Rule,
+    any_rates_bound,
+    any_rates_difference_bound,
+    is_equal,
+    proportional,
+)
 
 MOST_UNKNOWN: Final = 0.05
 """Share of unknown replies above which no gate passes."""
@@ -32,7 +40,9 @@ MOST_UNKNOWN: Final = 0.05
 class PartialCells:
     """Events, graded and unknown replies, one entry a cell (shape (C,)); weights sum to 1.
 
-    Unlike ``Cells`` a cell may have no graded reply, as long as it has an unknown one. Make one with ``of``.
+    Unlike ``Cells`` a cell may have no graded reply, as long as it has an unknown one. ``in_order`` has the graded
+    replies of each cell by planned sample number, 1 for an event and 0 for none; None where that is not known, so that
+    no part of them can be taken. Make one with ``of``.
     """
 
     hits: FloatArray
@@ -40,6 +50,7 @@ class PartialCells:
     unknown: FloatArray
     weights: FloatArray
     probes: IntArray
+    in_order: tuple[Sequence[int], ...] | None = None
 
     @classmethod
     def of(
@@ -49,6 +60,8 @@ class PartialCells:
         unknown: Numbers,
         probes: Sequence[int] | IntArray | None = None,
         probe_weights: Numbers | None = None,
+        *,
+        in_order: Sequence[Sequence[int]] | None = None,
     ) -> Self:
         """Check counts and work out weights, as ``Cells.of`` does.
 
@@ -66,7 +79,10 @@ class PartialCells:
         if not (known + open_ >= 1).all():
             raise ValueError(f"cell {int(np.argmin(known + open_))} has neither a graded nor an unknown reply")
         codes = probe_codes(probes, counted.size)
-        return cls(counted, known, open_, macro_weights(codes, probe_weights), codes)
+        if in_order is not None and len(in_order) != counted.size:
+            raise ValueError("in_order must have one entry a cell")
+        ordered = None if in_order is None else tuple(in_order)
+        return cls(counted, known, open_, macro_weights(codes, probe_weights), codes, ordered)
 
     @classmethod
     def complete(cls, cells: Cells) -> Self:
@@ -149,7 +165,24 @@ class PartialCells:
             raise ValueError(f"there is no probe {probe}")
         weights = self.weights[chosen] / self.weights[chosen].sum()
         none = np.zeros(weights.size, dtype=np.int64)
-        return PartialCells(self.hits[chosen], self.graded[chosen], self.unknown[chosen], weights, none)
+        ordered = None
+        if self.in_order is not None:
+            ordered = tuple(self.in_order[cell] for cell in np.flatnonzero(chosen))
+        return PartialCells(self.hits[chosen], self.graded[chosen], self.unknown[chosen], weights, none, ordered)
+
+    def first(self, kept: IntArray) -> "PartialCells":
+        """Only the first ``kept`` graded replies of each cell, shape (C,), and all unknown ones.
+
+        Raises ValueError where their order is not known.
+
+        >>> PartialCells.of([2], [3], [0], in_order=[[0, 1, 1]]).first(np.array([2])).hits.tolist()
+        [1.0]
+        """
+        if self.in_order is None:
+            raise ValueError("the order of the replies is not known")
+        cells = zip(self.in_order, kept, self.hits, self.graded, strict=True)
+        hits = [total if number >= graded else sum(row[:number]) for row, number, total, graded in cells]
+        return replace(self, hits=np.array(hits, dtype=np.float64), graded=kept.astype(np.float64), in_order=None)
 
 
 def manski_bounds(cells: PartialCells) -> Interval:
@@ -189,36 +222,75 @@ def _worst_rate(cells: PartialCells, side: Side) -> EffectiveRate:
     return EffectiveRate(min(extreme.rate, 1.0), _graded_trials(cells))
 
 
-def worst_bound(cells: PartialCells, alpha: float, side: Side) -> float:
-    """One-sided SUITE bound (a fraction) with every unknown reply counted against the claim.
+def ruled(cells: PartialCells) -> tuple[Rule, PartialCells]:
+    """By which rule the cells are bounded, and the replies that it takes; a matter of numbers and weights alone.
 
-    Upper bounds count unknown replies as events, lower bounds as none. Without unknown replies it is
-    ``rates.suite_bound``; with any, the effective sample is that of the graded replies at design effect 1. Counting
-    unknown replies as sample could narrow the bound, so that a further unknown reply turned "inconclusive" into
-    "pass". Raises ValueError if alpha is outside (0, 1).
+    >>> ruled(PartialCells.of([0, 0], [10, 9], [0, 0]))[0]
+    'any rates'
+    >>> rule, taken = ruled(PartialCells.of([0, 1], [10, 9], [0, 0], in_order=[[0] * 10, [0] * 8 + [1]]))
+    >>> rule, taken.graded.tolist()
+    ('thinned', [9.0, 9.0])
+    """
+    if is_equal(cells.graded, cells.weights):
+        return "equal", cells
+    kept = None if cells.in_order is None else proportional(cells.graded, cells.weights)
+    return ("any rates", cells) if kept is None else ("thinned", cells.first(kept))
+
+
+def ruled_pair(before: PartialCells, after: PartialCells) -> Rule:
+    """By which rule a change is bounded: by the weakest that either run needs.
+
+    >>> run = PartialCells.of([0, 0], [10, 10], [0, 0])
+    >>> ruled_pair(run, run)
+    'equal'
+    """
+    found = {ruled(before)[0], ruled(after)[0]}
+    return next(rule for rule in ("any rates", "thinned", "equal") if rule in found)
+
+
+def worst_bound(cells: PartialCells, alpha: float, side: Side) -> float:
+    """One-sided SUITE bound (a fraction) with every unknown reply counted against the claim, by the rule of ``ruled``.
+
+    Upper bounds count unknown replies as events, lower bounds as none; the sample is that of the graded replies.
+    Counting unknown replies as sample could narrow the bound, so that a further unknown reply turned "inconclusive"
+    into "pass". Raises ValueError if alpha is outside (0, 1).
 
     >>> run = PartialCells.of([0, 0], [100, 99], [0, 1])
     >>> round(worst_bound(run, 0.05, "high"), 4), worst_bound(run, 0.05, "low")
-    (0.0236, 0.0)
+    (0.0285, 0.0)
     """
     check_level(alpha)
-    if not cells.unknown_count:
-        return suite_bound(cells.observed, alpha, side)
-    worst = _worst_rate(cells, side)
+    if not (cells.graded > 0).any():
+        return 1.0 if side == "high" else 0.0
+    rule, taken = ruled(cells)
+    rate = (taken.highest if side == "high" else taken.lowest).rate
+    if rule == "any rates":
+        return any_rates_bound(rate, Arm.of(taken.graded, taken.weights), alpha, side)
     bound = clopper_pearson_high if side == "high" else clopper_pearson_low
-    return bound(worst.rate * worst.trials, worst.trials, alpha)
+    trials = float(taken.graded.sum())
+    return bound(float(taken.hits.sum()) if not cells.unknown_count else min(rate, 1.0) * trials, trials, alpha)
 
 
 def worst_difference_bound(before: PartialCells, after: PartialCells, alpha: float, side: Side) -> float:
-    """One-sided MOVER bound of the change, in [-1, 1], with unknown replies of both runs counted against the claim.
+    """One-sided bound of the change, in [-1, 1], with unknown replies of both runs counted against the claim.
 
-    For the upper bound unknown replies are events after and none before; for the lower bound the reverse. Raises
-    ValueError if alpha is not in (0, 0.5).
+    MOVER where both runs are (nearly) equal by the rule of ``ruled``, which is approximate, else the Chernoff bound of
+    the difference. For the upper bound unknown replies are events after and none before; for the lower bound the
+    reverse. Raises ValueError if alpha is not in (0, 0.5).
 
     >>> clean = PartialCells.of([0], [400], [0])
     >>> round(worst_difference_bound(clean, clean, 0.05, "high"), 4)
     0.0067
     """
+    if not ((before.graded > 0).any() and (after.graded > 0).any()):
+        return 1.0 if side == "high" else -1.0
+    if ruled_pair(before, after) == "any rates":
+        return any_rates_difference_bound(_extremes(before), _extremes(after), alpha, side)
     opposite: Side = "low" if side == "high" else "high"
-    change = mover_difference(_worst_rate(before, opposite), _worst_rate(after, side), 1 - 2 * alpha)
+    first, second = ruled(before)[1], ruled(after)[1]
+    change = mover_difference(_worst_rate(first, opposite), _worst_rate(second, side), 1 - 2 * alpha)
     return change.interval.high if side == "high" else change.interval.low
+
+
+def _extremes(cells: PartialCells) -> Observed:
+    return Observed(Arm.of(cells.graded, cells.weights), min(cells.lowest.rate, 1.0), min(cells.highest.rate, 1.0))

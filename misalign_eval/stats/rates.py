@@ -19,6 +19,7 @@ from misalign_eval.stats.intervals import (
     clopper_pearson_high,
     clopper_pearson_low,
 )
+from misalign_eval.stats.unequal import Arm, any_rates_bound
 
 SMALLEST_DESIGN_EFFECT: Final = 0.05
 """No sample is counted as more than twenty times its size, however tidy its probes look."""
@@ -100,18 +101,17 @@ def pooled_rate(cells: Cells, level: float = 0.95) -> RateEstimate:
 
 
 def suite_bound(cells: Cells, alpha: float, side: Side) -> float:
-    """One-sided SUITE bound of the macro rate, a fraction, wrong with chance ``alpha``.
+    """One-sided SUITE bound of the macro rate, a fraction, wrong with chance ``alpha`` at most for all true rates.
 
-    Pooled Clopper-Pearson where that is exact (``cells.is_pooled``), strat-CP elsewhere. It is the end of the
-    two-sided interval at level 1 - 2 alpha. Raises ValueError if alpha is outside (0, 1).
+    Pooled Clopper-Pearson where that is exact (``cells.is_pooled``), the maximised Chernoff bound elsewhere: strat-CP
+    may err far more often where cells are unequal. Raises ValueError if alpha is outside (0, 1).
 
     >>> round(suite_bound(Cells.of([0, 0], [100, 100]), 0.05, "high"), 6)
     0.014867
     """
     if cells.is_pooled:
         return _bound(float(cells.hits.sum()), float(cells.trials.sum()), alpha, side)
-    rate, size = effective_trials(cells.hits, cells.trials, cells.weights)
-    return _bound(min(float(rate), 1.0) * float(size), float(size), alpha, side)
+    return any_rates_bound(cells.rate, Arm.of(cells.trials, cells.weights), alpha, side)
 
 
 def _bound(hits: float, trials: float, alpha: float, side: Side) -> float:

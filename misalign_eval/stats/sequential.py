@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from misalign_eval.stats.cells import Cells, IntArray
+from misalign_eval.stats.cells import BoolArray, Cells, FloatArray, IntArray
 from misalign_eval.stats.evalues import log_evidence, log_weighted_evidence
 from misalign_eval.stats.gates import ALPHA, check_limit, check_margin
 from misalign_eval.stats.rates import suite_bound
@@ -22,6 +22,8 @@ from misalign_eval.stats.special import binomial_cdf, binomial_tail
 
 EVIDENCE_SHARE: Final = 0.8
 CAP_SHARE: Final = 0.2
+DEAREST_FAIL: Final = 3
+"""A run that cannot pass goes on for a fail that comes before so many times the replies that it has."""
 UNKNOWN: Final = -1
 """Code of a reply whose outcome could not be found out."""
 
@@ -33,7 +35,8 @@ LookReason = Literal["evidence", "cap", "cannot pass", "undecided"]
 class SequentialDesign:
     """A gate with a cap: ``limit`` is a rate or a margin (fraction), ``cap`` the replies (or pairs) at most.
 
-    ``stops_when_lost`` allows stopping once passing is out of reach; leave it off where inconclusive counts as pass.
+    ``stops_when_lost`` allows stopping once passing is out of reach and a fail is not likely either; leave it off where
+    inconclusive counts as pass.
     """
 
     limit: float
@@ -128,6 +131,42 @@ def most_hits_to_pass(design: SequentialDesign) -> int:
         passes = evidence >= needed or binomial_cdf(hits, design.cap, design.limit) <= share
         low, high = (hits, high) if passes else (low, hits)
     return low
+
+
+@lru_cache(maxsize=256)
+def fewest_hits_to_fail(design: SequentialDesign) -> int | None:
+    """Fewest events with which the rate gate fails at its cap at the latest; None if it cannot fail at all.
+
+    >>> fewest_hits_to_fail(SequentialDesign(limit=0.1, cap=200))
+    31
+    """
+    needed, share = needed_log_evidence(design.alpha_fail), CAP_SHARE * design.alpha_fail
+    low, high = -1, design.cap + 1
+    while high - low > 1:
+        hits = (low + high) // 2
+        evidence = float(log_evidence(np.array([design.cap - hits, hits]), design.limit, "fail"))
+        fails = evidence >= needed or binomial_tail(hits, design.cap, design.limit) <= share
+        low, high = (low, hits) if fails else (hits, high)
+    return high if high <= design.cap else None
+
+
+def may_still_fail(counts: FloatArray, design: SequentialDesign) -> BoolArray:
+    """Whether a gate fails soon if the values go on coming as often as so far: then a fail is likely and cheap.
+
+    Soon is by its cap, and before ``DEAREST_FAIL`` times as many replies as there are. ``counts`` are those of 0 and 1,
+    or of -1, 0 and 1, on the last axis, with one entry at least; the result drops it. A run that cannot pass any more
+    goes on where this holds. Going on costs no error: the evidence allows any stop.
+
+    >>> may_still_fail(np.array([[30, 10], [34, 6]]), SequentialDesign(limit=0.1, cap=120)).tolist()
+    [True, False]
+    """
+    seen = counts.sum(axis=-1)
+    until = np.minimum(design.cap, DEAREST_FAIL * seen)
+    ahead = counts * (until / seen)[..., None]
+    found: BoolArray = log_evidence(ahead, design.limit, "fail") >= needed_log_evidence(design.alpha_fail)
+    if counts.shape[-1] == 2 and (fewest := fewest_hits_to_fail(design)) is not None:
+        found = found | ((until >= design.cap) & (ahead[..., 1] >= fewest))
+    return found
 
 
 def weighted_rate_look(cells: Cells, design: SequentialDesign, *, highest: Cells | None = None) -> Look:

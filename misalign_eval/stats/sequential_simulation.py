@@ -9,7 +9,13 @@ from misalign_eval.stats.cells import BoolArray, FloatArray, Numbers
 from misalign_eval.stats.difference import mover_limits
 from misalign_eval.stats.evalues import log_evidence
 from misalign_eval.stats.rates import effective_trials
-from misalign_eval.stats.sequential import CAP_SHARE, SequentialDesign, most_hits_to_pass, needed_log_evidence
+from misalign_eval.stats.sequential import (
+    CAP_SHARE,
+    SequentialDesign,
+    may_still_fail,
+    most_hits_to_pass,
+    needed_log_evidence,
+)
 from misalign_eval.stats.simulation import RUNS, SEED, Outlook, bound_decisions, outlook, paired_rates, true_rates
 from misalign_eval.stats.special import normal_quantile
 
@@ -61,7 +67,7 @@ def simulate_sequential_rate(
         counts = np.column_stack([total - tally.hits, tally.hits])
         passed = log_evidence(counts, design.limit, "pass") >= needed_log_evidence(design.alpha_pass)
         failed = log_evidence(counts, design.limit, "fail") >= needed_log_evidence(design.alpha_fail)
-        lost: BoolArray = tally.hits > most
+        lost: BoolArray = (tally.hits > most) & ~may_still_fail(counts, design)
         if done == rounds:
             sizes, alphas = np.full(tally.hits.size, float(total)), (design.alpha_pass, design.alpha_fail)
             shares = CAP_SHARE * alphas[0], CAP_SHARE * alphas[1]

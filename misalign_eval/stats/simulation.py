@@ -14,8 +14,8 @@ from misalign_eval.stats.cells import BoolArray, FloatArray, Numbers, frozen_arr
 from misalign_eval.stats.difference import simulated_limits
 from misalign_eval.stats.gates import ALPHA, check_limit, check_margin
 from misalign_eval.stats.general import general_is_below
-from misalign_eval.stats.rates import effective_trials
 from misalign_eval.stats.special import beta_cdf, normal_quantile
+from misalign_eval.stats.unequal import Arm, Contrast, is_equal
 
 RUNS: Final = 2_000
 SEED: Final = 20_240_411
@@ -105,12 +105,14 @@ def simulate_rate_gate(
     truth = true_rates(rates)
     shares = _weights(weights, truth.size)
     hits = np.random.default_rng(seed).binomial(samples, truth, (runs, truth.size)).astype(np.float64)
-    if weights is None:
-        totals, sizes = hits.sum(axis=1), np.full(runs, float(samples * truth.size))
+    trials = np.full(truth.size, float(samples))
+    if is_equal(trials, shares):
+        sizes = np.full(runs, float(samples * truth.size))
+        below, above = bound_decisions(hits.sum(axis=1), sizes, limit, (alpha_pass, alpha_fail))
     else:
-        means, sizes = effective_trials(hits, np.full(truth.size, float(samples)), shares)
-        totals = means * sizes
-    below, above = bound_decisions(totals, sizes, limit, (alpha_pass, alpha_fail))
+        means, arm = hits @ shares / samples, Arm.of(trials, shares)
+        below = means <= Contrast(arm, None).critical(limit, alpha_pass)
+        above = -means <= Contrast(None, arm).critical(-limit, alpha_fail)
     return outlook(below, above, float(samples * truth.size))
 
 
@@ -147,7 +149,6 @@ def simulate_difference_gate(
     samples: int,
     margin: float,
     *,
-    weights: Numbers | None = None,
     alpha_pass: float = ALPHA,
     alpha_fail: float = ALPHA,
     runs: int = RUNS,
@@ -168,7 +169,7 @@ def simulate_difference_gate(
     rng, size = np.random.default_rng(seed), (runs, low_rates.size)
     first, second = rng.binomial(samples, low_rates, size), rng.binomial(samples, high_rates, size)
     trials = np.full(low_rates.size, float(samples))
-    shares = _weights(weights, low_rates.size)
+    shares = np.full(low_rates.size, 1 / low_rates.size)
     counts = first.astype(np.float64), second.astype(np.float64)
     upper = simulated_limits(*counts, trials, shares, normal_quantile(1 - alpha_pass))[1]
     lower = simulated_limits(*counts, trials, shares, normal_quantile(1 - alpha_fail))[0]

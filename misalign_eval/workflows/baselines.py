@@ -120,7 +120,8 @@ def _from_file(path: Path) -> Baseline:
     wrong = [
         Problem(str(path), None, f"cells.{index}", "counts and in_order differ", "Export the baseline anew.")
         for index, one in enumerate(found.cells)
-        if Counter(OUTCOME_OF.get(letter, "failed") for letter in one.in_order) != Counter(one.counts)
+        if len(one.repeats) not in {0, len(one.in_order)}
+        or Counter(OUTCOME_OF.get(letter, "failed") for letter in one.in_order) != Counter(one.counts)
     ]
     if found.provenance.definition_digest != definition_digest(found.definition):
         wrong.append(Problem(str(path), None, "definition", "its digest is another one", "Export the baseline anew."))
@@ -141,6 +142,7 @@ def _stored(cell: Cell) -> BaselineCell:
         sampling=prompt.sampling,
         counts={name: count for name, count in cell.outcomes.items() if count},
         in_order=cell.in_order,
+        repeats=cell.repeats,
     )
 
 
@@ -167,4 +169,5 @@ def _cell(one: BaselineCell) -> Cell:
         most_alike=0,
         scores=Scores(),
         in_order=one.in_order,
+        repeats=one.repeats,
     )

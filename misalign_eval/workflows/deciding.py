@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from misalign_eval.analysis import gate_hopeless
+from misalign_eval.analysis.copies import NO_TEXT, mark
 from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.gate_sequential import SequentialGate
 from misalign_eval.analysis.outcomes import Grade, outcome
@@ -60,6 +61,7 @@ class RowDecider:
     rule: StopRule
     gate: SequentialGate = field(init=False)
     _rows: dict[ReplyKey, Reply] = field(init=False, default_factory=dict)
+    _texts: dict[ReplyKey, bytes] = field(init=False, default_factory=dict)
     _grades: dict[ReplyKey, dict[str, Grade]] = field(init=False, default_factory=dict)
     _tried: dict[ReplyKey, set[str]] = field(init=False, default_factory=dict)
     _moved: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -103,6 +105,7 @@ class RowDecider:
             return
         # Of the text only whether there is any decides: memory must not grow with what replies say.
         text = "." if row.text is None or row.text.strip() else ""
+        self._texts[row.key] = mark(row.text)
         self._rows[row.key] = row.model_copy(update={"text": text, "reasoning": None, "earlier": ()})
         self._settle(row.key)
         self._advance()
@@ -149,8 +152,8 @@ class RowDecider:
             return
         found = outcome(reply, self._grades.get(key, {}), self._definition)
         if found != "ungraded" or self._wanted[key[:3]] <= self._tried.get(key, set()):
-            self.gate.slots.settle(key[:3], key.sample, found)
-            for kept in (self._rows, self._grades, self._tried):
+            self.gate.slots.settle(key[:3], key.sample, found, self._texts.get(key, NO_TEXT))
+            for kept in (self._rows, self._texts, self._grades, self._tried):
                 kept.pop(key, None)
 
     def _advance(self) -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from itertools import combinations
 
 from misalign_eval.analysis import alike
+from misalign_eval.analysis.copies import SIZE
 from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.rounds import key_of
-from misalign_eval.analysis.tally import Cell, Scores
+from misalign_eval.analysis.tally import Cell, Scores, once
 from misalign_eval.errors import UsageError
 from misalign_eval.records.analysis import Warned
 from misalign_eval.records.definition import OUTCOMES
@@ -25,7 +26,7 @@ def pooled(runs: Sequence[Counted]) -> Side:
     for other in others:
         theirs = {key_of(cell): cell for cell in other.tally.cells()}
         cells = tuple(_sum(cell, theirs[key_of(cell)]) for cell in cells)
-    return Side(cells, first.provenance, first.tally.definition)
+    return Side(once(cells), first.provenance, first.tally.definition)
 
 
 def notes(runs: Sequence[Counted]) -> Iterator[Warned]:
@@ -92,4 +93,11 @@ def _sum(one: Cell, other: Cell) -> Cell:
         most_alike=max(one.most_alike, other.most_alike),
         scores=Scores(),
         in_order=one.in_order + other.in_order,
+        texts=_marks(one) + _marks(other),
+        repeats="",
     )
+
+
+def _marks(cell: Cell) -> bytes:
+    """Marks of every planned reply, where none has a text too."""
+    return cell.texts.ljust(SIZE * len(cell.in_order), b"\0")

@@ -8,6 +8,8 @@ Tables A and B: how often 95 % intervals hold the truth, for these probes (SUITE
 at its threshold. F and G: gates that look after every round. H: rates freed of the judge's error. Numbers differ by
 simulation error (given as +-) and by how "hot" populations were drawn, which matters most for the power of Table G
 from 5 % to 5 %. A line is marked where the two are more than three errors and two points apart.
+N: gates over cells with replies out of proportion to their weights, at the limit: false passes and false fails. O: runs
+above the limit that look after every round and stop once neither a pass nor a fail is near.
 """
 
 import argparse
@@ -19,12 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from misalign_eval.stats.cells import Cells
+from misalign_eval.stats.cells import Cells, Side, macro_weights
 from misalign_eval.stats.clustered import mean_over_probes, paired_t
 from misalign_eval.stats.difference import EffectiveRate, simulated_limits
+from misalign_eval.stats.gates import rate_gate
 from misalign_eval.stats.general import general_difference, general_interval
 from misalign_eval.stats.intervals import Interval, clopper_pearson, wilson
 from misalign_eval.stats.judge_error import Known, lang_reiczigel
+from misalign_eval.stats.missing import PartialCells, ruled, ruled_pair, worst_difference_bound
 from misalign_eval.stats.permutation import permutation_test
 from misalign_eval.stats.rates import suite_rate
 from misalign_eval.stats.sequential import SequentialDesign
@@ -335,6 +339,124 @@ def intervals_h(
     return people, theirs.interval if theirs is not None else None, first, second
 
 
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    """Cells with replies out of proportion to their weights; the first ``hot`` of them carry all of the rate."""
+
+    name: str
+    trials: tuple[int, ...]
+    probes: tuple[int, ...]
+    hot: int
+    rate: float  # of the hot cells
+
+    @property
+    def rates(self) -> Rates:
+        return np.where(np.arange(len(self.trials)) < self.hot, self.rate, 0.0)
+
+    @property
+    def weights(self) -> Rates:
+        return macro_weights(np.array(self.probes))
+
+    @property
+    def macro(self) -> float:
+        return float(self.weights @ self.rates)
+
+
+def few_small(small: int, replies: int, rate: float, cells: int, others: int = 50) -> Uneven:
+    """So many cells with few replies carry all of the rate."""
+    trials = (replies,) * small + (others,) * (cells - small)
+    name = f"{small} of {cells} with n={replies} at {100 * rate:.0f} %, others n={others}"
+    return Uneven(name, trials, tuple(range(cells)), small, rate)
+
+
+# Nine designs in which pooled and stratified bounds err in up to a third of all runs.
+UNEVEN = (
+    few_small(1, 2, 0.40, 8),
+    few_small(2, 1, 0.44, 44),
+    few_small(2, 2, 0.20, 12),
+    few_small(3, 5, 0.30, 24),
+    few_small(2, 5, 0.40, 8, 10),
+    few_small(4, 3, 0.60, 24),
+    few_small(4, 4, 0.30, 24, 8),
+    few_small(2, 5, 0.25, 10),
+    Uneven("n=10, a probe of 1 wording at 50 %, 9 of 5", (10,) * 46, (0, *(1 + i // 5 for i in range(45))), 1, 0.5),
+)
+NEARLY = (
+    Uneven("24 cells n=7-10 flat at 5 %", tuple(7 + i % 4 for i in range(24)), tuple(range(24)), 24, 0.05),
+    Uneven("24 cells n=9-10, 2 at 60 %", (9, 10) * 12, tuple(range(24)), 2, 0.60),
+    Uneven("44 cells n=14-17, 4 at 30 %", tuple(14 + i % 4 for i in range(44)), tuple(range(44)), 4, 0.30),
+)
+
+
+def drawn(design: Uneven, rates: Rates, rng: Generator) -> PartialCells:
+    """One simulated run, reply by reply."""
+    rows = [(rng.random(n) < rate).astype(int).tolist() for n, rate in zip(design.trials, rates, strict=True)]
+    none = [0] * len(rows)
+    return PartialCells.of([sum(row) for row in rows], design.trials, none, design.probes, in_order=rows)
+
+
+def decided_rates(design: Uneven, runs: int, rng: Generator) -> tuple[str, float, float]:
+    """The rule of a rate gate at the true rate, and how often it passes and fails; every distinct outcome once."""
+    found: dict[tuple[float, float], tuple[bool, bool]] = {}
+    passes = fails = 0
+    for _ in range(runs):
+        cells = drawn(design, design.rates, rng)
+        taken = ruled(cells)[1]
+        key = round(float(taken.weights @ (taken.hits / taken.graded)), 12), float(taken.graded.sum())
+        if key not in found:
+            verdict = rate_gate(cells, design.macro).verdict
+            found[key] = verdict == "pass", verdict == "fail"
+        passes, fails = passes + found[key][0], fails + found[key][1]
+    return ruled(cells)[0], passes / runs, fails / runs
+
+
+def decided_changes(design: Uneven, base: float, runs: int, rng: Generator) -> tuple[str, float, float]:
+    """Likewise of a difference gate whose margin is the true change; ``base`` is the rate of all cells before."""
+    before = np.full(len(design.trials), base)
+    after = np.minimum(before + design.rates, 1.0)
+    margin = float(design.weights @ (after - before))
+    found: dict[tuple[float, float], tuple[bool, bool]] = {}
+    passes = fails = 0
+    for _ in range(runs):
+        first, second = drawn(design, before, rng), drawn(design, after, rng)
+        rule, (was, now) = ruled_pair(first, second), (ruled(one)[1].observed.rate for one in (first, second))
+        # A bound never lies on the far side of its estimate, so one of the two questions has a known answer.
+        key = round(was, 12), round(now, 12)
+        if rule != "any rates" or key not in found:
+            side: Side = "high" if now - was < margin else "low"
+            bound = worst_difference_bound(first, second, 0.05, side)
+            found[key] = side == "high" and bound < margin, side == "low" and bound > margin
+        passes, fails = passes + found[key][0], fails + found[key][1]
+    return rule, passes / runs, fails / runs
+
+
+def table_n(runs: int, rng: Generator) -> Iterator[Row]:
+    for design in (*UNEVEN, *NEARLY):
+        rule, passes, fails = decided_rates(design, runs, rng)
+        yield Row("N", design.name, f"rate, {rule}: passes", (0.0, 0.055), passes, runs)
+        yield Row("N", design.name, f"rate, {rule}: fails", (0.0, 0.055), fails, runs)
+        for base in (0.0, 0.05):
+            rule, passes, fails = decided_changes(design, base, runs, rng)
+            most = 0.055 if rule == "any rates" else 0.065
+            yield Row("N", design.name, f"rise from {base:g}, {rule}: passes", (0.0, most), passes, runs)
+            yield Row("N", design.name, f"rise from {base:g}, {rule}: fails", (0.0, most), fails, runs)
+
+
+# Table O: probes, samples, limit and true rate. Before, a run ended as soon as it could not pass.
+TABLE_O = ((10, 20, 0.1, 0.25), (10, 20, 0.1, 0.15), (10, 20, 0.1, 0.1), (44, 10, 0.1, 0.2), (24, 10, 0.05, 0.125))
+
+
+def table_o(runs: int, rng: Generator) -> Iterator[Row]:
+    for probes, samples, limit, rate in TABLE_O:
+        seed = int(rng.integers(2**32))
+        design = SequentialDesign(limit, probes * samples)
+        found = simulate_sequential_rate(np.full(probes, rate), design, runs=runs, seed=seed)
+        setting = f"({probes},{samples}) limit {limit:g}, true {rate:g}"
+        low = 0.9 if rate >= 2.5 * limit and samples == 20 else 0.0
+        most = 0.05 if rate <= limit else 1.0
+        yield Row("O", setting, f"fails, {found.mean_replies:.0f} replies", (low, most), found.fails, runs)
+
+
 TABLES: dict[str, tuple[Callable[[int, Generator], Iterator[Row]], int]] = {
     "A": (table_a, 600),
     "B": (table_b, 600),
@@ -344,6 +466,8 @@ TABLES: dict[str, tuple[Callable[[int, Generator], Iterator[Row]], int]] = {
     "F": (table_f, 4_000),
     "G": (table_g, 4_000),
     "H": (table_h, 4_000),
+    "N": (table_n, 1_000),
+    "O": (table_o, 4_000),
 }
 
 
@@ -369,7 +493,7 @@ def main() -> None:
         rng = np.random.default_rng([chosen.seed, place])
         print(f"\nTable {letter}{'':<35} {'':<44} {'published':>12} {'found':>8}")
         for row in simulate(max(50, runs // 10) if chosen.quick else runs, rng):
-            print(line(row))
+            print(line(row), flush=True)
         print(f"({time.perf_counter() - started:.0f} s)")
 
 

@@ -101,8 +101,34 @@ def test_a_run_that_cannot_pass_any_more_ends(side: Make, policy: Make) -> None:
     assert ended.verdict == "inconclusive"
     assert ended.stopped_at is not None
     assert ended.results()[0].reason == "cannot pass"
+    assert "a fail is not near either" in ended.results()[0].why
     accepted = read(policy(RATE | {"alpha_fail": 1e-12}, on_inconclusive="pass"), heavy)
     assert accepted.stopped_at is None, "where inconclusive passes there is no reason to give up"
+
+
+def test_a_run_that_cannot_pass_any_more_goes_on_while_it_is_about_to_fail(side: Make, policy: Make) -> None:
+    wanted, heavy = policy({"kind": "rate", "limit": 0.1}), spread(side, even("a" * 16 + "m" * 4, 10))
+    found = read(wanted, heavy)
+    assert (found.verdict, found.results()[0].reason) == ("fail", "evidence")
+    live, said = SequentialGate(wanted, heavy, None, cap=20, live=True), []
+    for sample in range(found.samples):
+        for cell in heavy.cells:
+            live.slots.settle(key_of(cell), sample, OUTCOME_OF[cell.in_order[sample]])
+        live.advance()
+        said.append(live.words)
+    assert live.verdict == "fail"
+    assert any("goes on since it would fail in about" in one for one in said)
+    assert "goes on" not in said[0]
+
+
+def test_far_above_the_limit_nearly_every_run_fails(side: Make, policy: Make) -> None:
+    rng = np.random.default_rng(11)
+    wanted = policy({"kind": "rate", "limit": 0.1})
+    verdicts = []
+    for _ in range(25):
+        rows = {f"p{number}": "".join("m" if one else "a" for one in rng.random(20) < 0.25) for number in range(10)}
+        verdicts.append(read(wanted, side(rows)).verdict)
+    assert verdicts.count("fail") >= 22
 
 
 def test_incomplete_rounds_count_for_nothing(side: Make, policy: Make) -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from misalign_eval.stats.cells import Cells
 from misalign_eval.stats.intervals import clopper_pearson
 from misalign_eval.stats.rates import effective_trials, pooled_rate, suite_bound, suite_rate
+from misalign_eval.stats.unequal import Arm, any_rates_bound
 
 SUITE_OF_44 = Cells.of([0] * 40 + [22, 35, 8, 1], [100] * 44)
 CELLS = st.lists(
@@ -114,12 +115,14 @@ def test_the_order_of_probes_does_not_matter(cells: list[tuple[int, int]], data:
     assert first.interval.high == pytest.approx(second.interval.high, rel=1e-9)
 
 
-def test_bounds_are_pooled_where_that_is_exact_and_stratified_elsewhere() -> None:
+def test_bounds_are_pooled_where_that_is_exact_and_hold_for_any_rates_elsewhere() -> None:
     equal, unequal = SUITE_OF_44, Cells.of([3, 0, 1], [8, 10, 9])
 
     assert suite_bound(equal, 0.025, "high") == pytest.approx(pooled_rate(equal).interval.high)
-    assert suite_bound(unequal, 0.025, "high") == pytest.approx(suite_rate(unequal).interval.high)
-    assert suite_bound(unequal, 0.025, "low") == pytest.approx(suite_rate(unequal).interval.low)
+    arm = Arm.of(unequal.trials, unequal.weights)
+    assert suite_bound(unequal, 0.025, "high") == any_rates_bound(unequal.rate, arm, 0.025, "high")
+    assert suite_bound(unequal, 0.025, "low") == any_rates_bound(unequal.rate, arm, 0.025, "low")
+    assert suite_bound(unequal, 0.025, "high") > suite_rate(unequal).interval.high
 
 
 def test_simulated_runs_can_be_worked_out_at_once() -> None:
