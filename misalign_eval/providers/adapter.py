@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue
 
 from misalign_eval.errors import ProviderFault
-from misalign_eval.providers.dialect import Body, Dialect
+from misalign_eval.providers import streams
+from misalign_eval.providers.dialect import Body, ChatDialect, Dialect
 from misalign_eval.providers.facts import facts_of
 from misalign_eval.providers.faults import ServerError, block_code, error_in, fault_of, is_blocked, read_error
 from misalign_eval.providers.prices import Prices, cost_usd
@@ -21,6 +22,7 @@ from misalign_eval.providers.restrictions import (
     without,
 )
 from misalign_eval.providers.servers import Place
+from misalign_eval.providers.streams import ASK, WANTED
 from misalign_eval.providers.wire import Answer, DiscreetWire, Wire, decode
 from misalign_eval.records.protocols import Capabilities, Choice, ModelFacts, ModelRequest, ModelSpec, Response
 
@@ -49,6 +51,7 @@ class Adapter:
         self.capabilities = capabilities
         self._parts = replace(parts, wire=DiscreetWire(parts.wire, parts.place.key))
         self._refused: frozenset[str] = frozenset()
+        self._streams = False  # whether the server was found to answer with streams alone
 
     async def complete(self, request: ModelRequest) -> Response:
         """Make one attempt. Raises ProviderFault."""
@@ -61,7 +64,8 @@ class Adapter:
         for _ in range(len(SETTINGS) + 5):
             request = self._within(request)
             body = self._parts.dialect.body(request, self._refused)
-            answer = await self._parts.wire.post(self._parts.dialect.path, body.json)
+            asked = body.json | ASK if self._streams else body.json
+            answer = await self._parts.wire.post(self._parts.dialect.path, asked)
             payload, error = _open(answer)
             if error is None:
                 return self._finished(request, body, answer, self._parts.dialect.read(payload))
@@ -78,6 +82,9 @@ class Adapter:
 
     def _learned(self, error: ServerError, request: ModelRequest, body: Body) -> bool:
         """Whether the error taught something that makes another attempt worth while."""
+        if isinstance(self._parts.dialect, ChatDialect) and not self._streams and WANTED.search(error.message):
+            self._streams = True  # a server that only streams
+            return True
         sent = set(sent_settings(request)) - set(body.dropped)
         fewer = fewer_logprobs(error, request.top_logprobs) if "top_logprobs" in sent else None
         if fewer is not None:
@@ -167,7 +174,8 @@ def _open(answer: Answer) -> tuple[JsonValue, ServerError | None]:
     if not 200 <= answer.status < 300:
         return None, read_error(answer)
     try:
-        payload = decode(answer.content)
+        is_stream = streams.is_stream(answer.headers.get("content-type", ""), answer.content)
+        payload = streams.whole(answer.content) if is_stream else decode(answer.content)
     except ValueError:
         told = read_error(answer)
         raise no_answer(told.message if told.is_page else f"not JSON: {told.message[:200]}") from None
