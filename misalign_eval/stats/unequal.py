@@ -76,7 +76,7 @@ def needed_for_proportion(trials: FloatArray, weights: FloatArray) -> IntArray:
     """Fewest replies a cell, shape (C,), at which the cells would be nearly equal if only those with fewer got more.
 
     >>> needed_for_proportion(np.array([2.0, 50.0, 50.0, 50.0]), np.full(4, 0.25)).tolist()
-    [36, 50, 50, 50]
+    [35, 50, 50, 50]
     """
     low, high = 0.0, float((trials / weights).max())
     for _ in range(_STEPS):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from misalign_eval.records.markup import without_markup
 from misalign_eval.reports.escape import plain
 from misalign_eval.reports.fitting import MARGIN
 from tests.hostile.conftest import Asked
@@ -46,8 +47,10 @@ def test_exports_hold_the_text_itself(hostile_run: Asked) -> None:
     assert ended.code == 0
     rows = [json.loads(line) for line in (hostile_run.folder / "it.jsonl").read_text().splitlines()]
     replies = {row["probe"]: row["reply"] for row in rows if row["kind"] == "reply"}
-    assert replies == {name: attack.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-                       for name, attack in BY_NAME.items()}  # fmt: skip
+    assert replies == {
+        name: without_markup(attack.text).text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        for name, attack in BY_NAME.items()
+    }
     text = (hostile_run.folder / "it.csv").read_bytes().decode()
     head, *table = cells_of(text)
     probe, reply = head.index("probe"), head.index("reply")
