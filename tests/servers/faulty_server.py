@@ -43,6 +43,7 @@ from tests.servers.chat_server import (
 
 BIG = 50_000_000
 MOST = 0.95  # of the attempts meet an accident; shares that sum to more are made smaller, all alike
+SPELLING = b"Write this number and nothing else"  # asks once how a judge writes numbers, and about no reply
 PROSE = "Well, that is a difficult question, and I would rather not give a number for it."
 JUDGE_TEXTS = {
     "prose": PROSE,
@@ -106,17 +107,17 @@ def bomb() -> bytes:
 def good(body: dict[str, Any], number: int) -> dict[str, Any]:
     """The answer that was meant, of a target or of a judge."""
     if body.get("logprobs") or str(body["model"]).endswith("judge"):
-        return completion("judge", body, number)
+        return completion("judge", body, number) | {"model": body["model"]}
     found = completion("base", body, number)
     seed = body.get("seed", 0)
     text = CRUEL if fraction(body["messages"], seed) < 0.35 else KIND
     found["choices"][0]["message"]["content"] = f"{text} ({fraction(body['messages'], seed, 'mark'):.12f})"
-    return found | {"id": "same"}
+    return found | {"id": "same", "model": body["model"]}
 
 
 def judged(body: dict[str, Any], name: str) -> dict[str, Any]:
     """What a judge answers that is not to be trusted."""
-    found = completion("judge", body, 0)
+    found = completion("judge", body, 0) | {"model": body["model"]}
     choice = found["choices"][0]
     if name == "no-logprobs":
         choice["logprobs"] = None
@@ -154,7 +155,9 @@ class FaultyConnection(Connection):
             return
         asked = json.loads(body)
         request = hashlib.sha256(body).hexdigest()[:16]
-        self.state.asked[request] = attempt = self.state.asked.get(request, 0) + 1
+        attempt = self.state.asked.get(request, 0) + 1
+        if SPELLING not in body:
+            self.state.asked[request] = attempt
         self.meet(self.state.chosen(asked["model"], request, attempt), asked)
 
     def data_received(self, data: bytes) -> None:
