@@ -252,7 +252,8 @@ class Pipeline:
             row = kind.model_construct(**values)  # both parts were checked when they were made
             if seen.variant == JUDGE_CONTROL:
                 session.write_control(row, grader.identity)
-                self._check_logprobs(row, grader)
+                if grader.identity.kind != "rule":
+                    self._check_logprobs(row, grader)
                 return
             session.write_grade(row, grader.identity.grader)
         except RunStoppedError as error:
