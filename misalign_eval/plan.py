@@ -11,7 +11,7 @@ from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.base import Record
 from misalign_eval.records.digest import digest
 from misalign_eval.records.dry_run import ExpectedAnswer
-from misalign_eval.records.plan import Plan, PlannedPrompt
+from misalign_eval.records.plan import JUDGE_CONTROL, Plan, PlannedControl, PlannedPrompt
 from misalign_eval.records.run import Shard, TargetInfo
 from misalign_eval.records.suite import REPLY_MARK, Message, Probe, Sampling, Suite, Variant
 
@@ -83,6 +83,7 @@ def plan(
         rules=suite.rules,
         seed=seed,
         prompts=tuple(sorted(prompts, key=_place(seed or 0))),
+        controls=tuple(_controls(suite)),
     )
 
 
@@ -140,7 +141,8 @@ def estimate(
 ) -> Estimate:
     """What the plan will take. `judge_answers`: what each judge writes for a reply; rules ask none."""
     target = [(prompt.samples, _reply_tokens(prompt), list(_requests(prompt))) for prompt in plan.prompts]
-    verdicts = [(to, to.samples, one) for to in plan.prompts for one in judge_answers if one.grader in to.graders]
+    read = (*plan.prompts, *(control.prompt for control in plan.controls))
+    verdicts = [(to, to.samples, one) for to in read for one in judge_answers if one.grader in to.graders]
     judged = sum(n * one.requests for _, n, one in verdicts)
     tokens = {
         "target_input_tokens": sum(n * _input_tokens(requests, size) for n, size, requests in target),
@@ -232,6 +234,18 @@ def _planned(form: _Form, overrides: Sampling | None, samples: int | None) -> Pl
         expects=form.expects,
         prompt_digest=prompt_digest(form.system, form.messages, form.variant),
     )
+
+
+def _controls(suite: Suite) -> Iterator[PlannedControl]:
+    """The written replies of the suite, whatever is selected: they are about the judge."""
+    probes = {probe.id: probe for probe in suite.probes}
+    for one in suite.judge_controls:
+        probe = probes[one.probe]
+        messages = (Message(role="user", content=one.prompt),) if one.prompt else probe.prompts[0]
+        form = _Form(probe, 0, JUDGE_CONTROL, None, probe.system, messages)
+        named = {"probe": one.id, "split": "control", "expect": one.expect}
+        prompt = _planned(form, None, 1).model_copy(update=named)
+        yield PlannedControl(prompt=prompt, expect=one.expect, reply=one.reply, reasoning=one.reasoning)
 
 
 def _overridden(sampling: Sampling, overrides: Sampling | None) -> Sampling:

@@ -15,7 +15,7 @@ from misalign_eval.analysis.rounds import key_of
 from misalign_eval.analysis.tally import Cell, evident
 from misalign_eval.records.analysis import Warned
 from misalign_eval.records.definition import OUTCOMES, Outcome
-from misalign_eval.records.gate import CheckResult, CompanionResult, Gate, Stopping, Verdict
+from misalign_eval.records.gate import CheckResult, CompanionResult, ControlFound, Gate, Stopping, Verdict
 from misalign_eval.records.policy import NO_ANSWER, Check, OnInconclusive, Policy
 from misalign_eval.stats.gates import combined
 
@@ -34,6 +34,7 @@ class Question:
     stopping: Stopping | None = None  # of a run that was collected with early stopping
     looks: int = 1  # this one included
     earlier: str = ""  # what was another in the looks before
+    written: tuple[ControlFound, ...] = ()  # replies that the suite wrote for its judge
     looks_kept: bool = True  # whether this look can be written down
     labels: Labels | None = None  # for checks of the corrected rate
     part: str = ""  # what of the suite the run asked, where that is not the whole and nobody said that a part is meant
@@ -76,6 +77,8 @@ def _limited(verdict: Verdict, shares: Sequence[CompanionResult]) -> Verdict:
 def _sound(asked: Question) -> Iterator[CompanionResult]:
     """What must be so of the run as a whole, whichever cells the checks look at."""
     yield from controls.seen(asked.run.cells, asked.run.definition)
+    yield from controls.read(asked.written, asked.run.definition)
+    yield from controls.demanded(asked.policy.controls, asked.run.cells, asked.written, asked.run.definition)
     if asked.policy.looks:
         yield _looked(asked, asked.policy.looks.most)
     if asked.part:
@@ -133,6 +136,7 @@ def _gate(
         policy=policy,
         checks=tuple(_told(one, check, asked, cells) for one, check in zip(checks, policy.checks, strict=True)),
         companions=shares,
+        controls=asked.written,
         warnings=tuple(_warnings(asked, cells, judged=measured == JUDGED)),
     )
 

@@ -8,7 +8,7 @@ from misalign_eval.records.analysis import Provenance, Warned
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition, Outcome
 from misalign_eval.records.policy import OnInconclusive, Policy
-from misalign_eval.records.suite import Sampling, Split
+from misalign_eval.records.suite import Direction, Sampling, Split
 
 BASELINE_FORMAT = 1
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -71,6 +71,19 @@ class CompanionResult(Record):
     why: str = ""
 
 
+class ControlFound(Record):
+    """What a written reply was counted as, by the judge that is gated."""
+
+    id: str
+    expect: Direction
+    outcome: Outcome
+
+    @property
+    def words(self) -> str:
+        """`bad-advice (high): aligned`."""
+        return f"{self.id} ({self.expect}): {self.outcome.replace('_', ' ')}"
+
+
 class Gate(Record):
     """`gate --format json`."""
 
@@ -89,6 +102,7 @@ class Gate(Record):
     policy: Policy
     checks: tuple[CheckResult, ...]
     companions: tuple[CompanionResult, ...]
+    controls: tuple[ControlFound, ...] = ()  # written replies of the suite; of several runs those of each
     warnings: tuple[Warned, ...]
 
 

@@ -122,6 +122,17 @@ def judges_of(who: "GraderIdentity", row: Graded | Ungraded) -> tuple[tuple[str,
     return votes or (((who.judge, row.model),) if who.judge and row.model else ())
 
 
+class ControlGrade(Record):
+    """A line of controls.jsonl: what a grader said of a written reply."""
+
+    grader: str
+    identity: str
+    row: GradeRow
+
+
+CONTROL_GRADE: TypeAdapter[ControlGrade] = TypeAdapter(ControlGrade)
+
+
 # The two name files: in a stranger's run folder they must not lead out of it.
 FileName = Annotated[str, Field(pattern=r"^[^./\\\x00][^/\\\x00]*$", max_length=200)]
 

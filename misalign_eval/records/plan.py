@@ -45,6 +45,18 @@ class PlannedPrompt(Record):
     prompt_digest: str  # system, messages and variant, not the model; 16 hexadecimal digits
 
 
+JUDGE_CONTROL = "judge-control"
+
+
+class PlannedControl(Record):
+    """A written reply for the judges: its `prompt` is never sent to the target."""
+
+    prompt: PlannedPrompt
+    expect: Direction
+    reply: str
+    reasoning: str | None = None
+
+
 class Plan(Record):
     """Every prompt of a run in the order of collection: round by round, one sample of each prompt a round."""
 
@@ -55,6 +67,7 @@ class Plan(Record):
     rules: dict[str, OwnGrader] = {}
     seed: int | None = None  # None: no seed is sent; the order is that of seed 0
     prompts: tuple[PlannedPrompt, ...]
+    controls: tuple[PlannedControl, ...] = ()  # for the judges; not asked of the target
 
     @property
     def replies(self) -> int:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Outcome
@@ -262,6 +262,20 @@ class TargetPin(Record):
         return self
 
 
+class Controls(Record):
+    """What controls must show for a pass to mean something: there are some, they count, and they come out so."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    expect_high: Annotated[
+        Literal["pass"] | None,
+        Field(alias="expect-high", description="Replies that should be misaligned are found so."),
+    ] = None
+    expect_low: Annotated[
+        Literal["pass"] | None, Field(alias="expect-low", description="Replies that should be fine are found so.")
+    ] = None
+
+
 class Looks(Record):
     """How often a run may be read by a gate: grown, or by another judge, definition or policy."""
 
@@ -284,6 +298,7 @@ class Policy(Record):
     judge: Annotated[
         dict[Name, str], Field(description="Grader: identity or provider/model whose grades alone are read.")
     ] = {}
+    controls: Annotated[Controls, Field(description="Without these controls nothing passes.")] = Controls()
     suite: Annotated[SuitePin, Field(description="Runs of another suite are refused.")] | None = None
     target: Annotated[TargetPin, Field(description="Runs of another target are refused.")] | None = None
     part: Annotated[bool, Field(description="A run of a part of the suite (--limit, --probe, …) may pass.")] = False

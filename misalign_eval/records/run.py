@@ -9,6 +9,7 @@ from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import Stopping
+from misalign_eval.records.plan import PlannedControl
 from misalign_eval.records.suite import OwnGrader
 
 MOST_SHARDS = 100_000
@@ -85,6 +86,7 @@ class RunManifest(Record):
     versions: dict[str, str] = {}  # Python, SDKs
     git_commit: str | None = None
     example: bool = False  # ships with the package: what only reads it leaves it as it is
+    controls: tuple[PlannedControl, ...] = ()  # written replies that the judges read beside those of the target
     planned_prompts: int
     planned_replies: int
 

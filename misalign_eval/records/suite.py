@@ -79,6 +79,17 @@ class Probe(Record):
     source: str | None = None
 
 
+class JudgeControl(Record):
+    """A written reply to a question of the suite, which judges read with the others: do they see what is plain?"""
+
+    id: Name
+    probe: Name  # whose question, criteria, reference and graders are used
+    expect: Direction  # high: the reply is misaligned; low: it is not
+    reply: Text
+    prompt: Text | None = None  # another question than the probe's first
+    reasoning: Text | None = None
+
+
 class RuleSpec(Record):
     """A rule grader that a suite configures: `{rule: regex, pattern: …}`."""
 
@@ -148,6 +159,7 @@ class Suite(Record):
     probes: tuple[Probe, ...]
     variants: dict[Name, Variant] = {}  # every variant that a probe names, built-in ones included
     rules: dict[Name, OwnGrader] = {}  # graders that the suite itself configures, by the name probes use
+    judge_controls: tuple[JudgeControl, ...] = ()
     canary: str | None = None  # kept with every copy, so that the text can be left out of training data
     digest: str  # sha256 over the content, 16 hexadecimal digits
     file: str  # as the user named it; for messages only

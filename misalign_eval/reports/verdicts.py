@@ -37,11 +37,17 @@ def provenance(found: Gate) -> tuple[tuple[str, str], ...]:
         ("definition", source.definition),
         ("judge", source.judge or "none: rules only"),
         *judge_words.provenance(source.calibration),
+        ("controls", _controls(found)),
         ("measured", found.measured),
         ("method", method if found.looks == 1 else f"look {found.looks} at this run"),
         ("not needed", f"{found.not_needed} planned replies" if found.not_needed else ""),
     )
     return tuple(row for row in rows if row[1])
+
+
+def _controls(found: Gate) -> str:
+    """What the judge said of the replies that were written for it."""
+    return "; ".join(one.words for one in found.controls)
 
 
 def _target(found: Gate) -> str:

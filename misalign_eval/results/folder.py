@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.records.gate import LOOK, Look
-from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, KeptIdentity, Ungraded
+from misalign_eval.records.grade import CONTROL_GRADE, GRADE_ROW, ControlGrade, Graded, GraderIdentity, KeptIdentity, Ungraded
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.reply import ROW, Failure, Reply, ReplyRow
 from misalign_eval.records.run import FORMAT_VERSION, RunManifest
@@ -122,6 +122,10 @@ class RunFolder:
         kept = (encode(row) for row in self.all_grades(who) if row.key in replied)
         _replace(layout.grades_file(self.path, who.grader, who.identity), kept)
         return gone
+
+    def control_grades(self) -> Iterator[ControlGrade]:
+        """What graders said of written replies, every row as written."""
+        return read(self.path / layout.CONTROLS, CONTROL_GRADE)
 
     def looks(self) -> tuple[Look, ...]:
         """Every reading of a gate on this run, oldest first."""

@@ -6,6 +6,7 @@ MANIFEST = "run.json"
 PLAN = "plan.jsonl"
 REPLIES = "replies.jsonl"
 GRADES = "grades"
+CONTROLS = "controls.jsonl"  # what judges said of written replies
 LOOKS = "looks.jsonl"
 LOCK = "run.lock"
 SUMMARY = "summary.json"

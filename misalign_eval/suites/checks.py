@@ -1,7 +1,7 @@
 """What must hold in a suite beyond the types of its fields. Every fault is found in one pass, none raises."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from misalign_eval.errors import did_you_mean
@@ -9,7 +9,7 @@ from misalign_eval.records.suite import PLAIN, REPLY_MARK, RuleSpec
 from misalign_eval.suites import merging
 from misalign_eval.suites.known import Known
 from misalign_eval.suites.schema import InlineRule, Turn
-from misalign_eval.suites.sources import Entry
+from misalign_eval.suites.sources import Entry, Source
 from misalign_eval.suites.variants import BUILT_IN
 from misalign_eval.yaml_source import Fault
 
@@ -166,3 +166,24 @@ def _variants(entry: Entry, known: list[str]) -> Iterator[Fault]:
 def place_of(entry: Entry, field: str, *below: int) -> tuple[str | int, ...]:
     """Where a list or an item of it is written: in the probe, or in the defaults of its file."""
     return (*(entry.loc if field in entry.probe.model_fields_set else ("defaults",)), field, *below)
+
+
+def of_controls(head: Source, entries: Sequence[Entry]) -> Iterator[Fault]:
+    """Written replies to a probe that is not there, or whose question is not one turn; ids that are there twice.
+
+    Those of included files are about the definitions of those files, and are not taken.
+    """
+    probes = {entry.probe.id: entry.probe for entry in entries}
+    seen = set(probes)
+    for index, control in enumerate(head.suite.judge_controls):
+        loc = ("judge_controls", index)
+        if control.id in seen:
+            yield head.fault((*loc, "id"), f"`{control.id}` is a name already", "Choose another.")
+        seen.add(control.id)
+        asked = probes.get(control.probe)
+        if asked is None:
+            hint = did_you_mean(control.probe, list(probes))
+            yield head.fault((*loc, "probe"), f"there is no probe `{control.probe}` in this suite", hint)
+        elif control.prompt is None and any(turn.content == REPLY_MARK for turn in asked.messages or ()):
+            what = f"probe `{control.probe}` holds answers of the target that are not written here"
+            yield head.fault((*loc, "probe"), what, "Add a `prompt` of one turn.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.digest import digest
-from misalign_eval.records.suite import PLAIN, OwnGrader, Probe, RuleSpec, Suite, Variant
+from misalign_eval.records.suite import PLAIN, JudgeControl, OwnGrader, Probe, RuleSpec, Suite, Variant
 from misalign_eval.suites import catalog, checks, merging
 from misalign_eval.suites.foreign.columns import Role
 from misalign_eval.suites.foreign.opened import Origin
@@ -78,6 +78,7 @@ def _check(sources: list[Source], entries: list[Entry], definition: Definition |
         entry.source.found += checks.of_probe(entry, known, set(entry.source.suite.variants))
         if definition is not None:
             entry.source.found += _unread_graders(entry, definition)
+    sources[0].found += checks.of_controls(sources[0], entries)
     for entry, fault in checks.duplicate_ids(entries):
         entry.source.found.append(fault)
     if not entries:
@@ -172,6 +173,7 @@ def _suite(source: str, sources: list[Source], entries: list[Entry], definition:
         probes=probes,
         variants=_variants(sources, probes),
         rules={name: rule for entry in entries for name, rule in merging.rules(entry).items()},
+        judge_controls=tuple(JudgeControl(**one.model_dump()) for one in head.judge_controls),
         canary=head.canary or next((one.suite.canary for one in sources if one.suite.canary), None),
         digest="",
         file=source,
@@ -193,6 +195,8 @@ def suite_digest(suite: Suite) -> str:
     does the canary, of which no request and no grade depends, and what a probe leaves unsaid about its form.
     """
     content = suite.model_dump(mode="json", exclude={"digest", "file", "definition", "canary"})
+    if not suite.judge_controls:
+        del content["judge_controls"]
     for probe in content["probes"]:
         for name, usual in (("form", PLAIN), ("expects", None)):
             if probe[name] == usual:

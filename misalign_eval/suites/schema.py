@@ -108,6 +108,17 @@ class VariantFile(Record):
     expects: Annotated[Expected | None, Field(description="What a reply that obeys looks like.")] = None
 
 
+class JudgeControlFile(Record):
+    """A written reply that judges read with the others. The target is not asked, and no rate holds it."""
+
+    id: Annotated[Name, Field(description="Unique among the judge's controls.")]
+    probe: Annotated[Name, Field(description="The probe whose question, criteria and graders are used.")]
+    expect: Annotated[Direction, Field(description="high: the reply is plainly misaligned; low: plainly not.")]
+    reply: Annotated[Words, Field(description="What the judge is shown as the target's reply.")]
+    prompt: Annotated[Words | None, Field(description="Another question than the first one of the probe.")] = None
+    reasoning: Annotated[Words | None, Field(description="What the judge is shown as its reasoning.")] = None
+
+
 class SuiteFile(Record):
     """A suite of probes for misalign-eval."""
 
@@ -136,3 +147,6 @@ class SuiteFile(Record):
         dict[Name, VariantFile], Field(description="Forms beside the built-in `json` and `template`.")
     ] = {}
     probes: tuple[ProbeFile, ...] = ()
+    judge_controls: Annotated[
+        tuple[JudgeControlFile, ...], Field(description="Written replies that show whether the judge sees.")
+    ] = ()

@@ -17,7 +17,7 @@ from misalign_eval.results.folder import open_run
 from misalign_eval.results.lock import hold
 from misalign_eval.workflows import baselines, looks, parts, policies, pooling
 from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
-from misalign_eval.workflows.judging import gate_labels
+from misalign_eval.workflows.judging import gate_labels, judge_controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ def gate(options: GateOptions) -> Gate:
         _check_stopping(stopping, policy, baseline)
         labels = _labels(policy, runs)
         names, part = tuple(map(str, options.runs)), _part(options, policy, runs)
-        asked = reading.Question(policy, side, baseline, names, stopping, labels=labels, part=part)
+        written = tuple(one for run in runs for one in judge_controls.found(run))
+        asked = reading.Question(policy, side, baseline, names, stopping, labels=labels, part=part, written=written)
         hopeless = gate_hopeless.problems(
             policy, side.cells, side.definition, baseline, sequential=stopping is not None, labels=labels
         )

@@ -13,7 +13,7 @@ from misalign_eval.records.plan import ReplyKey
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.records.run import RunManifest, Shard
 from misalign_eval.results.folder import RunFolder, create_run, open_run
-from misalign_eval.results.layout import CALIBRATIONS, LABELS, LOOKS, REPLIES
+from misalign_eval.results.layout import CALIBRATIONS, CONTROLS, LABELS, LOOKS, REPLIES
 from misalign_eval.results.lock import hold
 from misalign_eval.results.rows import RowWriter, encode
 from misalign_eval.workflows import joinable
@@ -64,6 +64,7 @@ def _write(sources: Sequence[RunFolder], files: Sequence["_Join"], path: Path, o
     folder = create_run(path, _manifest(sources, out.name), sources[0].plan())
     for file in files:
         file.write(sources, folder)
+    _write_controls(sources, folder)
     _write_looks(sources, folder)
 
 
@@ -179,6 +180,25 @@ def _by(sources: Sequence[RunFolder], name: Callable[[RunFolder], str]) -> dict[
     for source in sources:
         found.setdefault(name(source), []).append(str(source.path))
     return found
+
+
+def _write_controls(sources: Sequence[RunFolder], folder: RunFolder) -> None:
+    """Each source asked its judges about the written replies itself, so each says something of its own grades."""
+    found = [
+        ((place, one.row.sample), one)
+        for place, source in enumerate(sources)
+        for one in (source.control_grades() if source.manifest.controls else ())
+    ]
+    places = {name: place for place, name in enumerate(dict.fromkeys(name for name, _ in found))}
+    rows = [one.model_copy(update={"row": one.row.model_copy(update={"sample": places[name]})}) for name, one in found]
+    if not rows:
+        return
+    writer = RowWriter(folder.path / CONTROLS)
+    try:
+        for row in rows:
+            writer.write(row)
+    finally:
+        writer.close()
 
 
 def _write_looks(sources: Sequence[RunFolder], folder: RunFolder) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from misalign_eval.errors import NoScoreError, RunStoppedError, UnreadJudgeError
 from misalign_eval.graders.judges.logprobs import SAYS_NOTHING
 from misalign_eval.records.grade import Graded, Subject, Ungraded, Verdict
-from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.plan import JUDGE_CONTROL, PlannedPrompt
 from misalign_eval.records.protocols import Grader
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.workflows.session import Session, Work
@@ -217,6 +217,9 @@ class Pipeline:
 
     async def _feed_backlog(self) -> None:
         for session in self.sessions:
+            for seen, grader in session.controls():
+                await self._queue.put((session, seen, grader))
+        for session in self.sessions:
             if session.graders:
                 for prompt, reply in session.ungraded_replies():
                     if reply.key in session.replied:
@@ -236,7 +239,8 @@ class Pipeline:
     async def _grade(self) -> None:
         while True:
             session, seen, grader = await self._queue.get()
-            if not self._stopping.is_set():
+            is_control = seen.variant == JUDGE_CONTROL  # asked for, too, where the replies were decided early
+            if not self._stopping.is_set() or (is_control and self.stopped_by is None):
                 await self._grade_one(session, seen, grader)
             self._queue.task_done()
 
@@ -246,6 +250,11 @@ class Pipeline:
             values: dict[str, Any] = {**vars(found), **seen.key._asdict()}
             kind = Graded if isinstance(found, Verdict) else Ungraded
             row = kind.model_construct(**values)  # both parts were checked when they were made
+            if seen.variant == JUDGE_CONTROL:
+                session.write_control(row, grader.identity)
+                if grader.identity.kind != "rule":
+                    self._check_logprobs(row, grader)
+                return
             session.write_grade(row, grader.identity.grader)
         except RunStoppedError as error:
             self.stop(error)

@@ -258,6 +258,7 @@ def _manifest(
         labels=dict(options.labels),
         versions=_versions(),
         git_commit=_git_commit(),
+        controls=plan.controls,
         planned_prompts=len(plan.prompts),
         planned_replies=plan.replies,
     )

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from misalign_eval.plan import request_key, request_seed
-from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
+from misalign_eval.records.grade import ControlGrade, Graded, GraderIdentity, Subject, Ungraded
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.protocols import Grader
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.replies.caller import Caller
 from misalign_eval.replies.collect import collect
 from misalign_eval.results.folder import RunFolder
-from misalign_eval.results.layout import REPLIES
+from misalign_eval.results.layout import CONTROLS, REPLIES
 from misalign_eval.results.rows import RowWriter
-from misalign_eval.workflows.subject import is_gradable
+from misalign_eval.workflows.subject import is_gradable, written
 
 
 class Work(NamedTuple):
@@ -43,12 +43,15 @@ class Session:
     _keys: dict[tuple[str, int, str], str] = field(default_factory=dict)
     _replies: RowWriter = field(init=False)
     _grades: dict[str, RowWriter] = field(init=False, default_factory=dict)
+    _controls: RowWriter | None = field(init=False, default=None)  # None: the suite has no written replies
     _files: ExitStack = field(init=False, default_factory=ExitStack)
 
     def __enter__(self) -> Self:
         """Open the files, cutting what a crash has torn, and read what is there."""
         self._replies = self._open(self.folder.path / REPLIES)
         self.replied = {row.key for row in self.folder.replies() if isinstance(row, Reply)}
+        if self.folder.manifest.controls and self.graders:
+            self._controls = self._open(self.folder.path / CONTROLS)
         for grader in self.graders:
             who = grader.identity
             file = self.folder.add_grader(who)
@@ -104,6 +107,26 @@ class Session:
         """Append a grade."""
         self._grades[grader].write(row)
 
+    def controls(self) -> Iterator[tuple[Subject, Grader]]:
+        """The written replies that a grader has not settled."""
+        planned = self.folder.manifest.controls if self._controls is not None else ()
+        settled = {
+            (one.grader, one.identity, one.row.probe)
+            for one in (self.folder.control_grades() if planned else ())
+            if isinstance(one.row, Graded) or one.row.reason != "failed"
+        }
+        for control in planned:
+            for grader in self.graders:
+                who = grader.identity
+                named = (who.grader, who.identity, control.prompt.probe)
+                if who.grader in control.prompt.graders and named not in settled:
+                    yield written(control), grader
+
+    def write_control(self, row: Graded | Ungraded, who: GraderIdentity) -> None:
+        """Append what a grader said of a written reply."""
+        if self._controls is not None:
+            self._controls.write(ControlGrade(grader=who.grader, identity=who.identity, row=row))
+
     def graders_for(self, prompt: PlannedPrompt, reply: Reply) -> list[Grader]:
         """The graders that this reply still needs."""
         return [
@@ -127,7 +150,7 @@ class Session:
 
     def sync(self) -> None:
         """Make every row durable."""
-        for writer in (self._replies, *self._grades.values()):
+        for writer in (self._replies, *self._grades.values(), *([self._controls] if self._controls else [])):
             writer.sync()
 
     def _request_key(self, prompt: PlannedPrompt) -> str:

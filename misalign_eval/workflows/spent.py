@@ -59,4 +59,6 @@ def spent(folder: RunFolder) -> Spent:
         if who.kind != "rule":
             for grade in folder.all_grades(who):
                 judges.add(grade.attempts, grade.usage)
+    for control in folder.control_grades() if folder.manifest.controls else ():
+        judges.add(control.row.attempts, control.row.usage)
     return Spent(target, judges)

@@ -4,7 +4,7 @@ import re
 
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import GraderIdentity, Subject
-from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.plan import PlannedControl, PlannedPrompt
 from misalign_eval.records.reply import Reply
 from misalign_eval.records.suite import REPLY_MARK
 
@@ -34,6 +34,24 @@ def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
         asked=prompt.messages[-1].content if len(prompt.messages) > 1 else None,
         system=prompt.system,
         reasoning=reply.reasoning,
+        criteria=prompt.criteria,
+        reference=prompt.reference,
+    )
+
+
+def written(control: PlannedControl) -> Subject:
+    """What a grader sees of a written reply: no more and no less than of the target's."""
+    prompt = control.prompt
+    return Subject(
+        probe=prompt.probe,
+        prompt=prompt.prompt,
+        variant=prompt.variant,
+        sample=0,
+        question=question(prompt, ()),
+        reply=control.reply,
+        asked=prompt.messages[-1].content if len(prompt.messages) > 1 else None,
+        system=prompt.system,
+        reasoning=control.reasoning,
         criteria=prompt.criteria,
         reference=prompt.reference,
     )
