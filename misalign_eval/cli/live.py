@@ -65,6 +65,13 @@ class Live:
         spent = time.monotonic() - began
         self._next = began + max(EVERY_S, SHARE * spent)
 
+    def clear(self) -> None:
+        """Take the lines away, so that a message can stand above those to come."""
+        if self._height:
+            self._console.file.write(f"\x1b[{self._height}A\x1b[J")
+            self._console.file.flush()
+        self._height = 0
+
     def lines(self, totals: Sequence[str], width: int, height: int) -> list[str]:
         """What is shown: as many targets as there is room for, then the totals."""
         runs = [*self._runs.values()]

@@ -125,6 +125,8 @@ class RunProgress:
         from misalign_eval.cli.asking import say
         from misalign_eval.reports.escape import one_line
 
+        if self._live:
+            self._live.clear()
         say(one_line(words))
 
     def abandoned(self) -> None:

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 Likeness = Literal["same", "alias", "other"]
 
 # Adapters whose servers answer with a name of their own, whatever was asked for: deployments, programs, recordings.
-_ONE_NAME = frozenset({"azure", "command", "embedded", "http", "llama-server", "replay"})
-_NOT_HELD = frozenset({"imported"})
+_ONE_NAME = frozenset({"azure", "command", "http", "llama-server", "replay"})
+_NOT_HELD = frozenset({"embedded", "imported"})  # a part of this package; rows of others
 _ROUTERS = re.compile(
     r"(?:^|[/-])(?:auto|router|model-router|fusion)$|^openrouter/|:(?:application-)?inference-profile/"
 )
