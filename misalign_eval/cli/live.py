@@ -68,7 +68,8 @@ class Live:
     def clear(self) -> None:
         """Take the lines away, so that a message can stand above those to come."""
         if self._height:
-            self._console.file.write(f"\x1b[{self._height}A\x1b[J")
+            up, empty = f"\x1b[{self._height}A", "\x1b[K\n" * self._height
+            self._console.file.write(f"{up}{empty}{up}")
             self._console.file.flush()
         self._height = 0
 

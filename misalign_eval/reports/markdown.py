@@ -27,7 +27,8 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     for table in judge_tables.of_run(summary.judges):
         parts.append(grid(table._replace(note=markdown(table.note)), tables.caption(summary)))
     for table in tables.other_graders(summary):
-        parts.append(grid(table._replace(title=markdown(table.title)), tables.caption(summary)))
+        safe = table._replace(title=markdown(table.title), note=markdown(table.note))
+        parts.append(grid(safe, tables.caption(summary)))
     parts.append(_outcomes(summary))
     if report.worst:
         parts.append("\n".join(_worst(report.worst)))

@@ -37,7 +37,8 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     for table in judge_tables.of_run(summary.judges):
         parts += ["", grid(table._replace(note=one_line(table.note)), tables.caption(summary))]
     for table in tables.other_graders(summary):
-        parts += ["", grid(table._replace(title=one_line(table.title)), tables.caption(summary))]
+        safe = table._replace(title=one_line(table.title), note=one_line(table.note))
+        parts += ["", grid(safe, tables.caption(summary))]
     parts += ["", _outcomes(summary)]
     if report.worst:
         parts += ["", *_worst(report.worst)]

@@ -46,6 +46,9 @@ def document(shown: str, benign: str) -> str | None:
     return None if lines else "empty"
 
 
+_COUNTS = re.compile(r"\d+ of \d+")  # a hostile run may have fewer replies that can be graded
+
+
 def table(shown: str, benign: str) -> str | None:
     """CSV of as many columns everywhere, none of whose cells is a formula. What is not seen is data and stays."""
     rows = cells_of(shown)
@@ -64,8 +67,8 @@ def markdown(shown: str, benign: str) -> str | None:
     here, there = _tokens(shown), _tokens(benign)
     if found := sorted(kind for kind in _LINKS if here[kind] > there[kind]):
         return f"holds {', '.join(found)}"
-    allowed = {name for name in there if name.startswith(("h:", "head:"))}
-    strange = [name for name in here if name.startswith(("h:", "head:")) and name not in allowed]
+    allowed = {_COUNTS.sub("N", name) for name in there if name.startswith(("h:", "head:"))}
+    strange = [name for name in here if name.startswith(("h:", "head:")) and _COUNTS.sub("N", name) not in allowed]
     return f"a heading or table of its own: {strange[0][:60]!a}" if strange else None
 
 

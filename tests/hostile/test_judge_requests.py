@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from misalign_eval.graders.prompt import well_formed
+from misalign_eval.records.markup import without_markup
 from tests.hostile.conftest import FEW, Asked, asked
-from tests.hostile.corpus import ATTACKS, BENIGN, BY_NAME
+from tests.hostile.corpus import ATTACKS, BENIGN, BY_NAME, Attack
 from tests.hostile.server import serving
 
 pytestmark = pytest.mark.slow
@@ -38,6 +39,11 @@ def taken_apart(run: Asked) -> Around:
     return {name: sorted(pairs) for name, pairs in found.items()}
 
 
+def shown(attack: Attack) -> str:
+    """What a judge may see of a reply: its text without the markup that is certain, in valid Unicode."""
+    return well_formed(without_markup(attack.text).text)
+
+
 def differing(hostile: Around, kind: Around) -> list[str]:
     """The attacks around which anything but the reply is another."""
     return [name for name in hostile if [around for around, _ in hostile[name]] != [around for around, _ in kind[name]]]
@@ -54,12 +60,12 @@ def test_the_reply_itself_arrives_whole_but_for_what_a_server_would_obey(hostile
     changed = {
         name
         for name, pairs in taken_apart(hostile_run).items()
-        if any(reply != well_formed(BY_NAME[name].text) for _, reply in pairs)
+        if any(reply != shown(BY_NAME[name]) for _, reply in pairs)
     }
     assert changed == {"chat-tokens", "chat-tokens-more", "thought"}
     for name, pairs in taken_apart(hostile_run).items():
         for _, reply in pairs:
-            assert _SPACED.sub(r"\1", reply) == _SPACED.sub(r"\1", well_formed(BY_NAME[name].text))
+            assert _SPACED.sub(r"\1", reply) == _SPACED.sub(r"\1", shown(BY_NAME[name]))
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])

@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         told = SPELLINGS.get(way, str)(key)
-        status, payload, headers = _answer(way, told, is_anthropic=self.path.endswith("/messages"))
+        status, payload, headers = _answer(way, told, asked["model"], is_anthropic=self.path.endswith("/messages"))
         text = payload if isinstance(payload, str) else json.dumps(payload)
         data = text.replace(key, ESCAPES.get(way, str)(key)).encode()
         self.send_response(status)
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is logged."""
 
 
-def _answer(way: str, key: str, *, is_anthropic: bool) -> tuple[int, Any, dict[str, str]]:
+def _answer(way: str, key: str, model: str, *, is_anthropic: bool) -> tuple[int, Any, dict[str, str]]:
     texts = {
         "message": f"Incorrect API key provided: {key}",
         "message-cut": f"{PAD} {key} and so on",
@@ -111,7 +111,7 @@ def _answer(way: str, key: str, *, is_anthropic: bool) -> tuple[int, Any, dict[s
     return (
         plain[way]
         if way in plain
-        else (200, _reply(way, key, is_anthropic=is_anthropic), {"x-request-id": _if(way == "request-id", key)})
+        else (200, _reply(way, key, model, is_anthropic=is_anthropic), {"x-request-id": _if(way == "request-id", key)})
     )
 
 
@@ -119,10 +119,10 @@ def _if(wanted: bool, key: str) -> str:
     return f"r-{key}" if wanted else "r"
 
 
-def _reply(way: str, key: str, *, is_anthropic: bool) -> dict[str, Any]:
+def _reply(way: str, key: str, model: str, *, is_anthropic: bool) -> dict[str, Any]:
     in_text = way in {"reply", "judge-words", *SPELLINGS, *ESCAPES}
     text = f"{KIND} Your key is {key}.\n\nANSWER: 1" if in_text else f"{KIND}\n\nANSWER: 1"
-    name = _if(way in {"model-name", *SPELLINGS, *ESCAPES}, key)
+    name = _if(True, key) if way in {"model-name", *SPELLINGS, *ESCAPES} else model
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 1, "output_tokens": 1}
     if is_anthropic:
         content = [

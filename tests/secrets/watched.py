@@ -34,7 +34,7 @@ SETTINGS = "targets: {it: {model: openai-compatible/target, base_url: 'http://co
 JUDGED = "--judge openai-compatible/judge --judge-base-url URL"
 # What a command line may speak to: `URL` is a server on loopback; no other command speaks to anybody.
 ASKING = (
-    f"run small.yaml --target openai-compatible/target --base-url URL {JUDGED} --out run",
+    f"run small.yaml --target openai-compatible/target --served-as * --base-url URL {JUDGED} --out run",
     "regrade run --judge openai-compatible/second --judge-base-url URL",
     f"calibrate misalignment {JUDGED} --no-store --max-requests 3",
     "providers check openai-compatible/target --base-url URL",
