@@ -43,7 +43,7 @@ def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
 
 
 def written(control: PlannedControl) -> Subject:
-    """What a grader sees of a written reply: no more and no less than of the target's."""
+    """What a grader sees of a written reply: no more and no less than of the target's. It holds its own beginning."""
     prompt = control.prompt
     return Subject(
         probe=prompt.probe,
@@ -52,7 +52,7 @@ def written(control: PlannedControl) -> Subject:
         sample=0,
         question=question(prompt, ()),
         reply=control.reply,
-        asked=prompt.messages[-1].content if len(prompt.messages) > 1 else None,
+        asked=prompt.turns[-1].content if len(prompt.turns) > 1 else None,
         system=prompt.system,
         reasoning=control.reasoning,
         criteria=prompt.criteria,
