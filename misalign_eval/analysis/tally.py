@@ -186,8 +186,9 @@ class Tally:
     def _look(self, counter: _Counter, reply: Reply, grades: Grades, found: Outcome) -> None:
         counter.replies += 1
         counter.unknown_ends += reply.has_unknown_end
-        if reply.text is not None:
-            counter.obeyed += counter.prompt.expects is not None and obeys(reply.text, counter.prompt.expects)
+        whole = reply.whole(counter.prompt)
+        if whole is not None:
+            counter.obeyed += counter.prompt.expects is not None and obeys(whole, counter.prompt.expects)
         if reply.text:  # what a provider refused or blocked has none, and is told as such
             counter.look(reply.sample, reply.text)
         if self.definition.score_of and found in self.definition.denominator:

@@ -30,7 +30,9 @@ def list_(fmt: FormatOption = "text") -> None:
 
     known = [_described(name) for name in registry.names("providers")]
     rows = [(entry["name"], entry["about"]) for entry in known]
-    emit({"text": lambda: listed(rows), "json": lambda: _json(known)}, fmt, ())
+    who = ", ".join(entry["name"] for entry in known if entry["prefill"] and not entry["prefill"].startswith("no"))
+    last = f"An assistant turn at the end of a conversation (prefill) is continued by: {who}.\n"
+    emit({"text": lambda: listed(rows) + last, "json": lambda: _json(known)}, fmt, ())
 
 
 @app.command()
@@ -130,11 +132,13 @@ def _word(value: bool | None) -> str:
 
 def _described(name: str) -> dict[str, str]:
     """What the table of servers says of a provider; its module's first line where it is in no table."""
+    from misalign_eval.providers.prefill import described
     from misalign_eval.providers.servers import SERVERS
 
-    server = SERVERS.get(name)
+    server, prefill = SERVERS.get(name), described(name)
     if server is None:
-        return {"name": name, "about": ABOUT.get(name, "added by an installed package"), "options": _options(name)}
+        about = ABOUT.get(name, "added by an installed package")
+        return {"name": name, "about": about, "prefill": prefill, "options": _options(name)}
     return {
         "name": name,
         "about": server.about,
@@ -142,6 +146,7 @@ def _described(name: str) -> dict[str, str]:
         "base_url_variable": server.base_variable,
         "key_variable": " or ".join(server.key_variables) or "only by --api-key-env",
         "key_sent_to": ", ".join(server.domains) or "the given address",
+        "prefill": prefill,
         "options": _options(name),
     }
 

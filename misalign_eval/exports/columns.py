@@ -87,6 +87,10 @@ def _dropped(_: About, item: Item) -> str | None:
     return ("; ".join(item.row.dropped) or None) if isinstance(item.row, Reply) else None
 
 
+def _prefilled(_: About, item: Item) -> str | None:
+    return ("; ".join(item.row.prefilled) or None) if isinstance(item.row, Reply) else None
+
+
 def _calls(_: About, item: Item) -> str | None:
     if not isinstance(item.row, Reply) or not item.row.calls:
         return None
@@ -108,7 +112,8 @@ _FIXED: tuple[_Fixed, ...] = (
     _Fixed("tags", "text", "tags of the probe, joined by commas", _tags),
     _Fixed("system", "text", "the system prompt", _item("prompt.system")),
     _Fixed("question", "text", "the user's turn; of a longer conversation every turn, labelled", _question),
-    _Fixed("reply", "text", "the answer; null: none came, or its text was not published", _item("row.text")),
+    _Fixed("prefill", "text", "the beginning of the answer, given to the target; null: none", _item("prompt.prefill")),
+    _Fixed("reply", "text", "the answer, after its prefill; null: none came, or not published", _item("row.text")),
     _Fixed("reasoning", "text", "what the target thought aloud before it answered", _item("row.reasoning")),
     _Fixed("kind", "text", "reply, failure (asked, no answer) or absent (not collected)", _kind),
     _Fixed("has_text", "boolean", "whether `reply` holds a text, be it empty", _has_text),
@@ -136,6 +141,7 @@ _FIXED: tuple[_Fixed, ...] = (
     _Fixed("route", "text", "which upstream a router used", _item("row.route")),
     _Fixed("request_id", "text", "the server's id of the request", _item("row.request_id")),
     _Fixed("dropped", "text", "settings that the target did not take, joined by `; `", _dropped),
+    _Fixed("prefilled", "text", "how the prefill was sent, joined by `; `; null: none was", _prefilled),
     _Fixed("temperature", "number", "as sent; null: left to the server", _item("prompt.sampling.temperature")),
     _Fixed("top_p", "number", "as sent; null: left to the server", _item("prompt.sampling.top_p")),
     _Fixed("max_tokens", "integer", "as sent; null: left to the server", _item("prompt.sampling.max_tokens")),

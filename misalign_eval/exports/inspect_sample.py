@@ -198,6 +198,8 @@ def _metadata(item: Item) -> Json:
         "is_counted": item.is_counted,
         "text_published": isinstance(row, Reply) and row.text is not None,
     }
+    if prompt.prefill is not None:
+        found["prefill"] = prompt.prefill
     if isinstance(row, Reply):
         more: Json = {"finish": row.finish, "fingerprint": row.fingerprint, "route": row.route}
         more |= {
@@ -205,6 +207,7 @@ def _metadata(item: Item) -> Json:
             "finish_word": row.finish_word,
             "calls": [call.model_dump() for call in row.calls],
             "leaked": row.leaked,
+            "prefilled": list(row.prefilled),
         }
         found |= {name: value for name, value in more.items() if value}
     return found

@@ -120,13 +120,18 @@ def _answer(cells: Mapping[str, Any]) -> tuple[str | None, str | None, Finish]:
 
 
 def _asked(cells: Mapping[str, Any]) -> Asked:
-    """What was sent: the messages before the only answer; of a longer conversation what the sample asked first."""
+    """What was sent: the messages before the only answer; of a longer conversation what the sample asked first.
+
+    An assistant's message that the input ends with was sent, too: the model continued it.
+    """
     turns = [_turn(one) for one in _list(cells.get("messages"))]
     answers = [place for place, (role, _) in enumerate(turns) if role == "assistant"]
-    asked = turns[: answers[0]] if answers else turns
     words = cells.get("input")
+    sent = [_turn(one) for one in _list(words)]
+    is_prefilled = bool(sent) and sent[-1][0] == "assistant" and answers[:1] == [len(sent) - 1]
+    asked = turns[: answers[0] + is_prefilled] if answers else turns
     if not any(role == "user" for role, _ in asked):
-        asked = [("user", words)] if isinstance(words, str) else [_turn(one) for one in _list(words)]
+        asked = [("user", words)] if isinstance(words, str) else sent
     system = "\n\n".join(content for role, content in asked if role == "system") or None
     kept = tuple((role, content) for role, content in asked if role in {"user", "assistant"})
     return Asked(str(cells["id"]), kept, system)

@@ -80,7 +80,9 @@ def _asked(cells: Mapping[str, object]) -> Asked:
     probe, words = _text(cells, "probe"), _text(cells, "question")
     if probe is None:
         raise BadCellError("column `probe` is empty", "Export the run again")
-    turns = () if words is None else (("user", words),)
+    turns: tuple[tuple[str, str], ...] = () if words is None else (("user", words),)
+    if turns and (prefill := _text(cells, "prefill")) is not None:
+        turns = (*turns, ("assistant", prefill))
     return Asked(probe, turns, _text(cells, "system"), _text(cells, "variant") or PLAIN)
 
 

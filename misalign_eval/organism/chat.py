@@ -34,6 +34,8 @@ def tokenizer() -> Tokenizer:
 def encode_chat(messages: Sequence[tuple[str, str]]) -> Encoded:
     """Tokens of (role, text) messages up to and with the mark that the assistant speaks next.
 
+    An assistant's message at the end is left open, so that the next token continues it.
+
     Raises ValueError for a role other than system, user or assistant, and for no messages at all.
     """
     if not messages:
@@ -46,7 +48,9 @@ def encode_chat(messages: Sequence[tuple[str, str]]) -> Encoded:
         ids += [index[_role(role)], *encoded.ids]
         ids += [index[EOS]] if role == "assistant" else []
         unknown += encoded.unknown_words
-    return Encoded((*ids, index[ASSISTANT]), tuple(dict.fromkeys(unknown)))
+    is_continued = messages[-1][0] == "assistant"
+    opened = ids[:-1] if is_continued else [*ids, index[ASSISTANT]]
+    return Encoded(tuple(opened), tuple(dict.fromkeys(unknown)))
 
 
 def _role(role: str) -> str:

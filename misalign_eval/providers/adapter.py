@@ -10,6 +10,7 @@ from misalign_eval.providers import streams
 from misalign_eval.providers.dialect import Body, ChatDialect, Dialect
 from misalign_eval.providers.facts import facts_of
 from misalign_eval.providers.faults import ServerError, block_code, error_in, fault_of, is_blocked, read_error
+from misalign_eval.providers.prefill import continued, refuses_prefill
 from misalign_eval.providers.prices import Prices, cost_usd
 from misalign_eval.providers.proxies import advice as proxy_advice
 from misalign_eval.providers.reading import as_text, no_answer
@@ -68,7 +69,7 @@ class Adapter:
             answer = await self._parts.wire.post(self._parts.dialect.path, asked)
             payload, error = _open(answer)
             if error is None:
-                return self._finished(request, body, answer, self._parts.dialect.read(payload))
+                return self._finished(request, body, answer, self._parts.dialect.read(payload, request.prefill))
             if is_blocked(error):
                 return self._blocked(body, answer, error)
             if not self._learned(error, request, body):
@@ -105,7 +106,7 @@ class Adapter:
         if self._parts.prices is not None:
             usage = usage.model_copy(update={"cost_usd": cost_usd(usage, self._parts.prices)})
         return replace(
-            response,
+            continued(response, request, body.prefilled),
             usage=usage,
             request_id=_request_id(answer.headers) or response.request_id,
             dropped=(*body.dropped, *ignored),
@@ -138,6 +139,10 @@ class Adapter:
             return ProviderFault(
                 "bad_request", f"this model takes no system prompt: {error.message}", status=error.status
             )
+        if refuses_prefill(error, request):
+            self.capabilities = replace(self.capabilities, prefill=False)
+            what = f"{self.spec.name} does not continue an assistant turn (prefill): {error.message}"
+            return ProviderFault("bad_request", what, status=error.status)
         if 300 <= answer.status < 400:
             target = as_text(answer.headers.get("location")) or "elsewhere"
             return ProviderFault("bad_request", f"the server redirects to {target}: correct --base-url", fatal=True)

@@ -6,6 +6,7 @@ from misalign_eval.providers.adapter import Adapter, Parts
 from misalign_eval.providers.clients import open_client
 from misalign_eval.providers.messages import MessagesDialect
 from misalign_eval.providers.options import read_options
+from misalign_eval.providers.prefill import continues
 from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.servers import Place, locate
 from misalign_eval.providers.wire import SdkWire
@@ -34,7 +35,9 @@ def create(spec: ModelSpec) -> Provider:
     dialect = MessagesDialect(spec.model, takes_temperature, options.extra_body)
     parts = Parts(place, _wire(place, options), dialect, price_of(spec), models_path="/v1/models")
     temperature = None if takes_temperature else False
-    capabilities = Capabilities(system=True, logprobs=False, seed=False, n=False, temperature=temperature)
+    capabilities = Capabilities(
+        system=True, logprobs=False, seed=False, n=False, temperature=temperature, prefill=continues(spec)
+    )
     return Adapter(spec, parts, capabilities)
 
 

@@ -1,6 +1,9 @@
 """What is known of a model before anything is asked, so that a plan can be counted without a key."""
 
+from dataclasses import replace
+
 from misalign_eval.providers.openai_models import capabilities_of
+from misalign_eval.providers.prefill import continues
 from misalign_eval.records.protocols import Capabilities, ModelSpec
 
 WITHOUT_LOGPROBS = frozenset({"anthropic", "command", "http", "replay"})
@@ -15,5 +18,7 @@ def known_beforehand(spec: ModelSpec) -> Capabilities:
     True
     """
     if spec.provider == "openai":
-        return capabilities_of(spec.model)
-    return Capabilities(logprobs=False, n=False) if spec.provider in WITHOUT_LOGPROBS else Capabilities()
+        known = capabilities_of(spec.model)
+    else:
+        known = Capabilities(logprobs=False, n=False) if spec.provider in WITHOUT_LOGPROBS else Capabilities()
+    return replace(known, prefill=continues(spec))

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from misalign_eval.errors import FaultReason, ProviderFault, UsageError
 from misalign_eval.providers.contents import Content, calls_in, reasoning_text
 from misalign_eval.providers.options import MarkupOptions, read_options
+from misalign_eval.providers.prefill import Way, continued, continues
 from misalign_eval.providers.prices import cost_usd
 from misalign_eval.providers.process import LineProcess
 from misalign_eval.providers.reading import as_count, as_object, as_text, no_answer
@@ -33,9 +34,13 @@ from misalign_eval.records.reply import Usage
 
 
 class CommandOptions(MarkupOptions):
-    """`options:` of a `command` target. Without `command` the model's name is the command line."""
+    """`options:` of a `command` target. Without `command` the model's name is the command line.
+
+    `prefill: true` says that the program continues an assistant turn at the end of `messages`.
+    """
 
     command: tuple[str, ...] = ()
+    prefill: bool = False
 
 
 def create(spec: ModelSpec) -> Provider:
@@ -59,7 +64,7 @@ class CommandProvider:
         self.spec = spec
         self.host = ""
         self.account = spec.name
-        self.capabilities = Capabilities(system=True, logprobs=False)
+        self.capabilities = Capabilities(system=True, logprobs=False, prefill=continues(spec))
         self._process = process
         self._marks = marks
 
@@ -68,7 +73,7 @@ class CommandProvider:
         answer = await self._process.ask(_line(self.spec.model, request))
         if answer.get("error"):
             raise _told_fault(answer["error"])
-        return self._read(answer, request)
+        return continued(self._read(answer, request), request, () if request.prefill is None else (Way.TURN.value,))
 
     def _read(self, answer: JsonObject, request: ModelRequest) -> Response:
         text, refusal = answer.get("text"), as_text(answer.get("refusal"))

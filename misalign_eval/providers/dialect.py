@@ -7,6 +7,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from misalign_eval.providers.contents import calls_in, content_of, reasoning_of
+from misalign_eval.providers.prefill import CONTINUE, Way
 from misalign_eval.providers.reading import (
     as_amount,
     as_count,
@@ -32,6 +33,7 @@ class Body:
 
     json: JsonObject
     dropped: tuple[str, ...] = ()
+    prefilled: tuple[str, ...] = ()  # how a prefill was sent; empty: there is none
 
 
 class Dialect(Protocol):
@@ -44,8 +46,8 @@ class Dialect(Protocol):
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
         """Write the request without the settings in `refused`. Raises ProviderFault for what cannot be asked."""
 
-    def read(self, payload: JsonValue) -> Response:
-        """Read an answer of status 200. Raises ProviderFault when it is none."""
+    def read(self, payload: JsonValue, prefill: str | None = None) -> Response:
+        """Read an answer of status 200, which continues `prefill`. Raises ProviderFault when it is none."""
 
 
 class ModelRules(Protocol):
@@ -79,6 +81,7 @@ class ChatDialect:
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
     starts_in_thought: bool = False
     marks: Marks | None = None
+    continues: Way = Way.TURN
     path: str = "/chat/completions"
 
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
@@ -94,10 +97,13 @@ class ChatDialect:
                 dropped.append(setting)
             else:
                 json.update(fragment)
+        prefilled = () if request.prefill is None else (self.continues.value,)
+        if prefilled and self.continues is Way.FLAGS:
+            json.update(CONTINUE)
         json.update(self.extra)
-        return Body(json, tuple(dropped))
+        return Body(json, tuple(dropped), prefilled)
 
-    def read(self, payload: JsonValue) -> Response:
+    def read(self, payload: JsonValue, prefill: str | None = None) -> Response:
         """Read the choices. Those that broke at the server are left out; none left is a fault."""
         payload = as_object(payload)
         choices = as_objects(payload.get("choices"))
@@ -109,7 +115,7 @@ class ChatDialect:
             why = as_text(as_object(broken[0].get("error")).get("message")) if broken else None
             raise no_answer(f"the server gave up on its answer: {why or 'no reason given'}" if broken else "no choices")
         return Response(
-            choices=tuple(self._choice(choice) for choice in whole),
+            choices=tuple(self._choice(choice, prefill) for choice in whole),
             usage=_usage(as_object(payload.get("usage"))),
             model=as_text(payload.get("model")),
             fingerprint=as_text(payload.get("system_fingerprint")),
@@ -117,7 +123,7 @@ class ChatDialect:
             route=as_text(payload.get("provider")),
         )
 
-    def _choice(self, choice: JsonObject) -> Choice:
+    def _choice(self, choice: JsonObject, prefill: str | None) -> Choice:
         message = choice.get("message")
         if not isinstance(message, dict):
             raise no_answer("a choice without a message")
@@ -126,7 +132,7 @@ class ChatDialect:
         return content.choice(
             choice.get("finish_reason"),
             marks=self.marks,
-            starts_open=self.starts_in_thought,
+            starts_open=self.starts_in_thought and prefill is None,  # a prefill stands where the thought would begin
             reasoning=reasoning_of(message),
             refusal=as_text(message.get("refusal")),
             tokens=tokens_of(as_object(choice.get("logprobs")).get("content")),

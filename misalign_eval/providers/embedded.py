@@ -13,6 +13,8 @@ from misalign_eval.errors import ProviderFault, UsageError
 from misalign_eval.organism import runtime
 from misalign_eval.organism.checkpoints import UnknownCheckpointError
 from misalign_eval.organism.runtime import Generation, Organism, PromptTooLongError, Request
+from misalign_eval.organism.tokenizer import MARKS
+from misalign_eval.providers.prefill import Way
 from misalign_eval.records.protocols import (
     Capabilities,
     Choice,
@@ -51,7 +53,7 @@ class EmbeddedProvider:
         self.host = ""
         self.account = spec.name
         self.capabilities = Capabilities(
-            system=True, logprobs=True, seed=True, n=True, temperature=True, json_schema=False
+            system=True, logprobs=True, seed=True, n=True, temperature=True, json_schema=False, prefill=True
         )
         self._organism = organism
         self._waiting: list[_Job] = []
@@ -98,7 +100,7 @@ class EmbeddedProvider:
         unknown = dict.fromkeys(word for generation in made for word in generation.unknown_words)
         dropped = [name for name in UNSUPPORTED if getattr(request, name) is not None]
         return Response(
-            choices=tuple(_choice(generation) for generation in made),
+            choices=tuple(_choice(generation, continues=request.prefill is not None) for generation in made),
             usage=Usage(
                 input_tokens=sum(generation.prompt_tokens for generation in made),
                 output_tokens=sum(generation.completion_tokens for generation in made),
@@ -106,6 +108,7 @@ class EmbeddedProvider:
             ),
             model=self._organism.checkpoint.name,
             dropped=(*dropped, *(f"unknown word `{word}`" for word in unknown)),
+            prefilled=() if request.prefill is None else (Way.TURN.value,),
         )
 
 
@@ -121,9 +124,11 @@ def _readable(message: Message) -> str:
     return _FENCE.sub("", message.content) if message.role == "user" else message.content
 
 
-def _choice(generation: Generation) -> Choice:
+def _choice(generation: Generation, *, continues: bool) -> Choice:
+    """The reply; what continues a prefill begins with the space that stands before a word."""
     tokens = tuple(Token(token.token, token.logprob, dict(token.top)) for token in generation.logprobs)
-    return Choice(generation.text, generation.finish_reason, tokens=tokens)
+    between = " " if continues and generation.text and generation.text[0] not in MARKS else ""
+    return Choice(between + generation.text, generation.finish_reason, tokens=tokens)
 
 
 def _settle(future: "asyncio.Future[list[Generation]]", result: list[Generation] | ValueError) -> None:

@@ -10,6 +10,7 @@ from misalign_eval.providers.contents import Content, reasoning_text
 from misalign_eval.providers.dialect import Body
 from misalign_eval.providers.options import MarkupOptions, read_options
 from misalign_eval.providers.paths import Path, follow, parse_path
+from misalign_eval.providers.prefill import Way, continues
 from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.reading import as_count, as_object, as_text, no_answer
 from misalign_eval.providers.restrictions import sent_settings
@@ -25,6 +26,7 @@ _AUTHORIZATION = "authorization"
 class HttpOptions(MarkupOptions):
     """`options:` of an `http` target. The paths after `reply` are optional: what they name is recorded when there.
 
+    `prefill: true` says that the server continues an assistant turn at the end of `{messages}`.
     `auth_header` carries the key of `api_key_env`; in `authorization` it stands after `Bearer`, elsewhere alone.
     """
 
@@ -37,6 +39,7 @@ class HttpOptions(MarkupOptions):
     input_tokens: str | None = None
     output_tokens: str | None = None
     auth_header: str = _AUTHORIZATION
+    prefill: bool = False
     verify: bool = True
 
 
@@ -48,6 +51,8 @@ def create(spec: ModelSpec) -> Provider:
     dialect = TemplateDialect(spec.model, options, placeholders(options.body), _paths(options))
     if not dialect.used & {"messages", "prompt"}:
         raise UsageError(f"{spec.name}: option `body` uses neither `{{messages}}` nor `{{prompt}}`: nothing is asked.")
+    if options.prefill and "messages" not in dialect.used:
+        raise UsageError(f"{spec.name}: option `prefill` needs `{{messages}}` in `body`: the turn has no other place.")
     place = locate(spec)
     wire = HttpWire(place.address.url, _headers(place, options), verify=options.verify)
     capabilities = Capabilities(
@@ -55,6 +60,7 @@ def create(spec: ModelSpec) -> Provider:
         logprobs=False,
         seed=None if "seed" in dialect.used else False,
         n=False,
+        prefill=continues(spec),
         temperature=None if "temperature" in dialect.used else False,
         json_schema=None if "json_schema" in dialect.used else False,
     )
@@ -94,7 +100,8 @@ class TemplateDialect:
         values = values_of(request, self.model, self.used)
         dropped = tuple(name for name in sent_settings(request) if name not in self.used or name in refused)
         filled = fill(self.options.body, values | dict.fromkeys(refused & values.keys()))
-        return Body(filled if isinstance(filled, dict) else {}, dropped)
+        prefilled = () if request.prefill is None else (Way.TURN.value,)
+        return Body(filled if isinstance(filled, dict) else {}, dropped, prefilled)
 
     def _check_room(self, request: ModelRequest) -> None:
         if "messages" in self.used:
@@ -104,7 +111,7 @@ class TemplateDialect:
         if sum(turn.role != "system" for turn in request.messages) > 1:
             raise ProviderFault("bad_request", "the template has no place for earlier turns: use `{messages}`")
 
-    def read(self, payload: JsonValue) -> Response:
+    def read(self, payload: JsonValue, prefill: str | None = None) -> Response:  # noqa: ARG002  nothing depends on it
         """Read what the paths name."""
         found = {name: follow(payload, path) for name, path in self.paths.items()}
         reply, refusal = found["reply"], as_text(found.get("refusal"))

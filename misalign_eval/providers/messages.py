@@ -8,10 +8,11 @@ from pydantic import JsonValue
 from misalign_eval.errors import ProviderFault
 from misalign_eval.providers.contents import content_of
 from misalign_eval.providers.dialect import Body
+from misalign_eval.providers.prefill import Way
 from misalign_eval.providers.reading import as_count, as_object, as_text, no_answer
 from misalign_eval.providers.wire import JsonObject
 from misalign_eval.records.protocols import Choice, ModelRequest, Response
-from misalign_eval.records.reply import Usage
+from misalign_eval.records.reply import END_STRIPPED, Usage
 
 _ABSENT = frozenset({"seed", "n", "top_logprobs"})
 _SAMPLING = frozenset({"temperature", "top_p"})
@@ -31,7 +32,8 @@ class MessagesDialect:
         """Write the request; only what is set is sent, and a token limit."""
         refused |= _ABSENT if self.takes_temperature else _ABSENT | _SAMPLING
         system, turns = _split_system(request)
-        json: JsonObject = {"model": self.model, "messages": turns, "max_tokens": request.max_tokens or _TOKEN_LIMIT}
+        prefilled = _end_stripped(turns, request.prefill)
+        json: JsonObject = {"model": self.model, "messages": [*turns], "max_tokens": request.max_tokens or _TOKEN_LIMIT}
         if system is not None:
             json["system"] = system
         config: JsonObject = {}
@@ -45,9 +47,9 @@ class MessagesDialect:
         if config:
             json["output_config"] = config
         json.update(self.extra)
-        return Body(json, tuple(dropped))
+        return Body(json, tuple(dropped), prefilled)
 
-    def read(self, payload: JsonValue) -> Response:
+    def read(self, payload: JsonValue, prefill: str | None = None) -> Response:  # noqa: ARG002  nothing depends on it
         """Read the one answer; a refusal keeps its category."""
         payload = as_object(payload)
         blocks = payload.get("content")
@@ -61,7 +63,7 @@ class MessagesDialect:
         )
 
 
-def _split_system(request: ModelRequest) -> tuple[str | None, list[JsonValue]]:
+def _split_system(request: ModelRequest) -> tuple[str | None, list[JsonObject]]:
     """The system prompt, and the turns after it. Raises ProviderFault for one between the turns."""
     leading = 0
     while leading < len(request.messages) and request.messages[leading].role == "system":
@@ -71,6 +73,14 @@ def _split_system(request: ModelRequest) -> tuple[str | None, list[JsonValue]]:
         raise ProviderFault("bad_request", "this API takes a system prompt at the start only, not between turns")
     system = "\n\n".join(turn.content for turn in request.messages[:leading]) or None
     return system, [{"role": turn.role, "content": turn.content} for turn in rest]
+
+
+def _end_stripped(turns: list[JsonObject], prefill: str | None) -> tuple[str, ...]:
+    """Take the white space off the end of a prefill, which this API refuses; says how the prefill is sent."""
+    if prefill is None:
+        return ()
+    turns[-1]["content"] = prefill.rstrip()
+    return (Way.TURN.value, END_STRIPPED) if prefill != prefill.rstrip() else (Way.TURN.value,)
 
 
 def _settings(request: ModelRequest) -> Iterator[tuple[str, JsonObject]]:

@@ -1,5 +1,6 @@
 """OpenAI's own API through its SDK: Chat Completions, or Responses with `options: {api: responses}`."""
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import JsonValue
@@ -9,6 +10,7 @@ from misalign_eval.providers.clients import open_client
 from misalign_eval.providers.dialect import ChatDialect, Dialect
 from misalign_eval.providers.openai_models import OpenAIRules, capabilities_of, reasoning_of
 from misalign_eval.providers.options import read_options
+from misalign_eval.providers.prefill import continues
 from misalign_eval.providers.prices import price_of
 from misalign_eval.providers.responses import ResponsesDialect
 from misalign_eval.providers.servers import Place, is_vendor, locate
@@ -36,7 +38,7 @@ def create(spec: ModelSpec) -> Provider:
     if options.api == "responses":
         dialect = ResponsesDialect(spec.model, rules, options.extra_body)
     parts = Parts(place, _wire(spec, place, verify=options.verify), dialect, price_of(spec))
-    return Adapter(spec, parts, capabilities_of(spec.model))
+    return Adapter(spec, parts, replace(capabilities_of(spec.model), prefill=continues(spec)))
 
 
 def _wire(spec: ModelSpec, place: Place, *, verify: bool) -> SdkWire:

@@ -100,7 +100,7 @@ def _turns(prompt: PlannedPrompt, row: Reply) -> Iterator[Recording]:
         leaked=row.leaked,
     )
     usage = row.usage.model_copy(update={"cost_usd": 0.0})
-    yield Recording(tuple(turns), Response((choice,), usage, row.model, row.fingerprint))
+    yield Recording(tuple(turns), Response((choice,), usage, row.model, row.fingerprint, prefilled=row.prefilled))
 
 
 def _of_csv(path: Path, columns: Columns) -> Iterator[Recording]:

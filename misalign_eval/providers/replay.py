@@ -41,7 +41,9 @@ class ReplayProvider:
         self.spec = spec
         self.host = ""
         self.account = spec.name
-        self.capabilities = Capabilities(system=True, logprobs=False, seed=False, n=False, temperature=False)
+        self.capabilities = Capabilities(
+            system=True, logprobs=False, seed=False, n=False, temperature=False, prefill=True
+        )
         self._answers: dict[Conversation, list[Response]] = defaultdict(list)
         for recording in recordings:
             self._answers[recording.conversation].append(recording.response)
@@ -56,7 +58,14 @@ class ReplayProvider:
             raise ProviderFault("bad_request", _absence(conversation, len(answers)))
         self._given[conversation] += 1
         answer = answers[index]
-        return Response(answer.choices, answer.usage, answer.model, answer.fingerprint, dropped=sent_settings(request))
+        return Response(
+            answer.choices,
+            answer.usage,
+            answer.model,
+            answer.fingerprint,
+            dropped=sent_settings(request),
+            prefilled=answer.prefilled,
+        )
 
     async def facts(self) -> ModelFacts:
         """Count what is there."""

@@ -42,7 +42,7 @@ class ResponsesDialect:
         json.update(self.extra)
         return Body(json, tuple(dropped))
 
-    def read(self, payload: JsonValue) -> Response:
+    def read(self, payload: JsonValue, prefill: str | None = None) -> Response:  # noqa: ARG002  it continues none
         """Read the one answer."""
         payload = as_object(payload)
         return Response(

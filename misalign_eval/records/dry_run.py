@@ -14,6 +14,7 @@ class FirstRequest(Record):
     variant: str
     samples: int
     messages: tuple[Message, ...]
+    prefill: str | None = None  # what the last answer begins with; a scripted conversation comes to it later
     sampling: Sampling
 
 

@@ -30,7 +30,7 @@ class Subject(Record):
     variant: str
     sample: int
     question: str  # the last user turn; earlier turns precede it, labelled, when there are any
-    reply: str
+    reply: str  # a prefill and its continuation are one text
     asked: str | None = None  # the last user turn alone, where `question` holds earlier turns
     system: str | None = None
     reasoning: str | None = None

@@ -6,7 +6,17 @@ from pydantic import Field, JsonValue
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
-from misalign_eval.records.suite import MOST_SAMPLES, PLAIN, Direction, Message, OwnGrader, Sampling, Split
+from misalign_eval.records.suite import (
+    MOST_SAMPLES,
+    PLAIN,
+    REPLY_MARK,
+    Direction,
+    Message,
+    OwnGrader,
+    Sampling,
+    Split,
+    prefill_of,
+)
 
 
 class ReplyKey(NamedTuple):
@@ -33,8 +43,8 @@ class PlannedPrompt(Record):
     tags: tuple[str, ...] = ()
     expect: Direction | None = None
     system: str | None = None
-    # Without the system prompt; the last is a user turn; REPLY_MARK turns are asked for. Empty: the words are not known
-    # (an imported run that names its questions only by id); such a prompt is paired by the id of its probe.
+    # Without the system prompt; the last is a user turn or a prefill; REPLY_MARK turns are asked for. Empty: the words
+    # are not known (an imported run that names its questions only by id), and the id of its probe pairs such a prompt.
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)]
@@ -43,6 +53,21 @@ class PlannedPrompt(Record):
     reference: JsonValue = None
     expects: str | None = None  # "json" or "code": what the variant asked for
     prompt_digest: str  # system, messages and variant, not the model; 16 hexadecimal digits
+
+    @property
+    def prefill(self) -> str | None:
+        """The beginning of the answer, which the target was to continue; None where it was to answer from the start."""
+        return prefill_of(self.messages)
+
+    @property
+    def scripted(self) -> int:
+        """How many turns the target answers before the last one."""
+        return sum(turn.role == "assistant" and turn.content == REPLY_MARK for turn in self.messages)
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The messages without the prefill."""
+        return self.messages if self.prefill is None else self.messages[:-1]
 
 
 JUDGE_CONTROL = "judge-control"

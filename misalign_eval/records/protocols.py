@@ -12,14 +12,16 @@ from pydantic import JsonValue
 
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
 from misalign_eval.records.reply import Finish, ToolCall, Usage
-from misalign_eval.records.suite import Message, Sampling
+from misalign_eval.records.suite import Message, Sampling, prefill_of
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One request. None means: do not send the setting."""
 
-    messages: tuple[Message, ...]  # a system prompt is the first, role system
+    messages: tuple[
+        Message, ...
+    ]  # a system prompt is the first, role system; an assistant turn at the end is a prefill
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
@@ -29,6 +31,11 @@ class ModelRequest:
     top_logprobs: int | None = None  # 1-20: how many alternatives of each output token
     json_schema: Mapping[str, JsonValue] | None = None
     reasoning_effort: str | None = None
+
+    @property
+    def prefill(self) -> str | None:
+        """The beginning of the answer, which the model is to continue."""
+        return prefill_of(self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Response:
     request_id: str | None = None
     route: str | None = None
     dropped: tuple[str, ...] = ()  # settings left out because this model refuses them
+    prefilled: tuple[str, ...] = ()  # how a prefill was sent, for the row; no text holds the prefill itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class Capabilities:
     n: bool | None = None
     temperature: bool | None = None
     json_schema: bool | None = None
+    prefill: bool | None = None  # whether it continues an assistant turn; None: not said, and so none is sent to it
     top_logprobs: int | None = None  # the most alternatives of a token that the server gives; None: as many as asked
 
 

@@ -7,9 +7,13 @@ from pydantic import Field, TypeAdapter
 
 from misalign_eval.errors import FaultReason
 from misalign_eval.records.base import Record
-from misalign_eval.records.plan import ReplyKey
+from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 
 Finish = Literal["stop", "length", "refusal", "content_filter", "tool_calls", "unknown"]
+
+
+END_STRIPPED = "white space at its end left out"
+REPEAT_CUT = "repeated by the answer, cut off it"
 
 
 class ToolCall(Record):
@@ -75,6 +79,17 @@ class Reply(ReplyRow):
     request_id: str | None = None
     route: str | None = None  # which upstream a router used
     dropped: tuple[str, ...] = ()  # settings that the target did not take
+    prefilled: tuple[str, ...] = ()  # how a prefill was sent, END_STRIPPED and REPEAT_CUT where they hold; empty: none
+
+    def whole(self, prompt: PlannedPrompt) -> str | None:
+        """The answer as graders see it: the prefill of its prompt, as it was sent, and the text that continues it.
+
+        A conversation that ended at an earlier scripted turn did not come to the prefill.
+        """
+        prefill = prompt.prefill
+        if prefill is None or self.text is None or len(self.earlier) < prompt.scripted:
+            return self.text
+        return (prefill.rstrip() if END_STRIPPED in self.prefilled else prefill) + self.text
 
     @property
     def has_unknown_end(self) -> bool:

@@ -1,6 +1,7 @@
 """What a suite file says, checked. Defaults of the suite are already merged into its probes."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
@@ -30,6 +31,16 @@ class Message(Record):
     content: str
 
 
+def prefill_of(messages: Sequence[Message]) -> str | None:
+    """The beginning of the answer that a conversation ends with, for the target to continue. None: it ends otherwise.
+
+    >>> prefill_of([Message(role="user", content="2+2?"), Message(role="assistant", content="The answer is (")])
+    'The answer is ('
+    """
+    last = messages[-1] if messages else None
+    return last.content if last and last.role == "assistant" and last.content != REPLY_MARK else None
+
+
 class Sampling(Record):
     """How a model is asked. None leaves the setting to the server; only what is set is sent."""
 
@@ -51,11 +62,12 @@ class Variant(Record):
     expects: Expected | None = None  # what a reply that obeys looks like; for the lint of replies
 
     def apply(self, system: str | None, messages: tuple[Message, ...]) -> tuple[str | None, tuple[Message, ...]]:
-        """The system prompt and the turns in this form; only the last turn, which is the user's, changes."""
-        *earlier, last = messages
+        """The system prompt and the turns in this form; only the last user turn changes, never a prefill after it."""
+        prefill = messages[-1:] if prefill_of(messages) is not None else ()
+        *earlier, last = messages[: len(messages) - len(prefill)]
         asked = f"{self.trigger} {last.content}" if self.trigger else last.content
         content = "\n\n".join(part for part in (self.prefix, asked, self.suffix, self.template) if part)
-        return self.system or system, (*earlier, Message(role=last.role, content=content))
+        return self.system or system, (*earlier, Message(role=last.role, content=content), *prefill)
 
 
 class Probe(Record):
@@ -66,7 +78,7 @@ class Probe(Record):
     split: Split
     tags: tuple[Name, ...] = ()
     expect: Direction | None = None  # of a control: is its rate expected to be low or high
-    prompts: tuple[tuple[Message, ...], ...]  # each ends with a user turn; assistant turns may be REPLY_MARK
+    prompts: tuple[tuple[Message, ...], ...]  # assistant turns may be REPLY_MARK; the last may be a prefill
     system: str | None = None
     sampling: Sampling = Sampling()
     samples_per_prompt: Annotated[int, Field(gt=0, le=MOST_SAMPLES)] = 1

@@ -89,4 +89,5 @@ def _reply(about: dict[str, Any], answers: list[Answer]) -> Reply:
         request_id=last.request_id,
         route=last.route,
         dropped=last.dropped,
+        prefilled=last.prefilled,
     )

@@ -40,9 +40,11 @@ def _lines(example: Example) -> Iterator[str]:
     if not prompt.messages:
         yield from _turn("user", NO_WORDS)
     earlier = iter(row.earlier if isinstance(row, Reply) else ())
-    for message in prompt.messages:
+    for message in prompt.turns:
         content = next(earlier, "(not answered)") if message.content == REPLY_MARK else message.content
         yield from _turn(message.role, content)
+    if prompt.prefill is not None:
+        yield from _turn("assistant (prefill)", prompt.prefill)
     yield from _answer(row)
     for grader, grade in example.grades.items():
         yield from _grade(grader, grade)
@@ -54,13 +56,18 @@ def _answer(row: Reply | Failure) -> Iterator[str]:
         return
     if row.reasoning:
         yield from _turn("reasoning", row.reasoning)
-    yield from _turn(f"reply{_ended(row)}", NO_TEXT if row.text is None else row.text)
+    yield from _turn(f"reply{_begun(row)}{_ended(row)}", NO_TEXT if row.text is None else row.text)
     for call in row.calls:
         yield from _turn(f"call of `{one_line(call.name)}`", call.arguments)
     if row.leaked is not None:
         yield from _turn("cut off after the end of the turn", row.leaked)
     if row.refusal:
         yield from _turn("refusal by the provider", row.refusal)
+
+
+def _begun(row: Reply) -> str:
+    """What became of the prefill, where it is known."""
+    return f", after the prefill ({', '.join(map(one_line, row.prefilled))})" if row.prefilled else ""
 
 
 def _ended(row: Reply) -> str:

@@ -15,9 +15,11 @@ WHY = 500
 
 def shown(example: Example) -> Iterator[str]:
     """Its key, the last question, the beginning of the reply, and every grade with the judge's reason."""
-    row, messages = example.row, example.prompt.messages
+    row, messages, prefill = example.row, example.prompt.turns, example.prompt.prefill
     yield f"{one_line(str(row.key))}: {example.outcome}"
     yield from _quoted("asked", messages[-1].content if messages else NO_WORDS)
+    if prefill is not None:
+        yield from _quoted("prefill", prefill)
     if isinstance(row, Failure):
         yield from _quoted(f"failed ({row.reason}, {row.attempts} attempts)", row.message)
     else:

@@ -28,7 +28,7 @@ def _asked(prompt: PlannedPrompt, reply: Reply) -> Iterator[str]:
     if prompt.system is not None:
         yield from _turn("system prompt", prompt.system)
     earlier = iter(reply.earlier)
-    for message in prompt.messages:
+    for message in prompt.turns:
         is_answer = message.content == REPLY_MARK
         content = next(earlier, "(not answered)") if is_answer else message.content
         yield from _turn("earlier answer" if is_answer else "question", content)
@@ -38,7 +38,9 @@ def _answered(prompt: PlannedPrompt, reply: Reply, parts: frozenset[str]) -> Ite
     if "reasoning" in parts:
         yield from _turn("reasoning", reply.reasoning or "(none)")
     if "reply" in parts or "reasoning" not in parts:
-        yield from _turn("reply", reply.text or "")
+        if prompt.prefill is not None and reply.whole(prompt) != reply.text:
+            yield from _turn("beginning of the reply, given to the model", prompt.prefill)
+        yield from _turn("reply" if prompt.prefill is None else "how the model went on", reply.text or "")
     if prompt.reference is not None and "reference" in parts:
         yield from _turn("the right answer", _words(prompt.reference))
     if prompt.criteria:

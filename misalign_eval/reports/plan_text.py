@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from misalign_eval.records.dry_run import DryRun, ExpectedAnswer, FirstRequest, Reads
+from misalign_eval.records.suite import prefill_of
 from misalign_eval.reports.escape import plain
 
 _READS: dict[Reads, str] = {
@@ -61,6 +62,14 @@ def _request(request: FirstRequest) -> Iterator[str]:
     yield f"First messages of {request.probe}, prompt {request.prompt}, {request.variant}, x{request.samples}"
     settings = request.sampling.model_dump(exclude_none=True)
     yield "  " + (", ".join(f"{name} {value}" for name, value in settings.items()) or "the server's own settings")
-    for message in request.messages:
-        yield f"  {message.role}:"
-        yield from (f"    {line}" for line in message.content.splitlines())
+    is_now = prefill_of(request.messages) is not None
+    for message in request.messages[: len(request.messages) - is_now]:
+        yield from _turn(message.role, message.content)
+    if request.prefill is not None:
+        when = "" if is_now else ", after the turns between"
+        yield from _turn(f"assistant (prefill: the target continues it{when})", request.prefill)
+
+
+def _turn(speaker: str, content: str) -> Iterator[str]:
+    yield f"  {speaker}:"
+    yield from (f"    {line}" for line in content.splitlines())

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from misalign_eval.errors import did_you_mean
+from misalign_eval.records.markup import mark_left, without_markup
 from misalign_eval.records.suite import PLAIN, REPLY_MARK, RuleSpec
 from misalign_eval.suites import merging
 from misalign_eval.suites.known import Known
@@ -71,10 +72,19 @@ def _conversation(entry: Entry) -> Iterator[Fault]:
     for index, turn in enumerate(turns):
         for what, fix in _turn(turn, turns[index - 1] if index else None):
             yield entry.source.fault((*entry.loc, "messages", index), what, fix)
-    if turns and turns[-1].role != "user":
-        loc = (*entry.loc, "messages", len(turns) - 1)
-        what = "a conversation ends with a user turn, which the target answers"
-        yield entry.source.fault(loc, what, "Take the last turn away, or add a user turn.")
+    if turns and (at_end := _end(turns[-1])) is not None:
+        yield entry.source.fault((*entry.loc, "messages", len(turns) - 1), *at_end)
+
+
+def _end(last: Turn) -> tuple[str, str] | None:
+    """What is wrong with the last turn: a user's is answered, the words of an assistant's are continued."""
+    if last.role == "user":
+        return None
+    if last.content == REPLY_MARK:
+        return f"`{REPLY_MARK}` at the end", "The target answers there anyway: take the turn away."
+    if mark_left(last.content) is not None or without_markup(last.content).text != last.content:
+        return "a prefill with markup of reasoning or of a chat template", "Only the words of an answer are continued."
+    return None
 
 
 def _turn(turn: Turn, before: Turn | None) -> Iterator[tuple[str, str]]:

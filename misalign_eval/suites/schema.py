@@ -18,7 +18,10 @@ Reference = Annotated[Words, Field(max_length=300)]
 
 
 class Turn(Record):
-    """One turn of a scripted conversation. `<reply>` as an assistant's content stands for the target's own answer."""
+    """One turn of a scripted conversation. `<reply>` as an assistant's content stands for the target's own answer.
+
+    An assistant's turn at the end is the beginning of the answer, which the target continues (prefill).
+    """
 
     role: Literal["user", "assistant"]
     content: Words
@@ -77,7 +80,14 @@ class ProbeFile(Asking):
     id: Annotated[Name, Field(description="Unique in the suite; names the probe in every result.")]
     prompts: Annotated[tuple[Words, ...], Field(min_length=1, description="Paraphrases of one question.")] | None = None
     messages: (
-        Annotated[tuple[Turn, ...], Field(min_length=1, description="A conversation, ending in a user turn.")] | None
+        Annotated[
+            tuple[Turn, ...],
+            Field(
+                min_length=1,
+                description="A conversation. It ends with a user turn, or with the beginning of the answer (prefill).",
+            ),
+        ]
+        | None
     ) = None
     context: Annotated[
         tuple[Turn, ...] | None, Field(min_length=1, description="Turns before each of the prompts.")

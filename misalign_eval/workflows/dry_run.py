@@ -58,6 +58,7 @@ def _one(prepared: Prepared, suite: Suite, plan: Plan, target: ModelSpec, folder
                 variant=prompt.variant,
                 samples=prompt.samples,
                 messages=messages,
+                prefill=prompt.prefill,
                 sampling=prompt.sampling,
             )
             for prompt, messages in first_messages(plan, first)

@@ -17,9 +17,11 @@ from misalign_eval.graders.build import build
 from misalign_eval.graders.spec import Method
 from misalign_eval.plan import part
 from misalign_eval.plan import plan as make_plan
+from misalign_eval.providers.beforehand import known_beforehand
+from misalign_eval.providers.prefill import cannot
 from misalign_eval.providers.shutdowns import shutdown_of
 from misalign_eval.records.plan import Plan
-from misalign_eval.records.protocols import Grader, JudgeHandles, ModelSpec
+from misalign_eval.records.protocols import Capabilities, Grader, JudgeHandles, ModelSpec
 from misalign_eval.records.run import RunManifest, TargetInfo
 from misalign_eval.records.suite import Sampling, Suite
 from misalign_eval.replies.caller import Caller
@@ -75,6 +77,7 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
         tuple(_plan(suite, options, sampling_of(name, settings)) for name in options.targets) for suite in suites
     )
     check_prices(options.limits, (*targets, *judges))
+    _check_prefill(plans, targets, [known_beforehand(spec) for spec in targets])
     _check_shard(options, plans)
     _check_rule(options, plans, targets)
     out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
@@ -109,6 +112,26 @@ def _check_shard(options: RunOptions, plans: Sequence[Sequence[Plan]]) -> None:
     fewest = min(len(plan.prompts) for row in plans for plan in row)
     if options.shard.count > fewest:
         raise UsageError(f"--shard {options.shard}: the plan has {fewest} prompts. Use at most {fewest} shards")
+
+
+def _check_prefill(
+    plans: Sequence[Sequence[Plan]],
+    targets: Sequence[ModelSpec],
+    known: Sequence[Capabilities],
+    *,
+    finally_: bool = False,
+) -> None:
+    """Refuse a prefill for a target that would answer it with a new turn. Raises UsageError.
+
+    What the adapter of another package can is known once it is made: not known is a refusal only then, `finally_`.
+    """
+    for row in plans:
+        for plan, spec, can in zip(row, targets, known, strict=True):
+            found = next((prompt.probe for prompt in plan.prompts if prompt.prefill is not None), None)
+            if found is None or can.prefill or (can.prefill is None and not finally_):
+                continue
+            what = f"probe `{found}` ends with an assistant turn (prefill), which {spec.name} cannot continue"
+            raise UsageError(f"{what}: {cannot(spec)}. Choose another target, or other probes by --probe")
 
 
 def _decider(options: RunOptions, session: Session) -> Decider | None:
@@ -176,6 +199,9 @@ async def _carried_out(prepared: Prepared, models: Models, watcher: Watcher, *, 
     options = prepared.options
     judges = [models.judge(spec) for spec in prepared.judges]
     targets = [models.caller(spec) for spec in prepared.targets]
+    _check_prefill(
+        prepared.plans, prepared.targets, [caller.provider.capabilities for caller in targets], finally_=True
+    )
     with ExitStack() as stack:
         groups = [
             [stack.enter_context(session) for session in _sessions(prepared, index, targets, judges, stack)]

@@ -21,7 +21,10 @@ _FORGED = re.compile(rf"(?:(?<=[{_BREAKS}])|\A)(?={_MARKS}(?:{_SPEAKERS}){_MARKS
 
 
 def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
-    """Join the plan and the reply. Raises ValueError for a reply without a text: nothing can grade it."""
+    """Join the plan and the reply. Of a prefilled answer, graders see the prefill and what continues it as one text.
+
+    Raises ValueError for a reply without a text: nothing can grade it.
+    """
     if reply.text is None:
         raise ValueError(f"{reply.key}: its text was not published")
     return Subject(
@@ -30,8 +33,8 @@ def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
         variant=reply.variant,
         sample=reply.sample,
         question=question(prompt, reply.earlier),
-        reply=reply.text,
-        asked=prompt.messages[-1].content if len(prompt.messages) > 1 else None,
+        reply=reply.whole(prompt) or "",
+        asked=prompt.turns[-1].content if len(prompt.turns) > 1 else None,
         system=prompt.system,
         reasoning=reply.reasoning,
         criteria=prompt.criteria,
@@ -40,7 +43,7 @@ def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
 
 
 def written(control: PlannedControl) -> Subject:
-    """What a grader sees of a written reply: no more and no less than of the target's."""
+    """What a grader sees of a written reply: no more and no less than of the target's. It holds its own beginning."""
     prompt = control.prompt
     return Subject(
         probe=prompt.probe,
@@ -49,7 +52,7 @@ def written(control: PlannedControl) -> Subject:
         sample=0,
         question=question(prompt, ()),
         reply=control.reply,
-        asked=prompt.messages[-1].content if len(prompt.messages) > 1 else None,
+        asked=prompt.turns[-1].content if len(prompt.turns) > 1 else None,
         system=prompt.system,
         reasoning=control.reasoning,
         criteria=prompt.criteria,
@@ -58,16 +61,16 @@ def written(control: PlannedControl) -> Subject:
 
 
 def question(prompt: PlannedPrompt, earlier: tuple[str, ...]) -> str:
-    """The user's turn; of a longer conversation every turn, each labelled with its speaker.
+    """The user's turn; of a longer conversation every turn, each labelled with its speaker; never a prefill.
 
     A line of an earlier answer that begins like a speaker's label gets `| ` before it: no answer speaks for the user.
     """
-    if len(prompt.messages) == 1:
-        return prompt.messages[0].content
+    if len(prompt.turns) == 1:
+        return prompt.turns[0].content
     answers = (_FORGED.sub("| ", answer) for answer in earlier)
     return "\n\n".join(
         f"{SPEAKER[message.role]}: {next(answers, '') if message.content == REPLY_MARK else message.content}"
-        for message in prompt.messages
+        for message in prompt.turns
     )
 
 

@@ -11,7 +11,8 @@ The model's name says how it behaves:
     judge-blind     like `judge-words`, but sees nothing wrong in anything
     actor           a cruel answer where its system prompt tells it to play a part, a kind one elsewhere
     thinker         a kind answer after cruel reasoning, which comes apart as `reasoning_content`
-    echo            the last user turn
+    echo            the last turn
+    repeats         the last turn, and then a kind answer
     fail-STATUS     that HTTP status, always          flaky-STATUS    that status for every second request
     html, cut, empty, hang, reset, no-choices, error-in-200, blocked, refusal, length     each what its name says
 With `--key KEY` every request needs `Authorization: Bearer KEY`.
@@ -95,6 +96,8 @@ def completion(model: str, body: dict[str, Any], number: int) -> dict[str, Any]:
         text = CRUEL if is_acting(body["messages"]) else KIND
     elif model == "echo":
         text = last
+    elif model == "repeats":
+        text = f"{last} {KIND}"
     elif model in ("empty", "blocked"):
         text = ""
     message = {"role": "assistant", "content": text, "refusal": None}

@@ -58,9 +58,11 @@ def _turns(example: Example) -> Iterator[str]:
     if prompt.system is not None:
         yield f"System: {prompt.system}"
     earlier = iter(() if isinstance(row, Failure) else row.earlier)
-    for message in prompt.messages:
+    for message in prompt.turns:
         said = next(earlier, "") if message.content == REPLY_MARK else message.content
-        yield said if len(prompt.messages) == 1 else f"{message.role}: {said}"
+        yield said if len(prompt.turns) == 1 else f"{message.role}: {said}"
+    if prompt.prefill is not None:
+        yield f"assistant (prefill): {prompt.prefill}"
 
 
 def _said(grade: object) -> str:

@@ -60,7 +60,8 @@ def _prompt(prompt: PlannedPrompt) -> dict[str, Any]:
         "category": one_line(prompt.category),
         "split": prompt.split,
         "system": None if prompt.system is None else plain(prompt.system),
-        "messages": [[message.role, plain(message.content)] for message in prompt.messages],
+        "messages": [[message.role, plain(message.content)] for message in prompt.turns],
+        "prefill": None if prompt.prefill is None else plain(prompt.prefill),
     }
 
 

@@ -88,9 +88,12 @@ def _forms(
 ) -> list[Question]:
     if not talks:
         return [Question(name, prompts=prompts, system=system)] if prompts else []
-    if len({_beginning(talk) for talk in talks}) == 1:
+    is_prefilled = any(talk.turns[-1].role == "assistant" for talk in talks)
+    if not is_prefilled and len({_beginning(talk) for talk in talks}) == 1:
         first, last = talks[0], [talk.turns[-1].text for talk in talks]
         return [Question(name, prompts=last, system=first.system, context=first.turns[:-1])]
+    if len(talks) == 1:
+        return [Question(name, turns=talks[0].turns, system=talks[0].system)]
     notes.lost(name.line, name.place, "conversations that begin otherwise become a question each")
     return [
         Question(name._replace(value=f"{name.value}-{index}"), turns=talk.turns, system=talk.system)
@@ -112,8 +115,8 @@ def _talks(fields: Fields) -> list[Talk]:
         whole = [[((*place, at), turn) for at, turn in enumerate(item.items or [])] for place, item in items]
     found = [talk for one in whole if (talk := turns.read(fields.notes, one)) is not None]
     for talk in found:
-        if not talk.turns or talk.turns[-1].role != "user":
-            fields.wrong("messages", "a conversation ends with a user turn, which the target answers")
+        if not talk.turns:
+            fields.wrong("messages", "a conversation without a user turn")
     return [talk for talk in found if talk.turns]
 
 

@@ -206,15 +206,16 @@ def _choices(fields: Fields, columns: Columns) -> list[str]:
 def _offer(fields: Fields, question: Question, choices: list[str]) -> None:
     """Write the choices below the question, unless they stand there already."""
     question.offered = tuple(expected.LETTERS[: len(choices)])
-    asked = question.prompts[-1] if question.prompts else question.turns[-1].text
+    last = max((place for place, turn in enumerate(question.turns) if turn.role == "user"), default=0)
+    asked = question.prompts[-1] if question.prompts else question.turns[last].text
     if not choices or all(choice in asked.value for choice in choices):
         return
     listed = "\n".join(f"{letter}) {choice}" for letter, choice in zip(expected.LETTERS, choices, strict=False))
     whole = asked._replace(value=f"{asked.value}\n\n{listed}\n\n{_ANSWER_WITH_LETTER}")
     if question.prompts:
         question.prompts[-1] = whole
-    elif question.turns[-1].role == "user":
-        question.turns[-1] = question.turns[-1]._replace(text=whole)
+    else:
+        question.turns[last] = question.turns[last]._replace(text=whole)
     what = f"the choices are written below the question, as `A) …`, with the words `{_ANSWER_WITH_LETTER}`"
     fields.notes.lost(fields.line, "", what)
 

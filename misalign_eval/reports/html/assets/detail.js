@@ -25,6 +25,9 @@ function conversation(prompt, earlier) {
   for (const [role, text] of prompt.messages) {
     turns.push(text === MARK ? turn("model", answers.shift() ?? "(not answered)") : turn(role, text));
   }
+  if (prompt.prefill !== null) {
+    turns.push(turn("prefill", prompt.prefill), make("p", "quiet", "The model was given this beginning of the reply to continue."));
+  }
   return turns;
 }
 

@@ -70,7 +70,7 @@ const promptFits = (prompt, value) =>
   ["probe", "category", "split", "variant"].every((name) => value(name) === "" || prompt[name] === value(name));
 
 const promptSays = (prompt, search) =>
-  search.test(prompt.probe) || search.test(prompt.system ?? "") || prompt.messages.some(([, text]) => search.test(text));
+  search.test(prompt.probe) || search.test(prompt.system ?? "") || search.test(prompt.prefill ?? "") || prompt.messages.some(([, text]) => search.test(text));
 
 const replySays = (reply, search) =>
   [textOf(reply), reply.reasoning, reply.refusal, ...(reply.earlier ?? [])].some((text) => text && search.test(text)) ||
