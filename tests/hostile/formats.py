@@ -46,7 +46,8 @@ def document(shown: str, benign: str) -> str | None:
     return None if lines else "empty"
 
 
-_COUNTS = re.compile(r"\d+ of \d+")  # a hostile run may have fewer replies that can be graded
+# Our own heading of a grader names its judge, as text, and counts; a hostile run has others of both.
+_COUNTS = re.compile(r"(?<=^h:Grader )\S+, by .*")
 
 
 def table(shown: str, benign: str) -> str | None:
