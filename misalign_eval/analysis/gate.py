@@ -185,7 +185,7 @@ def _collected(cells: Sequence[Cell]) -> Iterator[CompanionResult]:
 
 
 def _warnings(asked: Question, cells: Sequence[Cell], *, judged: bool) -> Iterator[Warned]:
-    if judged and (why := warnings.uncalibrated(asked.run.provenance)):
+    if judged and (why := warnings.uncalibrated(asked.run.provenance.calibration)):
         who = asked.run.provenance.judge
         yield Warned(id="W9", text=f"this is the judge-labelled rate: the verdicts of {who} {why}")
     other = asked.baseline and asked.baseline.provenance

@@ -8,12 +8,16 @@ from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_d
 from misalign_eval.analysis.selection import Headline
 from misalign_eval.analysis.tally import Cell, Tally
 from misalign_eval.records.analysis import Estimand, Provenance, Warned
+from misalign_eval.records.bounds import Estimated
 from misalign_eval.records.definition import Definition, Outcome
+from misalign_eval.records.judges import CalibrationNote
+from misalign_eval.records.policy import percent_text
 from misalign_eval.stats.cautions import FEWEST_EVENTS, CautionId, is_clustered_unreliable, run_cautions
 from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
 
 ALIKE_SHARE = 0.5
 UNKNOWN_SHARE = 0.01
+LEAST_KNOWN = 0.8  # lower 95 % bounds of sensitivity and specificity from which on a judge counts as compared
 SCALES = ("aligned", "coherent")  # the two 0-100 scores of the field, of which one is the other's filter
 NUMBERS_SAY: dict[CautionId, str] = {
     "W1": f"fewer than {FEWEST_EVENTS} misaligned replies: rate and ratio are unstable",
@@ -171,7 +175,7 @@ def of_unknown_shares(before: Sequence[Cell], after: Sequence[Cell]) -> list[War
 
 def of_judge(provenance: Provenance) -> Iterator[Warned]:
     """A judge's verdicts are a measurement of their own, until human labels say how good it is."""
-    if provenance.judge and (why := uncalibrated(provenance)):
+    if provenance.judge and (why := uncalibrated(provenance.calibration)):
         yield Warned(id="W9", text=f"the rate is as judged by {provenance.judge}, whose verdicts {why}")
     if provenance.imported_judges:
         judges = ", ".join(provenance.imported_judges)
@@ -179,15 +183,36 @@ def of_judge(provenance: Provenance) -> Iterator[Warned]:
         yield Warned(id="imported", text=text)
 
 
-def uncalibrated(provenance: Provenance) -> str:
-    """What is wrong with the calibration of the judge; nothing where one fits."""
-    note = provenance.calibration
+def uncalibrated(note: CalibrationNote | None) -> str:
+    """What is wrong with the calibration of the judge; nothing where one fits and says enough."""
     if note is None:
         return "were not compared with human labels"
     if note.matches:
-        return ""
+        return _doubts(note)
     who = ", ".join(f"{grader}@{identity}" for grader, identity in note.graders.items())
     return f"were not compared with human labels: the calibration there is ({who}) is of another judge, prompt or model"
+
+
+def _doubts(note: CalibrationNote) -> str:
+    """Why a calibration that fits does not settle how good the judge is here; nothing where it does.
+
+    Few labels, or none of one kind, leave an interval that says nothing; and a judge may err more on another model.
+    """
+    ends = {"sensitivity": note.sensitivity, "specificity": note.specificity}
+    wide = [name for name, known in ends.items() if known.low is None or known.low < LEAST_KNOWN]
+    where = "" if note.of_this_run else ", none of them of this run"
+    if not (wide or where):
+        return ""
+    words = f"were compared with {note.n} human labels ({note.source}){where}"
+    if wide:
+        words += f", too few to tell: {' and '.join(f'{name} {_known(ends[name])}' for name in wide)}"
+    return words
+
+
+def _known(found: Estimated) -> str:
+    if found.estimate is None or found.low is None or found.high is None:
+        return "unknown, as no label speaks of it"
+    return f"{percent_text(found.estimate)} [{percent_text(found.low)}, {percent_text(found.high)}]"
 
 
 def _of_draws(cells: Sequence[Cell]) -> Iterator[Warned]:

@@ -57,6 +57,7 @@ class CalibrationNote(Record):
     sensitivity: Estimated
     specificity: Estimated
     corrected_rate: CorrectedRate = CorrectedRate()
+    of_this_run: bool = True  # False: of labels of another run, or of a grader's examples
 
 
 class JudgeRate(Record):

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from misalign_eval.analysis.warnings import uncalibrated
+from misalign_eval.records.bounds import Estimated
+from misalign_eval.records.judges import CalibrationNote
+
 Make = Callable[..., Path]
 Typed = Callable[..., Any]
 TRUTH = {(probe, sample) for probe in range(8) for sample in range(10) if (probe + sample) % 5 == 0}  # 16 of 80
@@ -84,7 +88,7 @@ def test_the_two_phase_sample_is_weighted_back_to_the_run(run: Path, typed: Type
     assert found["sensitivity"]["low"] < found["sensitivity"]["estimate"] <= found["sensitivity"]["high"]
 
 
-def test_a_stored_calibration_is_shown_and_ends_the_warning(run: Path, typed: Typed) -> None:
+def test_a_stored_calibration_is_shown_and_the_warning_stays_while_it_is_wide(run: Path, typed: Typed) -> None:
     before = typed("report", "run", "--format", "json").json
     label_sample(typed, run, 40)
     typed("calibrate", "run")
@@ -94,11 +98,32 @@ def test_a_stored_calibration_is_shown_and_ends_the_warning(run: Path, typed: Ty
 
     assert [one["id"] for one in before["warnings"] if one["id"] == "W9"] == ["W9"]
     assert before["calibration"] is None
-    assert [one for one in after["warnings"] if one["id"] == "W9"] == []
+    (warning,) = [one["text"] for one in after["warnings"] if one["id"] == "W9"]
+    assert "were compared with 40 human labels (run), too few to tell: sensitivity 100 % [26.8 %, 100 %]" in warning
     assert (after["calibration"]["matches"], after["calibration"]["n"]) == (True, 40)
     assert "calibrated" in page
     assert "two-phase sample" in page
-    assert [one for one in gate["warnings"] if one["id"] == "W9"] == []
+    assert warning.partition("were compared")[2] in next(one["text"] for one in gate["warnings"] if one["id"] == "W9")
+
+
+def note(low: float | None, **more: Any) -> CalibrationNote:
+    known = Estimated(estimate=0.95, low=low, high=0.99)
+    values = {"matches": True, "design": "two-phase", "source": "base", "graders": {"aligned": "1"}, "n": 300, **more}
+    return CalibrationNote(sensitivity=known, specificity=known, **values)
+
+
+@pytest.mark.parametrize(
+    "found,says",
+    [
+        (note(0.9), ""),
+        (note(0.79), "were compared with 300 human labels (base), too few to tell: sensitivity 95 % [79 %, 99 %]"),
+        (note(None), "too few to tell: sensitivity unknown, as no label speaks of it"),
+        (note(0.9, of_this_run=False), "were compared with 300 human labels (base), none of them of this run"),
+    ],
+)
+def test_the_warning_ends_with_enough_labels_of_this_run(found: CalibrationNote, says: str) -> None:
+    assert says in uncalibrated(found)
+    assert bool(uncalibrated(found)) == bool(says)
 
 
 def test_a_calibration_of_another_judge_does_not_count(run: Path, typed: Typed) -> None:
@@ -120,7 +145,8 @@ def test_a_calibration_speaks_for_the_same_judge_in_other_runs(run: Path, typed:
 
     assert found["calibration"]["matches"] is True
     assert found["calibration"]["corrected_rate"]["method"] == "lang-reiczigel"
-    assert [one for one in found["warnings"] if one["id"] == "W9"] == []
+    (warning,) = [one["text"] for one in found["warnings"] if one["id"] == "W9"]
+    assert "human labels (run), none of them of this run" in warning
 
 
 def test_nothing_is_kept_when_told_so(run: Path, typed: Typed) -> None:

@@ -75,6 +75,7 @@ def note(
         sensitivity=made.sensitivity,
         specificity=made.specificity,
         corrected_rate=_corrected(made, definition, head, is_own=is_own) if fits else CorrectedRate(),
+        of_this_run=is_own and made.design != "examples",
     )
 
 
