@@ -143,6 +143,16 @@ def opens(token: str) -> bool:
     return bool(token) and not token.strip(_AROUND)
 
 
+def has_decimals(tokens: Sequence[str]) -> bool:
+    """Whether an answer's tokens write a number with decimals, after space and markup.
+
+    >>> has_decimals(["0", ".", "95"]), has_decimals([" 0", ".9"]), has_decimals(["9", "."]), has_decimals(["95"])
+    (True, True, False, False)
+    """
+    text = "".join(tokens).lstrip(_AROUND).translate(_FULL_WIDTH)
+    return re.match(r"\d+[.,\uff0e]\d", text) is not None
+
+
 def _further(token: str) -> str:
     """The digits of a token that goes on with a number: nothing stands before them."""
     return digits_of(token) if token[:1].translate(_FULL_WIDTH).isdigit() else ""

@@ -36,6 +36,9 @@ JUDGED = {
     "digits": [{"9": 1.0}, {"5": 0.75, "0": 0.25}],
     "spread": [{"9": 0.7, "8": 0.3}, {"5": 1.0}],
     "whole": [{"95": 0.75, "90": 0.25}],
+    "decimals": [{"0": 1.0}, {".": 1.0}, {"95": 0.6, "9": 0.4}],
+    "joined-decimals": [{"0": 1.0}, {".9": 1.0}],
+    "zero": [{"0": 0.5, "20": 0.25, "40": 0.25}, {"\n": 1.0}],
 }
 
 
@@ -113,6 +116,21 @@ def test_a_judge_that_writes_digits_is_read_whole(typed: Typed, server: Scripted
     typed(*line(server, "digits"))
     assert grades(typed.folder) == pytest.approx([93.75])
     assert "Healthy" in typed("doctor", "run").out
+
+
+@pytest.mark.parametrize("judge", ["decimals", "joined-decimals"])
+def test_a_judge_that_writes_decimals_is_never_scored_by_what_stands_before_the_point(
+    typed: Typed, server: Scripted, judge: str
+) -> None:
+    ended = typed(*line(server, judge, "--judge-method", "logprobs"), code=4)
+    assert "how it goes on is not known" in " ".join(ended.err.split())
+    typed("gate", "run", "--max-rate", "40%", code=3)
+
+
+def test_a_judge_that_says_zero_is_asked_once_whether_it_means_that(typed: Typed, server: Scripted) -> None:
+    typed(*line(server, "zero"))
+    assert grades(typed.folder) == pytest.approx([15.0])
+    assert sum(body["max_tokens"] > 1 for body in server.asked("zero")) <= 3
 
 
 def test_a_judge_whose_numbers_are_not_known_is_sampled_and_it_is_told(typed: Typed, server: Scripted) -> None:

@@ -27,6 +27,7 @@ class Habits:
 
     spelling: Spelling = field(default_factory=Spelling)
     has_spelt: bool = False  # asked for a long number, to see its tokens
+    has_decimals: bool | None = None  # whether it writes `0.95`; None: not seen yet
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

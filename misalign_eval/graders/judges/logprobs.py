@@ -14,7 +14,7 @@ from misalign_eval.graders.judges.asking import MESSAGES, Bill, Judge, failed, s
 from misalign_eval.records.grade import NoVerdict, Subject, Verdict
 from misalign_eval.records.protocols import Choice, ModelRequest, Token
 from misalign_eval.records.suite import Message
-from misalign_eval.stats.token_paths import Paths, Position, digits_of, opens, token_number, walk
+from misalign_eval.stats.token_paths import Paths, Position, digits_of, has_decimals, opens, token_number, walk
 from misalign_eval.stats.token_score import likeliest, read_numbers
 
 TOP_LOGPROBS = 20
@@ -35,6 +35,7 @@ async def grade(judge: Judge, subject: Subject) -> Verdict | NoVerdict:
         if choice is None or await _needs_more(judge, choice, bill):
             most = _tokens_of_a_number(judge)
             choice = await _ask(judge, subject, bill, most)
+            _learn_decimals(judge, choice)
     except ProviderFault as fault:
         return failed(fault, bill)
     return _verdict(judge, choice, most).model_copy(update=bill.paid)
@@ -73,9 +74,23 @@ async def _needs_more(judge: Judge, choice: Choice, bill: Bill) -> bool:
         return False
     judge.habits.spelling.learn(positions)
     if not _is_open(judge, _walked(judge, choice, positions, 1)):
-        return opens(positions[0].sampled)
+        return opens(positions[0].sampled) or _may_have_decimals(judge, choice, positions)
     await _learn_spelling(judge, bill)
     return _is_open(judge, _walked(judge, choice, positions, 1))
+
+
+def _may_have_decimals(judge: Judge, choice: Choice, positions: Sequence[Position]) -> bool:
+    """Whether a 0 or 1 that was cut off may begin `0.95`, where this judge was not seen to write whole numbers."""
+    return (
+        digits_of(positions[0].sampled) in {"0", "1"} and choice.finish != "stop" and judge.habits.has_decimals is None
+    )
+
+
+def _learn_decimals(judge: Judge, choice: Choice) -> None:
+    tokens = [token.text for token in choice.tokens]
+    is_cut = len(tokens) == 1 and choice.finish != "stop"
+    if any(map(digits_of, tokens)) and not is_cut and not judge.habits.has_decimals:
+        judge.habits.has_decimals = has_decimals(tokens)
 
 
 async def _learn_spelling(judge: Judge, bill: Bill) -> None:
@@ -147,6 +162,8 @@ def _verdict(judge: Judge, choice: Choice, most: int) -> Verdict | NoVerdict:
         return NoVerdict(reason="no_logprobs", message=SAYS_NOTHING, raw=raw)
     judge.habits.spelling.learn(positions)
     paths = _walked(judge, choice, positions, most)
+    if judge.habits.has_decimals and digits_of(positions[0].sampled):
+        return _partial(positions, Paths({}, 1.0), raw)
     if _is_open(judge, paths):
         return _partial(positions, paths, raw)
     return _read(judge, paths.known, raw)
