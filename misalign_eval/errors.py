@@ -7,6 +7,7 @@ MisalignEvalError
 │   └── FolderLockedError   another process writes this run folder
 ├── RunStoppedError         the run ended early; what came is on disk and resumes               exit 4
 │   ├── NoScoreError        a judge's log-probabilities make no score; its answers can be sampled
+│   ├── OtherModelError     another model than the one asked for answers
 │   └── UnreadJudgeError    a judge answers, and nothing it says can be read
 └── ProviderFault           one attempt at one request failed; recorded as a Failure            (never exits)
 """
@@ -85,6 +86,14 @@ class RunStoppedError(MisalignEvalError):
 
 class NoScoreError(RunStoppedError):
     """No score can be made of what a judge's server gives for log-probabilities. Sampled answers need none."""
+
+
+class OtherModelError(RunStoppedError):
+    """Another model than the one asked for answers. `accept` is the flag, with its value, that accepts it."""
+
+    def __init__(self, message: str, accept: str) -> None:
+        super().__init__(message)
+        self.accept = accept
 
 
 class UnreadJudgeError(RunStoppedError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from misalign_eval.cli.paging import fitted
-from misalign_eval.errors import NoScoreError, UnreadJudgeError, UsageError, did_you_mean
+from misalign_eval.errors import NoScoreError, OtherModelError, UnreadJudgeError, UsageError, did_you_mean
 from misalign_eval.reports.escape import plain
 
 if TYPE_CHECKING:
@@ -158,6 +158,16 @@ def resampled(command: str) -> str:
     return shlex.join([*words, "--judge-method", "sampled"])
 
 
+def _next(why: BaseException | Signals, again: str) -> str:
+    """What to type after a stop: a command that does not stop the same way."""
+    if isinstance(why, OtherModelError):
+        return f"To go on, if it is the model that you mean:\n  {again} {why.accept}"
+    if isinstance(why, NoScoreError):
+        return f"To go on:\n  {resampled(again)}"
+    other = "`regrade` puts the replies before another judge. " if isinstance(why, UnreadJudgeError) else ""
+    return f"{other}To go on:\n  {again}"
+
+
 def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
     """Say how it ended and what to type next. Raises typer.Exit with the code when it is not complete."""
     from misalign_eval.workflows.completeness import completeness
@@ -168,10 +178,7 @@ def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:
     if (why := ended.stopped_by) is not None:
         say(f"stopped by {why.name}" if isinstance(why, Signals) else f"stopped: {why}")
         say("\n".join(f"  {one.words}" for one in lacking))
-        kept = "Every answer that came is kept. `report` shows it."
-        if isinstance(why, UnreadJudgeError):
-            kept = f"{kept} `regrade` puts the replies before another judge."
-        say(f"{kept} To go on:\n  {resampled(again) if isinstance(why, NoScoreError) else again}")
+        say(f"Every answer that came is kept. `report` shows it. {_next(why, again)}")
         raise typer.Exit(128 + why if isinstance(why, Signals) else INCOMPLETE)
     for one in lacking:
         for setting, replies in one.dropped[:SETTINGS_TOLD]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from misalign_eval.errors import ProviderFault, RunStoppedError
+from misalign_eval.errors import OtherModelError, ProviderFault, RunStoppedError
 from misalign_eval.records.protocols import ModelRequest, Provider, Response
 from misalign_eval.records.served import Served
 from misalign_eval.replies.limiter import Limiter
@@ -116,9 +116,9 @@ class Caller:
         fault = ProviderFault("other_model", what, fatal=True)
         if self.stranger is None:
             where = f"{self.provider.spec.name} at {self.provider.host or 'this machine'}"
-            fix = f"Correct the name or the address; if it is the model that you mean, add {self.accept} "
-            more = f"{shlex.quote(name)}, or `served_as:` in misalign-eval.yaml"
-            self.stranger = RunStoppedError(f"{where}: {what}. {fix}{more}")
+            accept = f"{self.accept} {shlex.quote(name)}"
+            fix = f"Correct the name or the address; if it is the model that you mean, add {accept}, "
+            self.stranger = OtherModelError(f"{where}: {what}. {fix}or `served_as:` in misalign-eval.yaml", accept)
         raise FailedError(fault, made, answer.response)
 
     async def ask(self, request: ModelRequest) -> Response:

@@ -1,6 +1,7 @@
 """The model that answers is held against the one that was asked for, by its name."""
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -30,6 +31,9 @@ def test_another_model_stops_the_run_before_the_second_request(typed: Any, scrip
     assert len(scripted.of("gpt-tuned")) == 1
     assert f"answered by another model: `{SAFE}`, not `gpt-tuned`" in " ".join(ended.err.split())
     assert f"--served-as {SAFE}" in ended.err
+    again = shlex.split(ended.err.splitlines()[-1])[1:]
+    assert (again[-2:], "--resume" in again) == (["--served-as", SAFE], True)
+    typed(*again)
 
 
 def test_served_as_accepts_another_name_and_is_told_everywhere(typed: Any, scripted: Any) -> None:
