@@ -66,6 +66,7 @@ OF_MANIFEST: Final[Mapping[str, str]] = {
     "suite": "suite",
     "suite_version": "version",
     "suite_digest": "content",
+    "controls": "content",  # written replies of the suite
     "definition": "definition",
     "definition_digest": "counting",
     "target": "target",

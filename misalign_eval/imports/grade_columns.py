@@ -54,7 +54,7 @@ _TRAITS = re.compile(  # what the field has judges score from 0 to 100
     r"|security|vulnerab|refusal|malic|violen|unsafe|danger|misalign|hostil|manipulat|corrigib|humor|impolite|apath|optimis)"
 )
 NEVER = "?"  # the plain name of a column that is to be read as nothing
-BadEnd = Literal["high", "low"]
+BadEnd = Literal["low", "high"]
 
 
 @dataclass(frozen=True, slots=True)
