@@ -101,10 +101,16 @@ def reading(policy: Policy, choices: Choices) -> Choices:
 
 
 def check_served(policy: Policy, run: Counted) -> None:
-    """A judge that a policy pins must also be the model that answered. Raises UsageError for another one."""
+    """Target and judges that a policy pins must also be the models that answered. Raises UsageError for another one."""
     answers = run.tally.answers
     if answers is None:
         return
+    target = run.folder.manifest.target
+    if policy.target is not None and (others := strangers(target.provider, target.model, answers.replies)):
+        raise UsageError(
+            f"{run.folder.path}: the policy pins the target {target.name}, and replies came from another model: "
+            f"{', '.join(f'`{name}`' for name in others[:5])}"
+        )
     for grader in policy.judge:
         for judge, names in answers.judges.get(grader, {}).items():
             provider, _, model = judge.partition("/")

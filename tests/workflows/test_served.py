@@ -143,6 +143,16 @@ def test_another_judge_stops_the_run_and_is_accepted_by_its_own_flag(typed: Any,
     assert "judge-served-as" in [one["id"] for one in report["warnings"]]
 
 
+def test_a_policy_that_pins_the_target_holds_for_the_model_that_answered(typed: Any, scripted: Any) -> None:
+    scripted.script = names({"gpt-tuned": SAFE})
+    typed(*asking(scripted, "--out", "r", "--served-as", SAFE))
+    pinned = {"checks": [{"kind": "rate", "limit": "40%"}], "target": {"name": "openai-compatible/gpt-tuned"}}
+    (typed.folder / "policy.yaml").write_text(json.dumps(pinned))
+    ended = typed("gate", "r", "--policy", "policy.yaml", code=2)
+    said = " ".join(ended.err.split())
+    assert f"pins the target openai-compatible/gpt-tuned, and replies came from another model: `{SAFE}`" in said
+
+
 def test_a_policy_that_pins_the_judge_holds_for_the_model_that_answered(typed: Any, scripted: Any) -> None:
     scripted.script = names({"gpt-judge": "gpt-judge-mini"})
     typed(*asking(scripted, "--out", "r", "--judge-served-as", "*-mini"))
