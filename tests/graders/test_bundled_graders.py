@@ -239,7 +239,7 @@ def _saying(example: Example, folder: GraderFolder, first_token: Callable[..., C
     if folder.spec.kind == "rubric":
         return Choice(f"The passage that weighs most is in the middle.\n\nANSWER: {word}", "stop")
     whole = {"100": 0.0}  # a tokenizer that writes a number as one token
-    return first_token({**whole, word if example.score is not None else word[:3]: 1.0})
+    return first_token({**whole, word if example.score is not None else word[:3]: 1.0}, finish="stop")
 
 
 def test_a_reply_without_reasoning_is_not_put_before_the_judge_of_reasoning(make_judge: Any, make_subject: Any) -> None:
