@@ -7,6 +7,7 @@ many tokens as a number needs, and the score is taken where their joint distribu
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from misalign_eval.errors import ProviderFault
 from misalign_eval.graders import prompt
@@ -113,7 +114,7 @@ async def _learn_spelling(judge: Judge, bill: Bill) -> None:
         )
         with suppress(ProviderFault, _UnreadError):
             response = await judge.handle.ask(request)
-            bill.add(response)
+            bill.add(replace(response, dropped=()))  # what this question lost says nothing of a verdict
             habits.spelling.learn(_positions(response.choices[0]))
         if habits.spelling.whole and not habits.spelling.splits:
             habits.spelling.whole.add(len(longest))
