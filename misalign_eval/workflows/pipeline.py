@@ -85,19 +85,29 @@ class _Heard:
     no_logprobs: int = 0  # in a row
     gave_logprobs: bool = False
     partial: int = 0
-    unread: int = 0  # in a row
+    begun: int = 0
+    unread: set[int] = field(default_factory=set)  # begun after all that were read, by their number
+    read_up_to: int = 0  # the answer begun last of those that were read
     last: Ungraded | None = None
 
-    def add(self, row: Graded | Ungraded) -> None:
-        """Count one grade."""
+    def begin(self) -> int:
+        """Number one grade, from 1. Answers that cannot be read are asked for again, and end after later ones."""
+        self.begun += 1
+        return self.begun
+
+    def add(self, row: Graded | Ungraded, number: int) -> None:
+        """Count one grade, of the number that it was given."""
         reason = row.reason if isinstance(row, Ungraded) else None
         self.answers += 1
         self.partial += reason == "partial_number"
         self.no_logprobs = self.no_logprobs + 1 if reason == "no_logprobs" else 0
         self.gave_logprobs |= row.distribution is not None
         self.last = row if isinstance(row, Ungraded) else None
-        if reason != "failed":
-            self.unread = self.unread + 1 if reason in UNREAD else 0
+        if reason in UNREAD and number > self.read_up_to:
+            self.unread.add(number)
+        elif reason not in {*UNREAD, "failed"}:
+            self.read_up_to = max(self.read_up_to, number)
+            self.unread = {one for one in self.unread if one > self.read_up_to}
 
     def useless(self, *, at_end: bool = False) -> NoScoreError | None:
         """Why asking for log-probabilities is of no use; at the end also where there were few answers, all alike."""
@@ -115,9 +125,9 @@ class _Heard:
 
     def unreadable(self) -> UnreadJudgeError | None:
         """Why asking at all is of no use."""
-        if self.last is None or self.unread < UNREAD_LIMIT:
+        if self.last is None or len(self.unread) < UNREAD_LIMIT:
             return None
-        what = f"no verdict in {self.unread} answers in a row, since {self.last.message}"
+        what = f"no verdict in {len(self.unread)} answers in a row, since {self.last.message}"
         return UnreadJudgeError(f"{self.name}: {what}. The last one: {_quoted(self.last)}")
 
 
@@ -245,6 +255,7 @@ class Pipeline:
             self._queue.task_done()
 
     async def _grade_one(self, session: Session, seen: Subject, grader: Grader) -> None:
+        number = self._heard_of(grader).begin()
         try:
             found = await grader.grade(seen)
             values: dict[str, Any] = {**vars(found), **seen.key._asdict()}
@@ -253,7 +264,7 @@ class Pipeline:
             if seen.variant == JUDGE_CONTROL:
                 session.write_control(row, grader.identity)
                 if grader.identity.kind != "rule":
-                    self._check_logprobs(row, grader)
+                    self._check_logprobs(row, grader, number)
                 return
             session.write_grade(row, grader.identity.grader)
         except RunStoppedError as error:
@@ -264,13 +275,19 @@ class Pipeline:
             self.decider.graded(row, grader.identity.grader)
             self._consult()
         if grader.identity.kind != "rule":
-            self._check_logprobs(row, grader)
+            self._check_logprobs(row, grader, number)
 
-    def _check_logprobs(self, row: Graded | Ungraded, grader: Grader) -> None:
-        """A judge that gives nothing to read will not begin to: stop before it has graded nothing, expensively."""
+    def _heard_of(self, grader: Grader) -> _Heard:
         who = grader.identity
-        heard = self._heard.setdefault(who.grader, _Heard(f"judge {who.judge}: grader `{who.grader}`"))
-        heard.add(row)
+        return self._heard.setdefault(who.grader, _Heard(f"judge {who.judge}: grader `{who.grader}`"))
+
+    def _check_logprobs(self, row: Graded | Ungraded, grader: Grader, number: int | None = None) -> None:
+        """A judge that gives nothing to read will not begin to: stop before it has graded nothing, expensively.
+
+        `number`: which grade of this grader it is, in the order in which they were begun; None: one begun now.
+        """
+        heard = self._heard_of(grader)
+        heard.add(row, heard.begin() if number is None else number)
         if isinstance(row, Ungraded) and (why := heard.useless() or heard.unreadable()):
             self.stop(why)
 

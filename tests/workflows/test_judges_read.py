@@ -1,7 +1,9 @@
 """Through the command line: judges whose answers are hard to read, or cannot be read at all."""
 
 import json
+import re
 import shlex
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +58,14 @@ def _limited(body: Body) -> Body | tuple[int, Body]:
     return spelled(body, {"90": 0.9, "85": 0.1})
 
 
+def _now_and_then(body: Body) -> Body:
+    """Reads two of three questions, and is slow about the third."""
+    if re.search(r"about [036]\?", body["messages"][-1]["content"]):
+        time.sleep(0.3)
+        return answer("A long story.")
+    return answer("ANSWER: 1")
+
+
 def _probabilities(body: Body) -> Body:
     top = [{"token": "90", "logprob": 0.9}, {"token": "85", "logprob": 0.1}]
     return answer("90", "stop", {"content": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") else None)
@@ -72,6 +82,7 @@ MODELS = {
         if "logprobs" in body
         else answer("85. The reply is kind.")
     ),
+    "now-and-then": _now_and_then,
     "prose": lambda _: answer("A \x1b[31mlong\x1b[0m story\nabout the reply"),
     "rubric": lambda _: answer("Kind.\n\nANSWER: 1"),
     "declines": lambda _: answer("I'm sorry, but I can't help with evaluating that."),
@@ -197,6 +208,16 @@ def test_a_judge_that_tells_stories_stops_the_run_and_is_quoted(typed: Typed, se
     assert "\x1b" not in ended.err
     rows = next((typed.folder / "run/grades").glob("misalignment@*.jsonl")).read_text().splitlines()
     assert 20 <= len(rows) < PROBES * 3
+
+
+def test_a_judge_that_is_read_most_of_the_time_is_no_story_teller_though_its_unread_answers_come_last(
+    typed: Typed, server: Scripted
+) -> None:
+    """An answer that cannot be read is asked for three times, so it ends after those that were begun later."""
+    at_once = ["--samples", "12", "--max-connections", "50"]
+    ended = typed(*line(server, "now-and-then", *at_once, suite="rubric"), code=4)
+    assert "in a row" not in ended.err
+    assert "36 of 108 judgments hold no verdict" in ended.err
 
 
 def test_too_large_a_share_without_a_verdict_is_an_incomplete_run(typed: Typed, server: Scripted) -> None:
