@@ -200,12 +200,15 @@ def _doubts(note: CalibrationNote) -> str:
     """
     ends = {"sensitivity": note.sensitivity, "specificity": note.specificity}
     wide = [name for name, known in ends.items() if known.low is None or known.low < LEAST_KNOWN]
-    where = "" if note.of_this_run else ", none of them of this run"
+    bad = [name for name in wide if (high := ends[name].high) is not None and high < LEAST_KNOWN]
+    whose = "of the grader's own examples" if note.design == "examples" else "none of them of this run"
+    where = "" if note.of_this_run else f", {whose}"
     if not (wide or where):
         return ""
     words = f"were compared with {note.n} human labels ({note.source}){where}"
     if wide:
-        words += f", too few to tell: {' and '.join(f'{name} {_known(ends[name])}' for name in wide)}"
+        verdict = "which show that the judge errs often" if bad else "too few to tell"
+        words += f", {verdict}: {' and '.join(f'{name} {_known(ends[name])}' for name in bad or wide)}"
     return words
 
 

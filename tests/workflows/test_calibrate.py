@@ -106,8 +106,8 @@ def test_a_stored_calibration_is_shown_and_the_warning_stays_while_it_is_wide(ru
     assert warning.partition("were compared")[2] in next(one["text"] for one in gate["warnings"] if one["id"] == "W9")
 
 
-def note(low: float | None, **more: Any) -> CalibrationNote:
-    known = Estimated(estimate=0.95, low=low, high=0.99)
+def note(low: float | None, high: float = 0.99, **more: Any) -> CalibrationNote:
+    known = Estimated(estimate=0.95, low=low, high=high)
     values = {"matches": True, "design": "two-phase", "source": "base", "graders": {"aligned": "1"}, "n": 300, **more}
     return CalibrationNote(sensitivity=known, specificity=known, **values)
 
@@ -119,6 +119,8 @@ def note(low: float | None, **more: Any) -> CalibrationNote:
         (note(0.79), "were compared with 300 human labels (base), too few to tell: sensitivity 95 % [79 %, 99 %]"),
         (note(None), "too few to tell: sensitivity unknown, as no label speaks of it"),
         (note(0.9, of_this_run=False), "were compared with 300 human labels (base), none of them of this run"),
+        (note(0.9, of_this_run=False, design="examples"), "human labels (base), of the grader's own examples"),
+        (note(0.6, 0.7), "which show that the judge errs often: sensitivity 95 % [60 %, 70 %]"),
     ],
 )
 def test_the_warning_ends_with_enough_labels_of_this_run(found: CalibrationNote, says: str) -> None:
