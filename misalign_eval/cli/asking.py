@@ -1,5 +1,6 @@
 """What the commands share that ask models: reading their options, and saying how it ended."""
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -118,6 +119,7 @@ def say_settings(settings: "Settings", names: Sequence[str], at: "Address", role
     The same for hosts that a variable of the environment or of a `.env` decides. Raises UsageError for names that stand
     for no model.
     """
+    from misalign_eval.providers.keys import HEADER_VARIABLES
     from misalign_eval.providers.servers import moved
     from misalign_eval.reports.escape import one_line
     from misalign_eval.settings import find, resolve, told
@@ -128,6 +130,8 @@ def say_settings(settings: "Settings", names: Sequence[str], at: "Address", role
         spec = resolve(name, settings, base_url=at.base_url, role=role)
         if where := moved(spec):
             say(one_line(f"{'target' if role == 'targets' else 'judge'} {name}: asks {spec.name} {where}"))
+        if (variable := HEADER_VARIABLES.get(spec.provider, "")) in os.environ:
+            say(one_line(f"{spec.name}: {variable} is set, and its headers are not sent"))
 
 
 def say_graders() -> None:

@@ -4,6 +4,7 @@ from pydantic import JsonValue
 
 from misalign_eval.providers.adapter import Adapter, Parts
 from misalign_eval.providers.clients import open_client
+from misalign_eval.providers.keys import unsent_headers
 from misalign_eval.providers.messages import MessagesDialect
 from misalign_eval.providers.options import read_options
 from misalign_eval.providers.prefill import continues
@@ -45,13 +46,14 @@ def _wire(place: Place, options: AnthropicOptions) -> SdkWire:
     import anthropic  # 1 s, for those who use it
 
     version = options.anthropic_version
-    client = anthropic.AsyncAnthropic(
-        api_key=place.key.reveal() or _NO_KEY,
-        base_url=place.address.url.removesuffix("/v1"),
-        max_retries=0,
-        timeout=None,
-        open_telemetry={"traces": False, "propagation": False},  # on by default: it would hand traces to others
-        default_headers={"anthropic-version": version} if version else None,
-        http_client=open_client(verify=options.verify),
-    )
+    with unsent_headers("anthropic"):
+        client = anthropic.AsyncAnthropic(
+            api_key=place.key.reveal() or _NO_KEY,
+            base_url=place.address.url.removesuffix("/v1"),
+            max_retries=0,
+            timeout=None,
+            open_telemetry={"traces": False, "propagation": False},  # on by default: it would hand traces to others
+            default_headers={"anthropic-version": version} if version else None,
+            http_client=open_client(verify=options.verify),
+        )
     return SdkWire(client, status_error=anthropic.APIStatusError, sdk_error=anthropic.AnthropicError)

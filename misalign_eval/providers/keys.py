@@ -1,7 +1,8 @@
 """API keys: read from the environment or a `.env` file, handed to the wire, shown to nobody."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from misalign_eval.errors import UsageError
@@ -9,6 +10,7 @@ from misalign_eval.providers.blotter import HIDDEN, Blotter
 from misalign_eval.settings import is_planted
 
 _OF_VENDORS = "_API_KEY"  # how the variables of keys end
+HEADER_VARIABLES = {"openai": "OPENAI_CUSTOM_HEADERS", "anthropic": "ANTHROPIC_CUSTOM_HEADERS"}  # read by the SDKs
 _READ: set[str] = set()  # every key that this process has read
 
 
@@ -63,6 +65,21 @@ def environment(start: Path | None = None) -> Mapping[str, str]:
             except OSError as error:
                 raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     return dict(os.environ)
+
+
+@contextmanager
+def unsent_headers(provider: str) -> Iterator[None]:
+    """Hide the vendor's variable of request headers while its SDK makes a client, which would send them to any host.
+
+    They may hold a secret, or a key in place of ours, that nothing here would blot out of what a server repeats.
+    """
+    variable = HEADER_VARIABLES.get(provider, "")
+    hidden = os.environ.pop(variable, None)
+    try:
+        yield
+    finally:
+        if hidden is not None:
+            os.environ[variable] = hidden
 
 
 def whence(variable: str) -> str:

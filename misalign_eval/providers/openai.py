@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from misalign_eval.providers.adapter import Adapter, Parts
 from misalign_eval.providers.clients import open_client
 from misalign_eval.providers.dialect import ChatDialect, Dialect
+from misalign_eval.providers.keys import unsent_headers
 from misalign_eval.providers.openai_models import OpenAIRules, capabilities_of, reasoning_of
 from misalign_eval.providers.options import read_options
 from misalign_eval.providers.prefill import continues
@@ -44,13 +45,14 @@ def create(spec: ModelSpec) -> Provider:
 def _wire(spec: ModelSpec, place: Place, *, verify: bool) -> SdkWire:
     import openai  # 0.6 s, for those who use it
 
-    client = openai.AsyncOpenAI(
-        api_key=place.key.reveal() or _NO_KEY,
-        base_url=place.address.url,
-        max_retries=0,
-        timeout=None,
-        http_client=open_client(verify=verify),
-    )
+    with unsent_headers("openai"):
+        client = openai.AsyncOpenAI(
+            api_key=place.key.reveal() or _NO_KEY,
+            base_url=place.address.url,
+            max_retries=0,
+            timeout=None,
+            http_client=open_client(verify=verify),
+        )
     if not is_vendor(spec.provider, place.address):
         client.organization = client.project = None  # read from the environment; another host's business not
     return SdkWire(client, status_error=openai.APIStatusError, sdk_error=openai.OpenAIError)

@@ -1,7 +1,11 @@
 """A key is found nowhere but where the user put it."""
 
+import json
 import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -251,3 +255,46 @@ def test_what_commands_write_into_a_run_is_for_its_owner_alone(folder: Path, uma
         "replies.jsonl",
         "run.json",
     }
+
+
+class _Repeats(BaseHTTPRequestHandler):
+    """Answers every request with an error that holds the headers it came with."""
+
+    seen: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.seen.append(str(self.headers))
+        body = json.dumps({"error": {"message": f"bad headers: {self.headers}", "type": "invalid_request_error"}})
+        self.send_response(400)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body.encode())))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("more", [{}, {"MY_KEY": "sk-the-right-key"}])
+def test_headers_of_an_sdks_own_variable_reach_no_server_and_no_file(
+    folder: Path, provider: str, more: dict[str, str]
+) -> None:
+    variable = f"{provider.upper()}_CUSTOM_HEADERS"
+    _Repeats.seen.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Repeats)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        at = ["--base-url", f"http://127.0.0.1:{server.server_port}/v1"]
+        key = ["--api-key-env", "MY_KEY"] if more else []
+        models = ["--target", f"{provider}/m", *at, *key, "--judge", "openai-compatible/j", "--judge-base-url", at[1]]
+        held = {variable: f"X-Gateway: {KEY}\nAuthorization: Bearer {KEY}", **more}
+        ended = command(folder, "run", "s.yaml", *models, "--out", "r", env=held)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (ended.code, bool(_Repeats.seen)) == (4, True)
+    assert [headers for headers in _Repeats.seen if KEY in headers or "x-gateway" in headers.lower()] == []
+    assert search(folder, [ended]).found == []
+    assert f"{variable} is set, and its headers are not sent" in " ".join(ended.err.split())
