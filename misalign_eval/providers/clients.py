@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -136,6 +137,7 @@ def _too_long(response: httpx2.Response) -> TooLongError:
 def open_client(*, verify: bool = True, extra: Mapping[str, str] = NONE) -> httpx2.AsyncClient:
     """A client whose reads may last as long as the caller's own deadline. Redirects are answers, not followed.
 
+    Cookies are not kept: a jar tells hosts apart by name and not by port, so that one server's would reach another.
     How many requests are in flight is bounded by whoever asks, not here. Raises UsageError for a proxy or certificates
     of the environment that cannot be used; a proxy's address is not repeated, since it may hold a password.
     """
@@ -148,6 +150,7 @@ def open_client(*, verify: bool = True, extra: Mapping[str, str] = NONE) -> http
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_IDLE_S),
         )
         client.extra = as_bytes(extra)
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
     except OSError as error:
         raise UsageError(f"SSL_CERT_FILE or SSL_CERT_DIR: no certificates there: {error.strerror}") from None
     except ImportError:

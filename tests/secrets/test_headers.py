@@ -76,6 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         told = {"content-type": "application/json", "content-length": str(len(content))}
         for name, value in {**told, "x-request-id": self.headers.get("x-secret", "r")}.items():
             self.send_header(name, value)
+        self.send_header("set-cookie", f"repeated={self.headers.get('x-secret', 'r')}; Path=/")
         if status == 307:
             self.send_header("location", self.server.elsewhere)
         self.end_headers()
@@ -182,6 +183,21 @@ def test_two_hosts_that_share_a_pool_get_their_own_headers_alone(folder: Path, p
         assert second.asked
         assert all("x-first" in one and "x-second" not in one for _, one in first.asked)
         assert all("x-second" in one and "x-first" not in one for _, one in second.asked)
+
+
+@pytest.mark.parametrize("provider", ["openai-compatible", "openai"])
+def test_a_cookie_of_one_server_goes_to_no_other_port_of_its_host(folder: Path, provider: str) -> None:
+    with serving() as first, serving() as second:
+        target = model(provider, first.url, "{X-Secret: {env: HUSH}}")
+        settings(folder, target, model(provider, second.url, "{}", "judge"))
+        assert run(folder, "--max-connections", "1", HUSH=TOKEN).code == 0
+        assert {"cookie" in headers for _, headers in (*first.asked, *second.asked)} == {False}
+
+
+def test_a_cookie_of_the_settings_is_sent_whatever_the_server_sets(folder: Path, server: Server) -> None:
+    settings(folder, model("vllm", server.url, "{Cookie: {env: OURS}}"), judging(server))
+    assert run(folder, OURS="mine=1").code == 0
+    assert {headers["cookie"] for headers in server.of("m")} == {"mine=1"}
 
 
 @pytest.mark.parametrize("provider", ["openai-compatible", "openai", "anthropic", "http"])
