@@ -110,6 +110,7 @@ def request_key(prompt: PlannedPrompt, target: TargetInfo, seed: int | None) -> 
             "provider": target.provider,
             "model": target.model,
             "options": target.options,
+            **({"headers": target.headers.model_dump(mode="json")} if target.headers else {}),
             "sampling": prompt.sampling.model_dump(mode="json"),
             "seed": seed,
         }

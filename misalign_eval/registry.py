@@ -31,6 +31,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     },
     "graders": {},
 }
+WITHOUT_HTTP = frozenset({"command", "embedded", "replay"})  # of the built-in providers
 
 
 def names(kind: Kind) -> list[str]:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, PrivateAttr
 
 from misalign_eval import registry, yaml_source
 from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
 from misalign_eval.records.base import Record
+from misalign_eval.records.headers import FromVariable, Header, key_headers, looks_secret, wrong_name, wrong_value
 from misalign_eval.records.protocols import ModelSpec
 from misalign_eval.records.suite import Sampling
 
@@ -54,6 +55,7 @@ class NamedModel(Record):
     prices: Prices | None = None
     sampling: Sampling = Sampling()
     served_as: str | tuple[str, ...] = ()  # a name, a list or patterns by which the model that answers may call itself
+    headers: dict[str, str | FromVariable] = {}  # extra ones of each request, by name
 
 
 class RunDefaults(Record):
@@ -68,11 +70,34 @@ class Settings(Record):
     targets: dict[str, NamedModel] = {}
     judges: dict[str, NamedModel] = {}
     run: RunDefaults = RunDefaults()
+    _document: yaml_source.Document | None = PrivateAttr(default=None)
+
+    def written_in(self, document: yaml_source.Document) -> "Settings":
+        """These settings, which know the lines of their file."""
+        self._document = document
+        return self
+
+    def headers(self, name: str, role: Role = "targets") -> tuple[Header, ...]:
+        """The extra request headers of the model of this name, each with the place where it is written."""
+        other: Role = "judges" if role == "targets" else "targets"
+        for where in (role, other):
+            if (model := self.of_role(where).get(name)) is not None:
+                return tuple(self._header((where, name, "headers", one), value) for one, value in model.headers.items())
+        return ()
+
+    def _header(self, loc: tuple[str, ...], value: str | FromVariable) -> Header:
+        place = f"{self._document.file}:{self._document.line_of(loc)}" if self._document else FILE_NAME
+        if isinstance(value, str):
+            return Header(loc[-1], value, place=place)
+        return Header(loc[-1], variable=value.env, place=place)
+
+    def of_role(self, role: Role) -> Mapping[str, NamedModel]:
+        """The models of one role by name."""
+        return self.targets if role == "targets" else self.judges
 
     def named(self, name: str, role: Role = "targets") -> NamedModel | None:
         """The model of this name, looked up in its own role first."""
-        first, second = (self.targets, self.judges) if role == "targets" else (self.judges, self.targets)
-        return first.get(name) or second.get(name)
+        return self.of_role(role).get(name) or self.of_role("judges" if role == "targets" else "targets").get(name)
 
 
 def parse_model(text: str) -> tuple[str, str]:
@@ -143,7 +168,7 @@ def _read(file: Path) -> Settings:
     settings = yaml_source.parse(document, Settings)
     if problems := list(_wrong_models(document, settings)):
         raise InputError(problems)
-    return settings
+    return settings.written_in(document)
 
 
 def _secrets(document: yaml_source.Document, value: JsonValue, loc: tuple[str | int, ...]) -> Iterator[Problem]:
@@ -153,6 +178,8 @@ def _secrets(document: yaml_source.Document, value: JsonValue, loc: tuple[str | 
             for name, item in value.items():
                 if isinstance(item, str) and _is_secret(name, item):
                     yield _secret(document, (*loc, name))
+                elif _is_headers(loc):
+                    yield from _secret_header(document, (*loc, name), item)
                 elif name != "api_key_env":
                     yield from _secrets(document, item, (*loc, name))
         case list():
@@ -160,6 +187,23 @@ def _secrets(document: yaml_source.Document, value: JsonValue, loc: tuple[str | 
                 yield from _secrets(document, item, (*loc, index))
         case str() if _SECRET_VALUE.search(value):
             yield _secret(document, loc)
+
+
+def _is_headers(loc: tuple[str | int, ...]) -> bool:
+    return len(loc) == 3 and loc[0] in ("targets", "judges") and loc[2] == "headers"
+
+
+def _secret_header(document: yaml_source.Document, loc: tuple[str | int, ...], value: JsonValue) -> Iterator[Problem]:
+    """A header that is or seems to be a secret, or one whose variable seems to be the secret itself."""
+    match value:
+        case {"env": str(variable)} if variable:
+            if not _names_a_variable(variable):
+                what = "`env` takes the name of an environment variable, not a value"
+                yield document.problem((*loc, "env"), what, "Write `{env: NAME_OF_THE_VARIABLE}`.")
+        case str() | int() | float() if value and looks_secret(str(loc[-1])):
+            yield _secret(document, loc)
+        case _:
+            yield from _secrets(document, value, loc)
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -175,6 +219,9 @@ def _names_a_variable(text: str) -> bool:
 
 
 def _secret(document: yaml_source.Document, loc: tuple[str | int, ...]) -> Problem:
+    if _is_headers(loc[:3]):
+        fix = "Put it into an environment variable or a `.env` file and write `{env: NAME_OF_THE_VARIABLE}` here."
+        return document.problem(loc[:4], "a header that may be a secret cannot stand in this file", fix)
     return document.problem(
         loc,
         "no key may stand in this file",
@@ -186,6 +233,7 @@ def _wrong_models(document: yaml_source.Document, settings: Settings) -> Iterato
     roles: Mapping[str, Mapping[str, NamedModel]] = {"targets": settings.targets, "judges": settings.judges}
     for role, models in roles.items():
         for name, model in models.items():
+            yield from _wrong_headers(document, (role, name), model)
             if _split(name)[0] in registry.names("providers") and _split(name)[1]:
                 what = "a name that reads like a provider and its model, but stands for something else"
                 yield document.problem((role, name), what, "Choose one without `/` and `:`.")
@@ -193,6 +241,30 @@ def _wrong_models(document: yaml_source.Document, settings: Settings) -> Iterato
                 parse_model(model.model)
             except UsageError as error:
                 yield document.problem((role, name, "model"), str(error))
+
+
+def _wrong_headers(document: yaml_source.Document, at: tuple[str, str], model: NamedModel) -> Iterator[Problem]:
+    """Headers that cannot be sent, or not by this provider."""
+    provider = _split(model.model)[0]
+    is_ours = provider in registry.BUILT_IN["providers"]
+    is_other = not is_ours and provider in registry.names("providers")
+    if model.headers and (provider in registry.WITHOUT_HTTP or is_other):
+        what = f"provider `{provider}` takes no `headers:`" + (": it sends no HTTP requests" if is_ours else "")
+        yield document.problem((*at, "headers"), what, "Take them out." if is_ours else "Only built-in ones do.")
+    seen: dict[str, str] = {}
+    own = key_headers(provider, model.options) if model.api_key_env else ()
+    for name, value in model.headers.items():
+        loc = (*at, "headers", name)
+        if (first := seen.setdefault(name.lower(), name)) != name:
+            yield document.problem(loc, f"the same header as `{first}`: case means nothing", "Keep one of them.")
+        elif wrong := wrong_name(name, provider):
+            yield document.problem(loc, *wrong)
+        elif name.lower() in own:
+            yield document.problem(loc, "this header carries the key of `api_key_env`", "Take one of them out.")
+        elif isinstance(value, str) and (why := wrong_value(value)):
+            yield document.problem(loc, f"the value {why}", "")
+        elif not isinstance(value, str) and not value.env:
+            yield document.problem((*loc, "env"), "names no environment variable", "Write its name.")
 
 
 def resolve(
@@ -210,12 +282,15 @@ def resolve(
     if api_key_env is not None and not _names_a_variable(api_key_env):
         raise UsageError("`--api-key-env` takes the name of an environment variable, not the key itself.")
     named = settings.named(name_or_model, role)
-    spec = replace(_spec_of(named), given=name_or_model) if named is not None else _unnamed(name_or_model, settings)
+    if named is None:
+        spec = _unnamed(name_or_model, settings)
+    else:
+        spec = replace(_spec_of(named), given=name_or_model, headers=settings.headers(name_or_model, role))
     return replace(spec, base_url=base_url or spec.base_url, api_key_env=api_key_env or spec.api_key_env)
 
 
 def told(name: str, settings: Settings, *, base_url: str | None, api_key_env: str | None, role: Role) -> str | None:
-    """What the file decides of this model that can cost a secret: its host, its key, a program. None: nothing.
+    """What the file decides of this model that can cost a secret: host, key, headers, a program. None: nothing.
 
     Flags win over the file, so that what they say is not the file's.
     """
@@ -228,9 +303,15 @@ def told(name: str, settings: Settings, *, base_url: str | None, api_key_env: st
     if provider == "command":
         return f"{who}: starts the program `{model}`"
     is_unverified = named.options.get("verify") is False
-    where = [f"at {host}" if host else "", f"with the key in {key}" if key else "",
+    where = [f"at {host}" if host else "", f"with the key in {key}" if key else "", _sending(named),
              "without verifying TLS" if is_unverified else ""]  # fmt: skip
     return f"{who}: asks {named.model} {' '.join(filter(None, where))}" if any(where) else None
+
+
+def _sending(named: NamedModel) -> str:
+    """Which headers are sent beside the usual ones, and which variables they give away."""
+    words = [name if isinstance(value, str) else f"{name} from {value.env}" for name, value in named.headers.items()]
+    return f"with header{'s' if len(words) > 1 else ''} {', '.join(words)}" if words else ""
 
 
 def _spec_of(named: NamedModel) -> ModelSpec:

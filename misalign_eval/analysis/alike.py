@@ -41,6 +41,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "content": Row("suite", FREE, EQUAL, EQUAL, EQUAL, TOLD),  # where FREE, all that is planned is compared
     "target": Row("target", EQUAL, EQUAL, EQUAL, FREE, FREE),
     "options": Row("target options", EQUAL, EQUAL, EQUAL, TOLD, TOLD),
+    "headers": Row("request headers", EQUAL, EQUAL, EQUAL, TOLD, TOLD),
     "host": Row("host", FREE, FREE, TOLD, FREE, FREE),  # a server that moved is the same model
     "definition": Row("definition", EQUAL, EQUAL, FREE, FREE, FREE),  # its name; where FREE, the content decides
     "counting": Row("definition", EQUAL, EQUAL, EQUAL, EQUAL, EQUAL),
@@ -88,6 +89,7 @@ OF_TARGET: Final[Mapping[str, str]] = {
     "provider": "target",
     "model": "target",
     "options": "options",
+    "headers": "headers",
     "host": "host",
     "given": "tool",  # its name in the settings file
     "served_as": "tool",  # which models may answer; what answered stands in the rows
@@ -211,6 +213,7 @@ def of_provenance(source: Provenance) -> dict[str, Fact]:
     name = source.definition
     known = {} if source.target_options is None else {"options": Fact(source.target_options)}
     return known | {
+        "headers": Fact(source.target_headers),
         "run": Fact((source.created, source.target, source.run) if source.created else None, source.run),
         "suite": Fact(source.suite, f"{source.suite} {source.suite_digest[:8]}"),
         "content": Fact(source.suite_digest, f"{source.suite} {source.suite_digest[:8]}"),
@@ -231,12 +234,21 @@ def of_target(target: TargetInfo) -> dict[str, Fact]:
     """What is known of the target. A run.json that has no word of options says nothing about them."""
     options = options_digest(target)
     known = {} if options is None else {"options": Fact(options)}
-    return known | {"target": Fact(target.name, target.name), "host": Fact(target.host, target.host or "none")}
+    return known | {
+        "headers": Fact(headers_digest(target)),
+        "target": Fact(target.name, target.name),
+        "host": Fact(target.host, target.host or "none"),
+    }
 
 
 def options_digest(target: TargetInfo) -> str | None:
     """16 hexadecimal digits; None where run.json has no word of options."""
     return digest(target.options) if "options" in target.model_fields_set else None
+
+
+def headers_digest(target: TargetInfo) -> str | None:
+    """16 hexadecimal digits; None where no extra headers were sent, as in every run.json that has no word of them."""
+    return digest(target.headers.model_dump(mode="json")) if target.headers else None
 
 
 class PlanDifference(NamedTuple):

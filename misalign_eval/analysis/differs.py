@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from misalign_eval.analysis import alike
 from misalign_eval.analysis.pairing import Paired
@@ -45,14 +46,14 @@ def _suites(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned
         yield Warned(id="suite-differs", text=text)
 
 
-def _options(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]:
+def _set(field: str, before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]:
     """Another model may need other options, so that the reader decides what they mean."""
     names = f"{before.run} and {after.run}"
     for one in alike.differences("compare", *(alike.of_provenance(source) for source in (before, after))):
-        if one.field == "options" and one.known:
+        if one.field == field and one.known:
             text = f"{names} differ in their {one.words} (the values are not shown)"
             yield Warned(id="runs-differ", text=f"{text}: the change may be theirs")
-        elif one.field == "options":
+        elif one.field == field:
             yield alike.unknown(names, one)
 
 
@@ -124,7 +125,8 @@ def _dates(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]
 _TELLERS: dict[str, Callable[[Provenance, Provenance, Paired], Iterator[Warned]]] = {
     "moment": _dates,
     "content": _suites,
-    "options": _options,
+    "options": partial(_set, "options"),
+    "headers": partial(_set, "headers"),
     "judges": _judges,
     "prompts": _unpaired,
     "asked": _by_name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from misalign_eval.analysis.alike import options_digest
+from misalign_eval.analysis.alike import headers_digest, options_digest
 from misalign_eval.analysis.definitions import digest
 from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition
@@ -36,5 +36,6 @@ def provenance(
         created=manifest.created,
         labels=manifest.labels,
         target_options=options_digest(manifest.target),
+        target_headers=headers_digest(manifest.target),
         calibration=calibration,
     )

@@ -61,7 +61,9 @@ def refuse_keys(typed: Mapping[str, object], settings: "Settings") -> None:
     flags["SUITE"] = flags.pop("--suite", [])
     models = [*settings.targets.values(), *settings.judges.values()]
     named = [*flags.get("--api-key-env", ()), *flags.get("--judge-api-key-env", ())]
-    keys.refuse_keys(flags, [*named, *(one.api_key_env for one in models if one.api_key_env)])
+    named += [one.api_key_env for one in models if one.api_key_env]
+    named += [value.env for one in models for value in one.headers.values() if not isinstance(value, str)]
+    keys.refuse_keys(flags, named)
 
 
 def labels(given: Sequence[str]) -> dict[str, str]:
@@ -114,7 +116,7 @@ def say(text: str) -> None:
 
 
 def say_settings(settings: "Settings", names: Sequence[str], at: "Address", role: "Role") -> None:
-    """Before anything is sent: which host, key and program come from misalign-eval.yaml, and from which.
+    """Before anything is sent: which host, key, headers and program come from misalign-eval.yaml, and from which.
 
     The same for hosts that a variable of the environment or of a `.env` decides. Raises UsageError for names that stand
     for no model.

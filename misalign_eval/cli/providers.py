@@ -99,6 +99,7 @@ def _facts(spec: "ModelSpec", host: str, found: "Checked") -> dict[str, object]:
     return {
         "model": spec.name,
         "host": host,
+        "headers": [header.name for header in spec.headers],
         "reachable": found.facts.reachable,
         "detail": found.facts.detail,
         "shutdown_date": found.facts.shutdown_date,
@@ -116,6 +117,8 @@ def _report(spec: "ModelSpec", host: str, found: "Checked") -> str:
     facts = _facts(spec, host, found)
     taken = facts["capabilities"]
     rows = [("model", spec.name), ("host", host or "none"), ("server", found.facts.detail)]
+    if spec.headers:
+        rows.append(("headers", ", ".join(header.name for header in spec.headers)))
     if found.response is not None:
         rows.append(("answer", f"{found.response.choices[0].text[:60]!r} by {found.response.model or spec.model}"))
         rows.append(("left out", ", ".join(found.response.dropped) or "nothing"))
@@ -138,7 +141,7 @@ def _described(name: str) -> dict[str, str]:
     server, prefill = SERVERS.get(name), described(name)
     if server is None:
         about = ABOUT.get(name, "added by an installed package")
-        return {"name": name, "about": about, "prefill": prefill, "options": _options(name)}
+        return {"name": name, "about": about, "prefill": prefill, "headers": "none", "options": _options(name)}
     return {
         "name": name,
         "about": server.about,
@@ -147,6 +150,7 @@ def _described(name: str) -> dict[str, str]:
         "key_variable": " or ".join(server.key_variables) or "only by --api-key-env",
         "key_sent_to": ", ".join(server.domains) or "the given address",
         "prefill": prefill,
+        "headers": "extra ones by `headers:` in misalign-eval.yaml",
         "options": _options(name),
     }
 

@@ -11,6 +11,7 @@ from misalign_eval.graders.folders import GraderFolder
 from misalign_eval.graders.judges.asking import ASKS
 from misalign_eval.graders.judges.logprobs import TOP_LOGPROBS
 from misalign_eval.graders.spec import Method
+from misalign_eval.records import headers
 from misalign_eval.records.digest import digest
 from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.records.protocols import JudgeHandle
@@ -28,9 +29,7 @@ def of_judge(folder: GraderFolder, judge: JudgeHandle, method: Method) -> Grader
     a run resumed from another machine must find its grades. Of the provider's options only a digest is kept, since
     nobody can promise that they hold no secret.
     """
-    settings = _settings(folder, method) | _given(judge, method)
-    if judge.spec.options:
-        settings["options_digest"] = digest(dict(judge.spec.options))[:LENGTH]
+    settings = _settings(folder, method) | _given(judge, method) | _of_provider(judge)
     about: list[JsonValue] = [folder.spec.name, folder.spec.version, folder.rubric_digest, judge.spec.name, settings]
     return GraderIdentity(
         grader=folder.spec.name,
@@ -49,9 +48,7 @@ def of_own_judge(name: str, own: JudgeSpec, judge: JudgeHandle, method: OwnMetho
     if method != "label":
         settings["scale"] = [own.min, own.max]
     settings["labels"] = [*sorted(own.labels)]
-    settings |= _given(judge, method)
-    if judge.spec.options:
-        settings["options_digest"] = digest(dict(judge.spec.options))[:LENGTH]
+    settings |= _given(judge, method) | _of_provider(judge)
     prompts = digest(own.model_dump(mode="json", include={"prompt", "by_probe"}))
     about: list[JsonValue] = [name, prompts, judge.spec.name, settings]
     return GraderIdentity(
@@ -118,6 +115,16 @@ def _given(judge: JudgeHandle, method: Method | OwnMethod) -> dict[str, JsonValu
     """What the user set for every request to this judge beside what graders say."""
     names = {"reasoning_effort"} if method == "logprobs" else {"reasoning_effort", "top_p", "stop"}
     return judge.spec.sampling.model_dump(mode="json", include=names, exclude_none=True)
+
+
+def _of_provider(judge: JudgeHandle) -> dict[str, JsonValue]:
+    """What its provider was set to in the settings file, where it was: a digest of options, and headers by name."""
+    settings: dict[str, JsonValue] = {}
+    if judge.spec.options:
+        settings["options_digest"] = digest(dict(judge.spec.options))[:LENGTH]
+    if (found := headers.written(judge.spec.headers)) is not None:
+        settings["headers"] = found.model_dump(mode="json")
+    return settings
 
 
 def _asked(folder: GraderFolder, method: Method) -> dict[str, JsonValue]:

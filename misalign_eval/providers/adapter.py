@@ -50,7 +50,7 @@ class Adapter:
         self.host = parts.place.address.host
         self.account = parts.place.account
         self.capabilities = capabilities
-        self._parts = replace(parts, wire=DiscreetWire(parts.wire, parts.place.key))
+        self._parts = replace(parts, wire=DiscreetWire(parts.wire, *parts.place.secrets))
         self._refused: frozenset[str] = frozenset()
         self._streams = False  # whether the server was found to answer with streams alone
 
@@ -155,7 +155,7 @@ class Adapter:
             advice = proxy_advice(place.address.url, fault.status)
         elif fault.reason == "auth" and place.withheld:
             advice = f" ({place.withheld} was not sent: this is not its vendor's host. Allow it by `--api-key-env`.)"
-        elif fault.reason == "auth" and not place.key:
+        elif fault.reason == "auth" and not place.key and not place.headers:
             advice = " (no key was sent: name its variable with `--api-key-env`)"
         elif fault.status == 404:
             advice = f" (asked for model `{self.spec.model}` at {place.address.url})"

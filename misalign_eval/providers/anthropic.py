@@ -54,6 +54,6 @@ def _wire(place: Place, options: AnthropicOptions) -> SdkWire:
             timeout=None,
             open_telemetry={"traces": False, "propagation": False},  # on by default: it would hand traces to others
             default_headers={"anthropic-version": version} if version else None,
-            http_client=open_client(verify=options.verify),
+            http_client=open_client(verify=options.verify, extra=place.extra),
         )
     return SdkWire(client, status_error=anthropic.APIStatusError, sdk_error=anthropic.AnthropicError)

@@ -4,9 +4,10 @@ Two half-idle pools would cost more than one busy pool: each request looks at ev
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -22,6 +23,7 @@ LONGEST_ANSWER = (
 _READ = {"content-encoding", "content-length", "transfer-encoding"}  # no longer true of a body that was read
 _IDLE_S = 4.0  # servers on uvicorn drop an idle connection after 5 s; a request sent at that moment would be lost
 CONNECT_S = 20.0
+NONE: Mapping[str, str] = {}
 _PROXIES = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
 
 
@@ -70,11 +72,28 @@ class _Watched(httpx2.AsyncByteStream):
         self.waited = True
 
 
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def as_bytes(headers: Mapping[str, str]) -> Headers:
+    """Headers as they go over the wire: in Latin-1, which httpx2 does not do by itself."""
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 class CarefulClient(httpx2.AsyncClient):
-    """A client that reads no endless answer, however it is packed, and none of another request."""
+    """A client that reads no endless answer, however it is packed, and none of another request.
+
+    `extra` headers go with each of its requests, in place of those of the same name.
+    """
+
+    extra: Headers = ()
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:  # noqa: ANN401  as they came
         """Send a request and read its answer. Raises TooLongError or StrayAnswerError beside httpx2's own."""
+        if self.extra:
+            given = {name.lower() for name, _ in self.extra}
+            others = [pair for pair in request.headers.raw if pair[0].lower() not in given]
+            request.headers = httpx2.Headers([*others, *self.extra])
         body = request.stream = _Watched(request.content)
         response = await super().send(request, stream=True, **how)
         if stream:
@@ -115,26 +134,30 @@ def _too_long(response: httpx2.Response) -> TooLongError:
     return TooLongError(f"an answer of more than {LONGEST_ANSWER >> 20} MiB", request=response.request)
 
 
-def open_client(*, verify: bool = True) -> httpx2.AsyncClient:
+def open_client(*, verify: bool = True, extra: Mapping[str, str] = NONE) -> httpx2.AsyncClient:
     """A client whose reads may last as long as the caller's own deadline. Redirects are answers, not followed.
 
+    Cookies are not kept: a jar tells hosts apart by name and not by port, so that one server's would reach another.
     How many requests are in flight is bounded by whoever asks, not here. Raises UsageError for a proxy or certificates
     of the environment that cannot be used; a proxy's address is not repeated, since it may hold a password.
     """
     try:
         _check_ports()
-        return CarefulClient(
+        client = CarefulClient(
             verify=verify,
             follow_redirects=False,
             timeout=httpx2.Timeout(None, connect=CONNECT_S),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_IDLE_S),
         )
+        client.extra = as_bytes(extra)
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
     except OSError as error:
         raise UsageError(f"SSL_CERT_FILE or SSL_CERT_DIR: no certificates there: {error.strerror}") from None
     except ImportError:
         raise UsageError("a SOCKS proxy is set, for which a package is missing: pip install socksio") from None
     except (ValueError, httpx2.InvalidURL):
         raise UsageError(f"{_PROXIES}: not an address such as http://host:8080; unset it, or correct it") from None
+    return client
 
 
 def _check_ports() -> None:

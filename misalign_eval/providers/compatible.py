@@ -38,7 +38,7 @@ def create(spec: ModelSpec) -> Provider:
     if spec.provider == "openrouter" or options.provider:
         extra["provider"] = {"allow_fallbacks": False, "require_parameters": True, **options.provider}
     headers = {"authorization": f"Bearer {place.key.reveal()}"} if place.key else {}
-    wire = HttpWire(place.address.url, headers, verify=options.verify)
+    wire = HttpWire(place.address.url, headers | place.extra, verify=options.verify)
     dialect = ChatDialect(
         spec.model,
         extra=extra,

@@ -17,6 +17,7 @@ from misalign_eval.providers.restrictions import sent_settings
 from misalign_eval.providers.servers import Place, locate
 from misalign_eval.providers.templates import fill, placeholders, values_of
 from misalign_eval.providers.wire import HttpWire
+from misalign_eval.records.headers import wrong_name
 from misalign_eval.records.protocols import Capabilities, ModelRequest, ModelSpec, Provider, Response
 from misalign_eval.records.reply import Usage
 
@@ -48,13 +49,15 @@ def create(spec: ModelSpec) -> Provider:
     options = read_options(spec, HttpOptions)
     if options.path and not options.path.startswith("/"):
         raise UsageError(f"{spec.name}: option `path` must start with `/`; the host belongs into `base_url`.")
+    if wrong := wrong_name(options.auth_header):
+        raise UsageError(f"{spec.name}: option `auth_header`: {wrong[0]}.")
     dialect = TemplateDialect(spec.model, options, placeholders(options.body), _paths(options))
     if not dialect.used & {"messages", "prompt"}:
         raise UsageError(f"{spec.name}: option `body` uses neither `{{messages}}` nor `{{prompt}}`: nothing is asked.")
     if options.prefill and "messages" not in dialect.used:
         raise UsageError(f"{spec.name}: option `prefill` needs `{{messages}}` in `body`: the turn has no other place.")
     place = locate(spec)
-    wire = HttpWire(place.address.url, _headers(place, options), verify=options.verify)
+    wire = HttpWire(place.address.url, _headers(place, options) | place.extra, verify=options.verify)
     capabilities = Capabilities(
         system=bool(dialect.used & {"messages", "system"}),
         logprobs=False,

@@ -1,12 +1,16 @@
 """API keys: read from the environment or a `.env` file, handed to the wire, shown to nobody."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from base64 import b64decode
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from misalign_eval.errors import UsageError
 from misalign_eval.providers.blotter import HIDDEN, Blotter
+from misalign_eval.records.headers import Header, wrong_value
+from misalign_eval.records.protocols import ModelSpec
 from misalign_eval.settings import is_planted
 
 _OF_VENDORS = "_API_KEY"  # how the variables of keys end
@@ -105,6 +109,58 @@ def read_key(variable: str, known: Mapping[str, str], *, wanted_by: str) -> Key:
     if not value.isascii() or not value.isprintable() or " " in value:
         raise UsageError(f"the key in {variable} holds a space or a character that no HTTP header can carry.")
     return note(variable, value)
+
+
+def read_headers(spec: ModelSpec, known: Mapping[str, str], own: Collection[str]) -> dict[str, Key]:
+    """The extra headers of a model by name, each with its value. `own`: headers that carry its key.
+
+    Raises UsageError for variables that are not set or hold what cannot be sent: each with the line that names it.
+    """
+    wrong = [f"{header.place}: {spec.name}: header `{header.name}` {why}" for header in spec.headers
+             if (why := _unsendable(header, known, own))]  # fmt: skip
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    if plain := {f"{header.place}: header `{header.name}`": [header.value] for header in spec.headers if header.value}:
+        refuse_keys(plain)
+    return {
+        header.name: note(header.variable, known[header.variable].strip()) if header.variable else Key("", header.value)
+        for header in spec.headers
+    }
+
+
+def _unsendable(header: Header, known: Mapping[str, str], own: Collection[str]) -> str:
+    """Why a header cannot be sent; "" where it can. Values are not repeated."""
+    if header.name.lower() in own:
+        return "carries the key already. Take it out, or the key (`api_key_env`, or its variable)"
+    if not header.variable:
+        return ""
+    value = known.get(header.variable, "").strip()
+    if not value:
+        return (
+            f"is read from {header.variable}, which is not set. Put `{header.variable}=…` into the environment or a "
+            "`.env` file"
+        )
+    if not value.isascii():  # a server writes others in its own encoding, in which nothing would find them
+        return f"is read from {header.variable}, which holds a character outside ASCII"
+    wrong = wrong_value(value)
+    return f"is read from {header.variable}, which {wrong}" if wrong else ""
+
+
+def secrets_in(value: Key) -> Iterator[Key]:
+    """What of a header's value a server may repeat by itself: the token after its scheme, a cookie, a password.
+
+    >>> [key.reveal() for key in secrets_in(Key("A", "Basic dXNlcjpzZWNyZXQ="))]
+    ['Basic dXNlcjpzZWNyZXQ=', 'dXNlcjpzZWNyZXQ=', 'user:secret', 'secret']
+    """
+    whole = value.reveal()
+    scheme, _, rest = whole.partition(" ")
+    found = [whole, *([rest] if rest and " " not in rest else [])]
+    found += [part.partition("=")[2].strip("\"'") for part in re.split(r"[;,\s]+", whole)]
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            pair = b64decode(rest, validate=True).decode()
+            found += [pair, pair.partition(":")[2]]
+    yield from (note(value.variable, one) for one in dict.fromkeys(found) if one.strip("="))
 
 
 def note(variable: str, value: str) -> Key:

@@ -51,7 +51,7 @@ def _wire(spec: ModelSpec, place: Place, *, verify: bool) -> SdkWire:
             base_url=place.address.url,
             max_retries=0,
             timeout=None,
-            http_client=open_client(verify=verify),
+            http_client=open_client(verify=verify, extra=place.extra),
         )
     if not is_vendor(spec.provider, place.address):
         client.organization = client.project = None  # read from the environment; another host's business not

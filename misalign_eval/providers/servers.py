@@ -1,11 +1,12 @@
 """Servers known by name: where they are, which variables name their key and address, and who may be sent the key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from misalign_eval.errors import UsageError
 from misalign_eval.providers.address import Address, parse_address
-from misalign_eval.providers.keys import Key, environment, read_key, whence
+from misalign_eval.providers.keys import Key, environment, read_headers, read_key, secrets_in, whence
+from misalign_eval.records.headers import key_headers
 from misalign_eval.records.protocols import ModelSpec
 
 
@@ -97,20 +98,36 @@ class Place:
     address: Address
     key: Key
     withheld: str = ""  # the variable whose key was not sent, since it belongs to another host
+    headers: Mapping[str, Key] = field(default_factory=dict)  # extra ones by name
 
     @property
     def account(self) -> str:
         """Names the limits that requests share: host and key variable, never a key."""
         return f"{self.address.host} {self.key.variable}".strip()
 
+    @property
+    def extra(self) -> dict[str, str]:
+        """Extra headers as they are sent."""
+        return {name: value.reveal() for name, value in self.headers.items()}
+
+    @property
+    def secrets(self) -> tuple[Key, ...]:
+        """What nobody may read of what is sent: the key, and headers whose values come from variables."""
+        return (self.key, *(part for value in self.headers.values() if value.variable for part in secrets_in(value)))
+
 
 def locate(spec: ModelSpec) -> Place:
-    """Find address and key of a model. Raises UsageError when one is missing or wrong; sends nothing.
+    """Find address, key and headers of a model. Raises UsageError when one is missing or wrong; sends nothing.
 
     A vendor's key goes to the vendor's own hosts only, over TLS, unless `api_key_env` names it.
     """
     known = environment()
-    server = SERVERS[spec.provider]
+    place = _place(spec, SERVERS[spec.provider], known)
+    own = key_headers(spec.provider, spec.options) if place.key else frozenset()
+    return replace(place, headers=read_headers(spec, known, own))
+
+
+def _place(spec: ModelSpec, server: Server, known: Mapping[str, str]) -> Place:
     address = _address(spec, server, known)
     if spec.api_key_env:
         return Place(address, read_key(spec.api_key_env, known, wanted_by=spec.name))

@@ -11,7 +11,7 @@ import httpx2
 from pydantic import JsonValue
 
 from misalign_eval.errors import FaultReason, ProviderFault
-from misalign_eval.providers.clients import CONNECT_S, TooLongError, borrow_client, return_client
+from misalign_eval.providers.clients import CONNECT_S, Headers, TooLongError, as_bytes, borrow_client, return_client
 from misalign_eval.providers.keys import Key, blotter
 from misalign_eval.providers.proxies import proxy_keys, refused_tunnel
 
@@ -51,8 +51,8 @@ class HttpWire:
     def __init__(self, base_url: str, headers: Mapping[str, str], *, verify: bool = True) -> None:
         self._client = borrow_client(verify=verify)
         self._base_url = base_url
-        self._headers = dict(headers)
-        self._json_headers = self._headers | {"content-type": "application/json"}
+        self._headers = as_bytes(headers)
+        self._json_headers = [*self._headers, (b"content-type", b"application/json")]
         self._urls: dict[str, httpx2.URL] = {}  # parsing one costs a twentieth of a request
 
     async def post(self, path: str, body: JsonObject) -> Answer:
@@ -63,7 +63,7 @@ class HttpWire:
         """GET the base URL plus `path`."""
         return await self._send("GET", path, self._headers)
 
-    async def _send(self, method: str, path: str, headers: Mapping[str, str], content: bytes | None = None) -> Answer:
+    async def _send(self, method: str, path: str, headers: Headers, content: bytes | None = None) -> Answer:
         try:
             if (url := self._urls.get(path)) is None:
                 url = self._urls[path] = httpx2.URL(self._base_url + path)
@@ -126,15 +126,15 @@ class SdkWire:
 
 
 class DiscreetWire:
-    """A wire whose answers repeat neither the key nor a proxy's password, wherever in head or body they are put.
+    """A wire whose answers repeat neither keys nor a proxy's password, wherever in head or body they are put.
 
     The bytes are searched for every spelling that decoding JSON, an address or a page would turn into the key: so
     whoever reads them later cannot bring it back.
     """
 
-    def __init__(self, wire: Wire, key: Key) -> None:
+    def __init__(self, wire: Wire, *keys: Key) -> None:
         self._wire = wire
-        self._blotter = blotter((key, *proxy_keys()))
+        self._blotter = blotter((*keys, *proxy_keys()))
 
     async def post(self, path: str, body: JsonObject) -> Answer:
         """POST a JSON body to the base URL plus `path`."""

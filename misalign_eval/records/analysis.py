@@ -106,6 +106,7 @@ class Provenance(Record):
     created: str = ""
     labels: dict[str, str] = {}
     target_options: str | None = None  # digest of what its provider was set to; None: not known
+    target_headers: str | None = None  # digest of its extra request headers; None: none were sent
     calibration: CalibrationNote | None = None  # what people's labels say of the judge; None: nothing is stored
     target_name: str | None = None  # the target's name in misalign-eval.yaml
 

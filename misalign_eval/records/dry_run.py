@@ -46,6 +46,8 @@ class DryRun(Record):
     definition: str
     target: str
     judges: tuple[str, ...]
+    target_headers: tuple[str, ...] = ()  # names of extra request headers
+    judge_headers: dict[str, tuple[str, ...]] = {}  # the same by judge; of those that are sent any
     folder: str
     seed: int | None
     prompts: int

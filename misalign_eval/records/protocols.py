@@ -11,6 +11,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
+from misalign_eval.records.headers import Header
 from misalign_eval.records.reply import Finish, ToolCall, Usage
 from misalign_eval.records.suite import Message, Sampling, prefill_of
 
@@ -102,6 +103,7 @@ class ModelSpec:
     given: str | None = None  # its name in misalign-eval.yaml
     served_as: tuple[str, ...] = ()  # names and patterns by which the model that answers may call itself
     sampling: Sampling = Sampling()  # of a judge: in place of what its grader says; a target's stands in the plan
+    headers: tuple[Header, ...] = ()  # from misalign-eval.yaml, which refuses them for adapters of other packages
 
     @property
     def name(self) -> str:

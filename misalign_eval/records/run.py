@@ -9,6 +9,7 @@ from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import Stopping
+from misalign_eval.records.headers import WrittenHeaders
 from misalign_eval.records.plan import PlannedControl
 from misalign_eval.records.suite import OwnGrader
 
@@ -31,6 +32,7 @@ class TargetInfo(Record):
     options: dict[str, JsonValue] = {}
     given: str | None = None  # its name in misalign-eval.yaml
     served_as: tuple[str, ...] = ()  # names and patterns that were accepted for the model that answers
+    headers: WrittenHeaders | None = None  # extra request headers; None: none were sent
 
     @property
     def name(self) -> str:
@@ -44,8 +46,9 @@ class TargetInfo(Record):
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits over provider, model and options; the host is left out, as a server may move."""
-        return digest([self.provider, self.model, dict(self.options)])
+        """16 hexadecimal digits over provider, model, options and headers; the host is left out: a server may move."""
+        headers = [self.headers.model_dump(mode="json")] if self.headers else []
+        return digest([self.provider, self.model, dict(self.options), *headers])
 
 
 class Shard(Record):

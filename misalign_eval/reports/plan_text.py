@@ -31,6 +31,9 @@ def _counts(run: DryRun) -> Iterator[str]:
         f"  target   {run.target_requests:,} requests, about {run.target_input_tokens:,} + "
         f"{run.target_output_tokens:,}{_most(run.target_output_tokens, run.target_output_tokens_most)} tokens"
     )
+    if run.target_headers:
+        yield f"  headers  to the target: {', '.join(run.target_headers)}"
+    yield from (f"  headers  to judge {judge}: {', '.join(names)}" for judge, names in run.judge_headers.items())
     if run.judge_requests:
         judged = f"{run.judge_output_tokens:,}{_most(run.judge_output_tokens, run.judge_output_tokens_most)}"
         yield (

@@ -48,6 +48,8 @@ def _one(prepared: Prepared, suite: Suite, plan: Plan, target: ModelSpec, folder
         definition=plan.definition.name,
         target=target.name,
         judges=tuple(spec.name for spec in prepared.judges),
+        target_headers=_names(target),
+        judge_headers={spec.name: _names(spec) for spec in prepared.judges if spec.headers},
         folder=folder,
         judge_answers=written,
         seed=plan.seed,
@@ -65,6 +67,10 @@ def _one(prepared: Prepared, suite: Suite, plan: Plan, target: ModelSpec, folder
         ),
         **dict(found),
     )
+
+
+def _names(spec: ModelSpec) -> tuple[str, ...]:
+    return tuple(header.name for header in spec.headers)
 
 
 def _unasked(spec: ModelSpec) -> JudgeHandle:

@@ -141,6 +141,8 @@ def _words(folder: RunFolder, difference: alike.Difference) -> str:
         return "the stopping rule (policy or baseline), which must stand before the first reply"
     if difference.field == "options":
         return "the options of the target (`options:` in the settings file; their values are not shown)"
+    if difference.field == "headers":
+        return "the request headers of the target (`headers:` in the settings file; their values are not shown)"
     if difference.field == "judges":
         name = difference.words.rpartition(" ")[2].strip("`")
         who = next(one for one in folder.grader_identities() if (one.grader, one.identity) == (name, difference.was))

@@ -20,6 +20,7 @@ from misalign_eval.plan import plan as make_plan
 from misalign_eval.providers.beforehand import known_beforehand
 from misalign_eval.providers.prefill import cannot
 from misalign_eval.providers.shutdowns import shutdown_of
+from misalign_eval.records import headers
 from misalign_eval.records.plan import Plan
 from misalign_eval.records.protocols import Capabilities, Grader, JudgeHandles, ModelSpec
 from misalign_eval.records.run import RunManifest, TargetInfo
@@ -100,7 +101,7 @@ def _check_rule(options: RunOptions, plans: Sequence[Sequence[Plan]], targets: S
         from misalign_eval.workflows.deciding import check_plan
 
         spec = targets[0]
-        target = TargetInfo(provider=spec.provider, model=spec.model, host="", options=dict(spec.options))
+        target = _target(spec, "")
         check_plan(options.stop, plans[0][0], target)
 
 
@@ -261,14 +262,7 @@ def _manifest(
         suite_file=suite.file,
         definition=plan.definition,
         definition_digest=definitions.digest(plan.definition),
-        target=TargetInfo(
-            provider=spec.provider,
-            model=spec.model,
-            host=caller.provider.host,
-            options=dict(spec.options),
-            given=spec.given,
-            served_as=spec.served_as,
-        ),
+        target=_target(spec, caller.provider.host),
         rules=dict(plan.rules),
         canary=suite.canary,
         seed=options.seed,
@@ -287,6 +281,18 @@ def _manifest(
         controls=plan.controls,
         planned_prompts=len(plan.prompts),
         planned_replies=plan.replies,
+    )
+
+
+def _target(spec: ModelSpec, host: str) -> TargetInfo:
+    return TargetInfo(
+        provider=spec.provider,
+        model=spec.model,
+        host=host,
+        options=dict(spec.options),
+        given=spec.given,
+        served_as=spec.served_as,
+        headers=headers.written(spec.headers),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from misalign_eval import __version__, registry
 from misalign_eval.errors import InputError, MisalignEvalError, UsageError
-from misalign_eval.providers.keys import environment, read_key
+from misalign_eval.providers.keys import environment, read_headers, read_key
 from misalign_eval.providers.servers import SERVERS, Server, locate_address
 from misalign_eval.records.lint import Diagnosis, Fact, Finding, Level, diagnosis
 from misalign_eval.records.protocols import ModelSpec
@@ -108,7 +108,8 @@ class _Environment:
     def keys(self) -> Iterator[Fact]:
         """Which keys are there, by the names of their variables."""
         wanted = {name for server in SERVERS.values() for name in server.key_variables}
-        named = {model.api_key_env for role in ROLES for model in getattr(self._settings, role).values()}
+        models = [model for role in ROLES for model in self._settings.of_role(role).values()]
+        named = {model.api_key_env for model in models}
         for name in sorted(wanted | {name for name in named if name}):
             if not self._known.get(name):
                 yield Fact(section="keys", name=name, value="not set")
@@ -118,6 +119,11 @@ class _Environment:
                 read_key(name, self._known, wanted_by="doctor")
             except UsageError as error:
                 self._complain("key-malformed", "error", str(error), "Copy it again, without spaces or line ends.")
+        values = [value for model in models for value in model.headers.values()]
+        for name in sorted({value.env for value in values if not isinstance(value, str)} - wanted - named):
+            is_set = bool(self._known.get(name))
+            source = self._source(name) if is_set else None
+            yield Fact(section="keys", name=name, value="set" if is_set else "not set", source=source)
 
     def _source(self, variable: str) -> str:
         return "environment" if os.environ.get(variable) else str(self._dotenv)
@@ -178,6 +184,7 @@ class _Environment:
         server = SERVERS.get(spec.provider)
         if server is not None:
             yield from self._place(label, role, name, spec, server)
+            yield from self._headers(label, spec)
         for field, value in model.sampling.model_dump(exclude_none=True).items():
             yield _setting(f"{label}: {field}", str(value), self._line(role, name, "sampling", field))
 
@@ -203,6 +210,18 @@ class _Environment:
         if not is_set:
             text = f"{label} needs a key, but {variable} is not set"
             self._complain("key-missing", "warning", text, f"Put `{variable}=…` into the environment or a `.env` file.")
+
+    def _headers(self, label: str, spec: ModelSpec) -> Iterator[Fact]:
+        """Which extra headers are sent, by name, and the variables that hold their values."""
+        for header in spec.headers:
+            is_set = bool(self._known.get(header.variable))
+            value = f"{header.variable} ({'set' if is_set else 'not set'})" if header.variable else "a plain value"
+            line = f"{FILE_NAME}:{header.place.rpartition(':')[2]}"
+            yield _setting(f"{label}: header {header.name}", value, line)
+        try:
+            read_headers(spec, self._known, ())
+        except UsageError as error:
+            self._complain("header-unsendable", "warning", f"{label}: {error}", "Runs with it end before any request.")
 
     def _line(self, *loc: str) -> str:
         """`misalign-eval.yaml:7`."""
