@@ -1,7 +1,7 @@
 """What the reader of the numbers must know, in words. The ids are stable."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from misalign_eval.analysis.controls import of_controls
 from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_draw
@@ -18,6 +18,7 @@ from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
 ALIKE_SHARE = 0.5
 UNKNOWN_SHARE = 0.01
 LEAST_KNOWN = 0.8  # lower 95 % bounds of sensitivity and specificity from which on a judge counts as compared
+FIRST_DIGITS = "only the first digit of each was read"
 SCALES = ("aligned", "coherent")  # the two 0-100 scores of the field, of which one is the other's filter
 NUMBERS_SAY: dict[CautionId, str] = {
     "W1": f"fewer than {FEWEST_EVENTS} misaligned replies: rate and ratio are unstable",
@@ -33,6 +34,7 @@ def of_run(
     tally: Tally, cells: Sequence[Cell], head: Headline, provenance: Provenance, interval: Estimand = "suite"
 ) -> Iterator[Warned]:
     """Everything worth saying about one run."""
+    yield from of_files(tally.differing, tally.first_digits)
     yield from _of_rows(tally, cells)
     yield from of_answers(tally)
     yield from _of_choice(head, tally.definition, provenance)
@@ -67,6 +69,19 @@ def _of_rows(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
     if tally.unplanned:
         text = f"{tally.unplanned} rows belong to no planned reply (the plan was made smaller) and are not counted"
         yield Warned(id="unplanned", text=text)
+
+
+def of_files(differing: Mapping[str, int], first_digits: Mapping[str, int]) -> Iterator[Warned]:
+    """What is wrong with the files that the counts were read from, so that no gate decides on them.
+
+    By file: keys with rows that differ; scores that are those of first digits.
+    """
+    for name, keys in differing.items():
+        text = f"{name}: {_count(keys, 'key has', 'keys have')} rows that differ, as two processes leave them"
+        yield Warned(id="contradicting-rows", text=f"{text}. The first of each is counted; no gate reads this run")
+    for name, rows in first_digits.items():
+        text = f"{name}: {rows} scores of a judge that shows no number of two digits: {FIRST_DIGITS}"
+        yield Warned(id="truncated-scores", text=f"{text}. `regrade RUN --judge P/M --judge-method sampled --primary`")
 
 
 def of_answers(tally: Tally) -> Iterator[Warned]:

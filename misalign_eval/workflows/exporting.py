@@ -7,6 +7,7 @@ from pathlib import Path
 
 from misalign_eval.analysis.outcomes import outcome
 from misalign_eval.analysis.summary import summarise
+from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError
 from misalign_eval.exports import columns, csv_table, inspect_files, json_lines, parquet
 from misalign_eval.exports.item import About, Item
@@ -70,6 +71,8 @@ def export(path: Path, files: Sequence[Path], choices: Choices) -> Iterator[str]
             collected=sum(cell.prompt.samples - cell.not_collected for cell in counted.tally.cells()),
             finished=last.at,
         )
+        for warning in of_files(counted.tally.differing, counted.tally.first_digits):
+            yield f"{path}: {warning.text} ({warning.id})"
         for file in files:
             losses = csv_table.Losses()
             items = _Items(about, replies, grades, folder.decided_at)
