@@ -101,8 +101,7 @@ class RunFolder:
         answered: dict[_Key, int] = {}
         differing: set[_Key] = set()
         failures: dict[_Key, Failure] = {}
-        target = self.manifest.target
-        held = Served(target.provider, target.model, target.served_as)
+        held = self.held
         for row in read(self.path / layout.REPLIES, ROW):
             key = (row.probe, row.prompt, row.variant, row.sample)
             if isinstance(row, Reply) and not held.admits(row.model):
@@ -118,6 +117,12 @@ class RunFolder:
                 differing.add(key)
         self._differing[layout.REPLIES] = len(differing)
         yield from (failure for key, failure in failures.items() if key not in answered)
+
+    @property
+    def held(self) -> Served:
+        """Which models are taken for the target."""
+        target = self.manifest.target
+        return Served(target.provider, target.model, target.served_as)
 
     def all_rows(self) -> Iterator[Reply | Failure]:
         """Every row as written, superseded failures included: what was really spent."""
@@ -229,6 +234,11 @@ class RunFolder:
             _replace(self.path / layout.PLAN, map(encode, plan))
         _replace(self.path / layout.MANIFEST, [f"{manifest.model_dump_json(indent=2)}\n".encode()])
         self.manifest = manifest
+
+
+def as_counted(row: Reply | Failure, held: Served) -> Reply | Failure:
+    """The row as it counts: an answer of another model than the target is a failure."""
+    return of_stranger(row) if isinstance(row, Reply) and not held.admits(row.model) else row
 
 
 def of_stranger(row: Reply) -> Failure:
