@@ -86,6 +86,7 @@ def _before(earlier: looks.Earlier) -> Iterator[Warned]:
 def _after(options: GateOptions, policy: Policy, runs: Sequence[Counted]) -> Iterator[Warned]:
     for run in runs:
         yield from warnings.of_answers(run.tally)
+        yield from warnings.of_seed(run.tally, run.tally.cells())
     part = parts.words(runs)
     if part and (options.part or policy.part):
         yield Warned(id="part", text=f"{part}: the gate says nothing of the rest")
