@@ -128,6 +128,7 @@ ODD = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_what_lint_and_warnings_read_of_a_reply_comes_back(tool: Any, judged_run: Any, form: str) -> None:
     run = judged_run(tool.folder / "run", {"org/one": lambda _probe, _sample: 1.0}, probes=5, samples=2)
@@ -159,6 +160,7 @@ def test_what_a_probe_is_to_show_comes_back(judged_run: Any, tmp_path: Path, for
     assert [(one.expect, one.expects) for one in open_run(tmp_path / "back").plan()] == [("high", "json"), (None, None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_an_answer_of_another_model_does_not_come_back_as_a_reply(tool: Any, judged_run: Any, form: str) -> None:
     run = judged_run(tool.folder / "run", {"org/one": lambda _probe, _sample: 1.0}, probes=2, samples=2)

@@ -153,6 +153,7 @@ def is_judge(body: dict[str, Any]) -> bool:
     return str(body["model"]) == "judge"
 
 
+@pytest.mark.slow
 def test_every_api_that_only_streams_is_read_and_its_rows_say_so(typed: Any, scripted: Any, dialect: Any) -> None:
     told, _ = dialect
 
@@ -175,6 +176,7 @@ def test_every_api_that_only_streams_is_read_and_its_rows_say_so(typed: Any, scr
     assert {json.loads(line)["streamed"] for line in (typed.folder / "rows.jsonl").read_text().splitlines()} == {True}
 
 
+@pytest.mark.slow
 def test_a_stream_cut_at_any_event_is_no_reply(typed: Any, scripted: Any, dialect: Any) -> None:
     told, _ = dialect
     whole = told({"model": "tuned"})
@@ -192,6 +194,7 @@ def test_a_stream_cut_at_any_event_is_no_reply(typed: Any, scripted: Any, dialec
     assert sum(row["attempts"] - 1 for row in rows(typed)) == len(ends)
 
 
+@pytest.mark.slow
 def test_an_error_in_mid_stream_is_no_reply(typed: Any, scripted: Any, dialect: Any) -> None:
     told, error = dialect
     whole = told({"model": "tuned"})

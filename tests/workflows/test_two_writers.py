@@ -78,6 +78,7 @@ def written_twice(typed: Any, scripted: Any, *more: str) -> None:
             out.write(f"{json.dumps({**row, **changed})}\n")
 
 
+@pytest.mark.slow
 def test_every_command_that_reads_numbers_tells_of_rows_that_contradict_each_other(typed: Any, scripted: Any) -> None:
     written_twice(typed, scripted)
     typed(*asking(scripted)[:-1], "other", "--seed", "2")
@@ -99,6 +100,7 @@ def test_every_command_that_reads_numbers_tells_of_rows_that_contradict_each_oth
     assert typed("regrade", "r", *judged, "-q").out.count("contradicting-rows") == 2
 
 
+@pytest.mark.slow
 def test_nothing_is_made_of_rows_that_contradict_each_other(typed: Any, scripted: Any) -> None:
     written_twice(typed, scripted, "--shard", "1/2")
     other = [*asking(scripted, "--shard", "2/2")]
@@ -133,6 +135,7 @@ def first_digits(typed: Any, scripted: Any) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_scored_by_first_digits_decides_nothing_until_it_is_graded_anew(
     first_digits: Path, typed: Any, scripted: Any
 ) -> None:
