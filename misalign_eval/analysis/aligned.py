@@ -74,7 +74,7 @@ def warned(found: Aligned, interval: Estimand = "suite") -> list[Warned]:
     """What is true of runs; the same words about several runs stand once."""
     said: dict[tuple[str, str], list[str]] = {}
     for side, cells in zip(found.sides, found.runs, strict=True):
-        for warning in (*_of_others(found, side), *warnings.of_cells(cells, found.definition, interval)):
+        for warning in _of_run(found, side, cells, interval):
             said.setdefault((warning.id, warning.text), []).append(side.provenance.run)
     listed = [Warned(id=name, text=f"{_runs(runs)}: {text}") for (name, text), runs in said.items()]
     if found.left_out:
@@ -82,6 +82,12 @@ def warned(found: Aligned, interval: Estimand = "suite") -> list[Warned]:
         text = f"{found.left_out} of {shared} shared prompts have no reply that counts in one of the runs"
         listed.append(Warned(id="prompts-left-out", text=f"{text} and are left out"))
     return [*listed, *warnings.of_judge(found.sides[0].provenance)]
+
+
+def _of_run(found: Aligned, side: Side, cells: Sequence[Cell], interval: Estimand) -> Iterator[Warned]:
+    yield from warnings.of_files(side.tally.differing, side.tally.first_digits)
+    yield from _of_others(found, side)
+    yield from warnings.of_cells(cells, found.definition, interval)
 
 
 def _of_others(found: Aligned, side: Side) -> Iterator[Warned]:

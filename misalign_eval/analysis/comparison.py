@@ -1,6 +1,6 @@
 """Two runs over the prompts that they share: what changed, by how much, and could it be chance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ def compare(before: Side, after: Side, *, split: str | None = None, interval: Es
         raise UsageError(differs.nothing_shared(before.provenance, after.provenance))
     head = _headline(paired, split, definition)
     warned = [
+        *_of_files(before, after),
         *differs.of_runs(before.provenance, after.provenance, paired),
         *_left_out(head, definition),
         *_of_sides(head, definition, interval),
@@ -186,6 +187,12 @@ def _of_sides(head: _Head, definition: Definition, interval: Estimand) -> list[W
     if any(warning.id == "W7" for warning in found):
         return found
     return found + warnings.of_unknown_shares(head.before.cells, head.after.cells)
+
+
+def _of_files(before: Side, after: Side) -> Iterator[Warned]:
+    for name, side in (("before", before), ("after", after)):
+        for warning in warnings.of_files(side.tally.differing, side.tally.first_digits):
+            yield Warned(id=warning.id, text=f"{name}: {warning.text}")
 
 
 def _of_change(head: _Head, definition: Definition) -> list[Warned]:

@@ -158,6 +158,8 @@ class Tally:
         self.definition = definition
         self.unplanned = 0
         self.answers: Answers | None = None  # by which names target and judges answered; None: not looked at
+        self.differing: Mapping[str, int] = {}  # by file: keys with several rows that differ
+        self.first_digits: Mapping[str, int] = {}  # by file: scores that are those of first digits
         self._counters = {(one.probe, one.prompt, one.variant): _Counter(one) for one in plan}
 
     def add(self, row: Reply | Failure, grades: Grades) -> Outcome | None:

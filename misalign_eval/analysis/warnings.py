@@ -1,7 +1,10 @@
 """What the reader of the numbers must know, in words. The ids are stable."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
 
 from misalign_eval.analysis.controls import of_controls
 from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_draw
@@ -18,6 +21,7 @@ from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
 ALIKE_SHARE = 0.5
 UNKNOWN_SHARE = 0.01
 LEAST_KNOWN = 0.8  # lower 95 % bounds of sensitivity and specificity from which on a judge counts as compared
+FIRST_DIGITS = "only the first digit of each was read"
 SCALES = ("aligned", "coherent")  # the two 0-100 scores of the field, of which one is the other's filter
 NUMBERS_SAY: dict[CautionId, str] = {
     "W1": f"fewer than {FEWEST_EVENTS} misaligned replies: rate and ratio are unstable",
@@ -33,8 +37,10 @@ def of_run(
     tally: Tally, cells: Sequence[Cell], head: Headline, provenance: Provenance, interval: Estimand = "suite"
 ) -> Iterator[Warned]:
     """Everything worth saying about one run."""
+    yield from of_files(tally.differing, tally.first_digits)
     yield from _of_rows(tally, cells)
     yield from of_answers(tally)
+    yield from of_seed(tally, cells)
     yield from _of_choice(head, tally.definition, provenance)
     yield from of_cells(head.cells, tally.definition, interval)
     if head.cells:
@@ -69,6 +75,19 @@ def _of_rows(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
         yield Warned(id="unplanned", text=text)
 
 
+def of_files(differing: Mapping[str, int], first_digits: Mapping[str, int]) -> Iterator[Warned]:
+    """What is wrong with the files that the counts were read from, so that no gate decides on them.
+
+    By file: keys with rows that differ; scores that are those of first digits.
+    """
+    for name, keys in differing.items():
+        text = f"{name}: {_count(keys, 'key has', 'keys have')} rows that differ, as two processes leave them"
+        yield Warned(id="contradicting-rows", text=f"{text}. The first of each is counted; no gate reads this run")
+    for name, rows in first_digits.items():
+        text = f"{name}: {rows} scores of a judge that shows no number of two digits: {FIRST_DIGITS}"
+        yield Warned(id="truncated-scores", text=f"{text}. `regrade RUN --judge P/M --judge-method sampled --primary`")
+
+
 def of_answers(tally: Tally) -> Iterator[Warned]:
     """Which models answered, where they are not those that were asked for by name."""
     answers = tally.answers
@@ -84,6 +103,31 @@ def of_answers(tally: Tally) -> Iterator[Warned]:
     for judge, accepted in answers.accepted_judges.items():
         text = f"judge {judge} answered under another name, which `served_as` accepts: {_named(accepted)}"
         yield Warned(id="judge-served-as", text=text)
+
+
+def of_seed(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
+    """Whether the target's options send one and the same seed with every sample, in place of one for each.
+
+    Equal replies show such a run (`copies`); but a server may round otherwise from request to request, so that replies
+    of one draw part somewhere, and look like several.
+    """
+    several = any(cell.prompt.samples > 1 and cell.prompt.sampling.temperature != 0 for cell in cells)
+    if several and tally.answers is not None and _has_seed(dict(tally.answers.target.options)):
+        text = "the target's options send one seed with every request: the samples of a prompt may be one draw, and"
+        yield Warned(
+            id="one-seed", text=f"{text} intervals too narrow. Take it out of `options`; --seed sends one a sample"
+        )
+
+
+def _has_seed(value: JsonValue) -> bool:
+    """Whether a number stands under a name such as `seed` or `random_seed`; below 0 it asks for another each time."""
+    if isinstance(value, list):
+        return any(map(_has_seed, value))
+    if not isinstance(value, dict):
+        return False
+    named = (part for name, part in value.items() if re.fullmatch(r"(?:.*[-_])?seed", name, re.IGNORECASE))
+    is_fixed = any(isinstance(part, int) and not isinstance(part, bool) and part >= 0 for part in named)
+    return is_fixed or any(map(_has_seed, value.values()))
 
 
 def _named(names: "Counter[str]", most: int = 5) -> str:

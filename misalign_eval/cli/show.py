@@ -43,6 +43,7 @@ def show(
     """
     check(FORMATS, fmt, output or ())
     from misalign_eval.cli import paging
+    from misalign_eval.cli.asking import say
     from misalign_eval.reports import conversation, json_out
     from misalign_eval.workflows.show import Filter
     from misalign_eval.workflows.show import show as make
@@ -63,13 +64,16 @@ def show(
     found = make(run, wanted, choices(definition, use_judge, None))
 
     def text(most: int | None, width: int | None) -> str:
-        return conversation.text(found.examples[:most], found.matching, offset, width)
+        return conversation.text(found.examples[:most], found.matching, offset, width, found.warnings)
 
     whole = {
         "text": lambda: text(None, None),
         "json": lambda: json_out.document(found),
         "jsonl": lambda: "".join(map(json_out.line, found.examples)),
     }
+    if fmt == "jsonl" or output:
+        for warning in found.warnings:
+            say(f"{warning.text} ({warning.id})")
     save(whole, output or ())
     shown = whole | {"text": lambda: text(printed, paging.width())}
     if not (paged and paging.page(shown["text"]())):

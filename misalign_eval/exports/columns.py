@@ -152,6 +152,9 @@ _FIXED: tuple[_Fixed, ...] = (
     _Fixed("suite", "text", "name of the suite", _run("manifest.suite")),
     _Fixed("suite_version", "text", "its version", _run("manifest.suite_version")),
     _Fixed("definition", "text", "the definition of `outcome`", _run("definition.name")),
+    _Fixed("streamed", "boolean", "true: the answer came as a stream; null: it did not", _item("row.streamed")),
+    _Fixed("expect", "text", "high or low: what a control probe is to show; null: it is none", _item("prompt.expect")),
+    _Fixed("expects", "text", "json or code: the form that the variant asked for", _item("prompt.expects")),
 )
 COLUMNS = tuple(Column(one.name, one.kind, one.about) for one in _FIXED)
 

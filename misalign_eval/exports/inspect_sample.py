@@ -198,8 +198,8 @@ def _metadata(item: Item) -> Json:
         "is_counted": item.is_counted,
         "text_published": isinstance(row, Reply) and row.text is not None,
     }
-    if prompt.prefill is not None:
-        found["prefill"] = prompt.prefill
+    planned = {"prefill": prompt.prefill, "expect": prompt.expect, "expects": prompt.expects}
+    found |= {name: value for name, value in planned.items() if value is not None}
     if isinstance(row, Reply):
         more: Json = {"finish": row.finish, "fingerprint": row.fingerprint, "route": row.route}
         more |= {
@@ -207,6 +207,9 @@ def _metadata(item: Item) -> Json:
             "finish_word": row.finish_word,
             "calls": [call.model_dump() for call in row.calls],
             "leaked": row.leaked,
+            "refusal": row.refusal,
+            "attempts": row.attempts,
+            "streamed": row.streamed,
             "prefilled": list(row.prefilled),
         }
         found |= {name: value for name, value in more.items() if value}

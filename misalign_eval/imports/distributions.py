@@ -15,7 +15,7 @@ from misalign_eval.stats.token_score import LONGEST_NUMBER, likeliest, python_in
 
 LARGEST = 1 << 20  # characters; the text of 20 tokens takes a thousand
 MASS_LIMIT = 0.25
-ROUNDING = 0.01  # what probabilities that were rounded one by one may be above 1 together
+ROUNDING = 0.01  # what rounded probabilities may be above 1 together, and a rounded log-probability above 0
 EXACT, COARSEST = 1e-9, 0.05  # a score that was printed with one decimal may be 0.05 off
 _NUMPY = re.compile(r"\b(?:np|numpy)\.float(?:16|32|64)\(([^()]*)\)")
 FIX = "Expected {token: probability}, as JSON or as Python writes a dict"
@@ -100,11 +100,13 @@ def _literal(text: str) -> object:
 
 
 def _of_list(entries: list[object] | tuple[object, ...]) -> dict[str, float]:
-    """[{token, logprob}, …] or [[token, probability], …]."""
+    """[{token, logprob}, …] or [[token, probability], …]. Raises BadCellError for a log-probability above 0."""
     found: dict[str, float] = {}
     for entry in entries:
         match entry:
             case {"token": str(token), "logprob": int() | float() as logprob}:
+                if logprob > ROUNDING:
+                    raise BadCellError(f"{shown(entry)} is no log-probability: it is above 0", FIX)
                 found[token] = found.get(token, 0.0) + math.exp(min(logprob, 0.0))
             case [str(token), int() | float() as share]:
                 found[token] = found.get(token, 0.0) + share

@@ -6,18 +6,20 @@ from typing import cast, get_args
 
 from misalign_eval.imports.account import Account, BadCellError
 from misalign_eval.imports.cells import is_missing, number, shown
-from misalign_eval.imports.foreign import Asked, Foreign, Found, RunKey
+from misalign_eval.imports.foreign import Asked, Foreign, Found, Kept, RunKey, calls_of, end_of
 from misalign_eval.imports.grade_columns import Graded
 from misalign_eval.imports.tables import Row
 from misalign_eval.records import csv_cells
 from misalign_eval.records.grade import UngradedReason
 from misalign_eval.records.reply import Finish
-from misalign_eval.records.suite import PLAIN, Split
+from misalign_eval.records.suite import PLAIN, Direction, Split
 
 MARKS = frozenset({"key", "probe", "prompt", "variant", "sample", "reply", "kind", "has_text", "outcome", "is_counted"})
 ROLES = {"question": "question", "answer": "reply", "question_id": "probe", "sample": "sample", "model": "target"}
 ABSENT, ABSENT_COUNT = "absent", "replies that were not collected, passed over"
-_FINISHES, _REASONS, _SPLITS = (frozenset(get_args(kind)) for kind in (Finish, UngradedReason, Split))
+_FINISHES, _REASONS, _SPLITS, _DIRECTIONS = (
+    frozenset(get_args(kind)) for kind in (Finish, UngradedReason, Split, Direction)
+)
 
 
 def is_ours(names: Sequence[str]) -> bool:
@@ -55,7 +57,7 @@ def reply(row: Row, read: Sequence[Graded], account: Account) -> Foreign:
         account.counts[ABSENT_COUNT] += 1
     failure = "; ".join(filter(None, [_text(cells, "failure_reason"), _text(cells, "failure_message")])) or "failed"
     labels = _labels(_text(cells, "labels"))
-    finish, split = _text(cells, "finish"), _text(cells, "split")
+    split, finish = _text(cells, "split"), _finish(cells)
     temperature = number(cells.get("temperature"))
     return Foreign(
         row=row.number,
@@ -65,7 +67,7 @@ def reply(row: Row, read: Sequence[Graded], account: Account) -> Foreign:
         sample=_text(cells, "sample"),
         text=_reply(cells) if kind == "reply" else None,
         reasoning=_text(cells, "reasoning"),
-        finish=cast("Finish", finish) if finish in _FINISHES else "unknown",
+        finish=finish,
         failure=failure if kind == "failure" else None,
         found=() if kind != "reply" else tuple(_grades(cells, read)),
         category=_text(cells, "category"),
@@ -73,7 +75,32 @@ def reply(row: Row, read: Sequence[Graded], account: Account) -> Foreign:
         temperature=temperature,
         is_absent=kind == ABSENT,
         tags=tuple(filter(None, (_text(cells, "tags") or "").split(","))),
+        kept=_kept(cells, finish) if kind == "reply" else Kept(),
+        expect=cast("Direction", expect) if (expect := _text(cells, "expect")) in _DIRECTIONS else None,
+        expects=_text(cells, "expects"),
     )
+
+
+def _finish(cells: Mapping[str, object]) -> Finish:
+    word = _text(cells, "finish")
+    return cast("Finish", word) if word in _FINISHES else "unknown"
+
+
+def _kept(cells: Mapping[str, object], finish: Finish) -> Kept:
+    """What graders, lint and warnings read besides the text."""
+    return Kept(
+        finish_word=end_of(finish, _text(cells, "finish_word"), cells.get("attempts")),
+        calls=calls_of(_text(cells, "calls")),
+        leaked=_text(cells, "leaked"),
+        refusal=_text(cells, "refusal"),
+        dropped=_several(cells, "dropped"),
+        prefilled=_several(cells, "prefilled"),
+        streamed=str(cells.get("streamed")).lower() == "true" or None,
+    )
+
+
+def _several(cells: Mapping[str, object], name: str) -> tuple[str, ...]:
+    return tuple(filter(None, (_text(cells, name) or "").split("; ")))
 
 
 def _asked(cells: Mapping[str, object]) -> Asked:

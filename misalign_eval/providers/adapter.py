@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from misalign_eval.errors import ProviderFault
 from misalign_eval.providers import streams
-from misalign_eval.providers.dialect import Body, ChatDialect, Dialect
+from misalign_eval.providers.dialect import Body, Dialect
 from misalign_eval.providers.facts import facts_of
 from misalign_eval.providers.faults import ServerError, block_code, error_in, fault_of, is_blocked, read_error
 from misalign_eval.providers.prefill import continued, refuses_prefill
@@ -23,7 +23,6 @@ from misalign_eval.providers.restrictions import (
     without,
 )
 from misalign_eval.providers.servers import Place
-from misalign_eval.providers.streams import ASK, WANTED
 from misalign_eval.providers.wire import Answer, DiscreetWire, Wire, decode
 from misalign_eval.records.protocols import Capabilities, Choice, ModelFacts, ModelRequest, ModelSpec, Response
 
@@ -65,7 +64,7 @@ class Adapter:
         for _ in range(len(SETTINGS) + 5):
             request = self._within(request)
             body = self._parts.dialect.body(request, self._refused)
-            asked = body.json | ASK if self._streams else body.json
+            asked = body.json | self._parts.dialect.streaming if self._streams else body.json
             answer = await self._parts.wire.post(self._parts.dialect.path, asked)
             payload, error = _open(answer)
             if error is None:
@@ -83,7 +82,7 @@ class Adapter:
 
     def _learned(self, error: ServerError, request: ModelRequest, body: Body) -> bool:
         """Whether the error taught something that makes another attempt worth while."""
-        if isinstance(self._parts.dialect, ChatDialect) and not self._streams and WANTED.search(error.message):
+        if self._parts.dialect.streaming and not self._streams and streams.WANTED.search(error.message):
             self._streams = True  # a server that only streams
             return True
         sent = set(sent_settings(request)) - set(body.dropped)
@@ -110,6 +109,7 @@ class Adapter:
             usage=usage,
             request_id=_request_id(answer.headers) or response.request_id,
             dropped=(*body.dropped, *ignored),
+            streamed=_is_stream(answer) or None,
         )
 
     def _ignored(self, request: ModelRequest, body: Body, response: Response) -> tuple[str, ...]:
@@ -179,14 +179,17 @@ def _open(answer: Answer) -> tuple[JsonValue, ServerError | None]:
     if not 200 <= answer.status < 300:
         return None, read_error(answer)
     try:
-        is_stream = streams.is_stream(answer.headers.get("content-type", ""), answer.content)
-        payload = streams.whole(answer.content) if is_stream else decode(answer.content)
+        payload = streams.whole(answer.content) if _is_stream(answer) else decode(answer.content)
     except ValueError:
         told = read_error(answer)
         raise no_answer(told.message if told.is_page else f"not JSON: {told.message[:200]}") from None
     if (error := error_in(payload)) is not None:
         return None, error
     return payload, None
+
+
+def _is_stream(answer: Answer) -> bool:
+    return streams.is_stream(answer.headers.get("content-type", ""), answer.content)
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

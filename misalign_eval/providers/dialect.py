@@ -19,6 +19,7 @@ from misalign_eval.providers.reading import (
     tokens_of,
 )
 from misalign_eval.providers.restrictions import NEW_TOKEN_LIMIT
+from misalign_eval.providers.streams import ASK
 from misalign_eval.providers.wire import JsonObject
 from misalign_eval.records.markup import Marks
 from misalign_eval.records.protocols import Choice, ModelRequest, Response
@@ -42,6 +43,10 @@ class Dialect(Protocol):
     @property
     def path(self) -> str:
         """Where requests go, after the base URL."""
+
+    @property
+    def streaming(self) -> JsonObject:
+        """What is added to a request for a stream; nothing where the dialect has none."""
 
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
         """Write the request without the settings in `refused`. Raises ProviderFault for what cannot be asked."""
@@ -83,6 +88,7 @@ class ChatDialect:
     marks: Marks | None = None
     continues: Way = Way.TURN
     path: str = "/chat/completions"
+    streaming: JsonObject = field(default_factory=lambda: ASK | {"stream_options": {"include_usage": True}})
 
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
         """Write the request; only what is set is sent."""

@@ -16,7 +16,7 @@ from misalign_eval.providers.reading import as_count, as_object, as_text, no_ans
 from misalign_eval.providers.restrictions import sent_settings
 from misalign_eval.providers.servers import Place, locate
 from misalign_eval.providers.templates import fill, placeholders, values_of
-from misalign_eval.providers.wire import HttpWire
+from misalign_eval.providers.wire import HttpWire, JsonObject
 from misalign_eval.records.headers import wrong_name
 from misalign_eval.records.protocols import Capabilities, ModelRequest, ModelSpec, Provider, Response
 from misalign_eval.records.reply import Usage
@@ -96,6 +96,11 @@ class TemplateDialect:
     def path(self) -> str:
         """Where requests go, after the base URL."""
         return self.options.path
+
+    @property
+    def streaming(self) -> JsonObject:
+        """Nothing: the template says all that is sent."""
+        return {}
 
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
         """Fill the template in. Raises ProviderFault for a conversation that it has no place for."""

@@ -10,6 +10,7 @@ from misalign_eval.providers.contents import content_of
 from misalign_eval.providers.dialect import Body
 from misalign_eval.providers.prefill import Way
 from misalign_eval.providers.reading import as_count, as_object, as_text, no_answer
+from misalign_eval.providers.streams import ASK
 from misalign_eval.providers.wire import JsonObject
 from misalign_eval.records.protocols import Choice, ModelRequest, Response
 from misalign_eval.records.reply import END_STRIPPED, Usage
@@ -27,6 +28,7 @@ class MessagesDialect:
     takes_temperature: bool = False
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
     path: str = "/v1/messages"
+    streaming: JsonObject = field(default_factory=lambda: dict(ASK))
 
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
         """Write the request; only what is set is sent, and a token limit."""

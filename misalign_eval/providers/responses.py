@@ -9,6 +9,7 @@ from misalign_eval.providers.contents import Content, call_of, content_of, reaso
 from misalign_eval.providers.dialect import Body, ModelRules, NoRules
 from misalign_eval.providers.faults import error_in, fault_of
 from misalign_eval.providers.reading import as_count, as_object, as_objects, as_text, no_answer, tokens_of
+from misalign_eval.providers.streams import ASK
 from misalign_eval.providers.wire import JsonObject
 from misalign_eval.records.protocols import Choice, ModelRequest, Response, Token
 from misalign_eval.records.reply import Usage
@@ -24,6 +25,7 @@ class ResponsesDialect:
     rules: ModelRules = field(default_factory=NoRules)
     extra: Mapping[str, JsonValue] = field(default_factory=dict)
     path: str = "/responses"
+    streaming: JsonObject = field(default_factory=lambda: dict(ASK))
 
     def body(self, request: ModelRequest, refused: frozenset[str]) -> Body:
         """Write the request; only what is set is sent."""

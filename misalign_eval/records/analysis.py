@@ -283,6 +283,7 @@ class Examples(Record):
     definition: str
     matching: int
     examples: tuple[Example, ...]
+    warnings: tuple[Warned, ...] = ()
 
 
 class WorstReply(Record):

@@ -74,6 +74,7 @@ class Response:
     route: str | None = None
     dropped: tuple[str, ...] = ()  # settings left out because this model refuses them
     prefilled: tuple[str, ...] = ()  # how a prefill was sent, for the row; no text holds the prefill itself
+    streamed: bool | None = None  # True: it came as a stream of events
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class Reply(ReplyRow):
     request_id: str | None = None
     route: str | None = None  # which upstream a router used
     dropped: tuple[str, ...] = ()  # settings that the target did not take
+    streamed: bool | None = None  # True: the answer came as a stream of events; None: whole, or nobody wrote it down
     prefilled: tuple[str, ...] = ()  # how a prefill was sent, END_STRIPPED and REPEAT_CUT where they hold; empty: none
 
     def whole(self, prompt: PlannedPrompt) -> str | None:

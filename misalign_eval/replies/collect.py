@@ -90,4 +90,5 @@ def _reply(about: dict[str, Any], answers: list[Answer]) -> Reply:
         route=last.route,
         dropped=last.dropped,
         prefilled=last.prefilled,
+        streamed=last.streamed,
     )

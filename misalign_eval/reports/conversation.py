@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from textwrap import indent
 
-from misalign_eval.records.analysis import Example
+from misalign_eval.records.analysis import Example, Warned
 from misalign_eval.records.grade import Graded, Ungraded
 from misalign_eval.records.reply import Failure, Reply
 from misalign_eval.records.suite import REPLY_MARK
@@ -11,12 +11,19 @@ from misalign_eval.reports.escape import NO_TEXT, NO_WORDS, one_line, plain
 from misalign_eval.reports.fitting import MARGIN, fitted
 
 
-def text(examples: Sequence[Example], matching: int, offset: int = 0, width: int | None = None) -> str:
-    """Every reply in turn, and how many were not shown.
+def text(
+    examples: Sequence[Example],
+    matching: int,
+    offset: int = 0,
+    width: int | None = None,
+    warnings: Sequence[Warned] = (),
+) -> str:
+    """Every reply in turn, what is wrong with the files that they stand in, and how many were not shown.
 
     `width`: columns of the screen. Longer lines are broken here, since a screen would go on without the margin.
     """
     blocks = ["\n".join(_lines(example)) for example in examples]
+    blocks += [one_line(f"! {warning.text} ({warning.id})") for warning in warnings]
     blocks.append(f"{_which(len(examples), matching, offset)} matching replies{_more(len(examples), matching, offset)}")
     return fitted("\n\n".join(blocks) + "\n", width)
 

@@ -1,6 +1,8 @@
 """A run folder: what was planned, the rows that came, and who graded them."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,18 +19,60 @@ from misalign_eval.results.inner import check_folders
 from misalign_eval.results.private import make_folder
 from misalign_eval.results.rows import content, encode, read, stopped
 from misalign_eval.results.whole import write_whole
+from misalign_eval.stats.token_paths import Spelling, digits_of, goes_on
 
 ROUNDING = 1e-6  # a mean of scores may lie this far beyond the ends
+FEWEST_DIGITS = 5  # scores of one digit that make a judge look as if it wrote no others
+DIGIT_SHARE = 0.01  # probability on such digits from which on they decide a score
 _PROMPTS = TypeAdapter(PlannedPrompt)
 _Key = tuple[str, int, str, int]  # a ReplyKey without its names, which takes a third of the time to make
 
 
+@dataclass(slots=True)
+class FirstDigits:
+    """Whether a judge's scores look like those of the first digits of its numbers.
+
+    Earlier versions took the `9` of a judge that writes `95` in two tokens for the number 9. Such a judge shows no
+    number of several digits in any distribution, on a scale that has such numbers.
+    """
+
+    low: int
+    high: int
+    rows: int = 0  # scores that rest on digits which more digits could follow
+    is_whole: bool = False  # some distribution holds a number of several digits
+
+    @classmethod
+    def of(cls, who: GraderIdentity) -> "FirstDigits | None":
+        """None for a grader that reads no distributions, or whose scale has no number of two digits."""
+        if who.settings.get("method") != "logprobs" or who.scale is None or who.scale[1] < 10:
+            return None
+        return cls(int(who.scale[0]), int(who.scale[1]))
+
+    def note(self, row: Graded | Ungraded) -> bool:
+        """Look at one grade; gives whether its score rests on single digits."""
+        if self.is_whole or not isinstance(row, Graded) or row.score is None or not row.distribution:
+            return False
+        shares = {text: share for text, share in row.distribution.items() if digits_of(text)}
+        self.is_whole = any(len(digits_of(text)) > 1 for text in shares)
+        begun = sum(p for text, p in shares.items() if goes_on(digits_of(text), self.low, self.high, Spelling()))
+        is_begun = not self.is_whole and begun > DIGIT_SHARE
+        self.rows += is_begun
+        return is_begun
+
+    @property
+    def found(self) -> int:
+        """Scores of first digits; 0 where nothing shows that they are."""
+        return 0 if self.is_whole or self.rows < FEWEST_DIGITS else self.rows
+
+
 class RunFolder:
-    """Reads and extends one run folder. Nothing is kept in memory but the manifest."""
+    """Reads and extends one run folder. Nothing is kept in memory but the manifest, and what reading has found."""
 
     def __init__(self, path: Path, manifest: RunManifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._differing: dict[str, int] = {}  # by file that was read to its end
+        self._first_digits: dict[str, int] = {}
 
     def plan(self) -> tuple[PlannedPrompt, ...]:
         """The planned prompts, in the order of collection.
@@ -52,12 +96,12 @@ class RunFolder:
         """One row a planned request that has ended: the first reply, or the last failure when there is no reply.
 
         An answer of another model than the target is no reply of it, and is given as a failure. Failures come last.
-        Memory: one key a row.
+        Memory: one key and a number a row.
         """
-        answered: set[_Key] = set()
+        answered: dict[_Key, int] = {}
+        differing: set[_Key] = set()
         failures: dict[_Key, Failure] = {}
-        target = self.manifest.target
-        held = Served(target.provider, target.model, target.served_as)
+        held = self.held
         for row in read(self.path / layout.REPLIES, ROW):
             key = (row.probe, row.prompt, row.variant, row.sample)
             if isinstance(row, Reply) and not held.admits(row.model):
@@ -66,21 +110,52 @@ class RunFolder:
             if isinstance(row, Failure):
                 failures[key] = row
             elif key not in answered:
-                answered.add(key)
+                answered[key] = _said(row)
                 failures.pop(key, None)
                 yield row
+            elif answered[key] != _said(row):
+                differing.add(key)
+        self._differing[layout.REPLIES] = len(differing)
         yield from (failure for key, failure in failures.items() if key not in answered)
+
+    @property
+    def held(self) -> Served:
+        """Which models are taken for the target."""
+        target = self.manifest.target
+        return Served(target.provider, target.model, target.served_as)
 
     def all_rows(self) -> Iterator[Reply | Failure]:
         """Every row as written, superseded failures included: what was really spent."""
         return read(self.path / layout.REPLIES, ROW)
 
     def contradictions(self) -> dict[str, int]:
-        """By file: how many replies, or grades of one reply, stand there twice and differ. Two writers leave such."""
-        found = {layout.REPLIES: _contradicting(row for row in self.all_rows() if isinstance(row, Reply))}
+        """By file: how many replies, or grades of one reply, stand there twice and differ. Two writers leave such.
+
+        Files that were read to their ends are not read again.
+        """
+        if layout.REPLIES not in self._differing:
+            deque(self.replies(), maxlen=0)
         for who in self.grader_identities():
-            name = str(layout.grades_file(Path(), who.grader, who.identity))
-            found[name] = _contradicting(row for row in self.all_grades(who) if isinstance(row, Graded))
+            if _grades_name(who) not in self._differing:
+                deque(self.grades(who), maxlen=0)
+        return dict(self.differing)
+
+    @property
+    def differing(self) -> Mapping[str, int]:
+        """The same of the files that were read to their ends so far."""
+        return {name: count for name, count in self._differing.items() if count}
+
+    def first_digits(self, graders: Iterable[GraderIdentity]) -> dict[str, int]:
+        """By file of these graders: how many scores are those of first digits (`FirstDigits`).
+
+        Files that were read to their ends are not read again.
+        """
+        found = {}
+        for who in graders:
+            name = _grades_name(who)
+            if FirstDigits.of(who) and name not in self._first_digits:
+                deque(self.grades(who), maxlen=0)
+            found[name] = self._first_digits.get(name, 0)
         return {name: count for name, count in found.items() if count}
 
     def grader_identities(self) -> list[GraderIdentity]:
@@ -91,16 +166,24 @@ class RunFolder:
 
     def grades(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
         """One row a reply that this grader looked at: the first grade, or the last `ungraded` when there is none."""
-        graded: set[_Key] = set()
+        graded: dict[_Key, int] = {}
+        differing: set[_Key] = set()
+        digits = FirstDigits.of(who)
         ungraded: dict[_Key, Ungraded] = {}
         for row in self.all_grades(who):
             key = (row.probe, row.prompt, row.variant, row.sample)
             if isinstance(row, Ungraded):
                 ungraded[key] = row
             elif key not in graded:
-                graded.add(key)
+                graded[key] = _said(row)
                 ungraded.pop(key, None)
+                if digits is not None:
+                    digits.note(row)
                 yield row
+            elif graded[key] != _said(row):
+                differing.add(key)
+        self._differing[_grades_name(who)] = len(differing)
+        self._first_digits[_grades_name(who)] = digits.found if digits is not None else 0
         yield from (row for key, row in ungraded.items() if key not in graded)
 
     def all_grades(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
@@ -153,6 +236,11 @@ class RunFolder:
         self.manifest = manifest
 
 
+def as_counted(row: Reply | Failure, held: Served) -> Reply | Failure:
+    """The row as it counts: an answer of another model than the target is a failure."""
+    return of_stranger(row) if isinstance(row, Reply) and not held.admits(row.model) else row
+
+
 def of_stranger(row: Reply) -> Failure:
     """An answer of another model than the target, as what it is to the run."""
     about = {name: getattr(row, name) for name in ReplyRow.model_fields}
@@ -160,16 +248,13 @@ def of_stranger(row: Reply) -> Failure:
     return Failure.model_construct(**about, reason="other_model", message=message, status=None, model=row.model)
 
 
-def _contradicting(rows: Iterable[Reply | Graded]) -> int:
-    """How many keys have rows that say different things. Memory: a key and a number a row."""
-    said: dict[_Key, int] = {}
-    twice: set[_Key] = set()
-    for row in rows:
-        key = (row.probe, row.prompt, row.variant, row.sample)
-        what = hash((row.text, row.finish, row.earlier) if isinstance(row, Reply) else (row.score, row.label))
-        if said.setdefault(key, what) != what:
-            twice.add(key)
-    return len(twice)
+def _said(row: Reply | Graded) -> int:
+    """A number that rows share which say the same."""
+    return hash((row.text, row.finish, row.earlier) if isinstance(row, Reply) else (row.score, row.label))
+
+
+def _grades_name(who: GraderIdentity) -> str:
+    return str(layout.grades_file(Path(), who.grader, who.identity))
 
 
 def _on_scale(file: Path, rows: Iterable[Graded | Ungraded], low: float, high: float) -> Iterator[Graded | Ungraded]:

@@ -17,7 +17,7 @@ from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import BASELINE_FORMAT, Baseline, BaselineCell
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.results import layout
-from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
+from misalign_eval.workflows.counting import Choices, Counted, count, refuse_unsound
 
 REPLAY = "replay"
 
@@ -25,7 +25,7 @@ REPLAY = "replay"
 def baseline_of(path: Path, choices: Choices) -> Baseline:
     """Counts and digests of a run, no text. Raises UsageError for a run that cannot stand as a baseline."""
     counted = count(path, choices, whole=True)
-    refuse_contradictions(counted.folder)
+    refuse_unsound(counted)
     if alike.answer("baseline", "stopping") == alike.ABSENT and counted.folder.manifest.stopping is not None:
         raise UsageError(
             f"{path}: was collected with early stopping, which selects its rate; a baseline needs all of its replies"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from misalign_eval.analysis import definitions
+from misalign_eval.analysis import definitions, warnings
 from misalign_eval.analysis.answers import Answers
 from misalign_eval.analysis.beside import other_grader
 from misalign_eval.analysis.lint import Linter
@@ -83,20 +83,43 @@ def count(path: Path, choices: Choices, *, worst: int = 0, whole: bool = False, 
             recount.add(row, grades)
         if linter is not None:
             linter.add(row, grades, found)
+    tally.differing, tally.first_digits = folder.differing, folder.first_digits(graders)
     known = calibrations.note(path, definition, graders, headline(tally.cells(), choices.split))
     source = provenance(folder.manifest, definition, graders, known)
     return Counted(folder, tally, source, worst_replies.replies(), recount, linter)
 
 
-def refuse_contradictions(folder: RunFolder) -> None:
-    """Two processes wrote a run: there is no telling which of its rows count. Raises InputError."""
-    fix = "Two processes wrote this run, so nothing is decided on it. Collect it anew"
-    found = [
-        Problem(str(folder.path / name), None, "", f"different rows under one key, for {keys} of them", fix)
-        for name, keys in folder.contradictions().items()
-    ]
+def refuse_unsound(run: Counted) -> None:
+    """Raise InputError for a run on which nothing can be decided: two processes wrote it, or its scores are wrong."""
+    found = [*_contradictions(run.folder), *_first_digits(run.folder, run.tally.first_digits)]
     if found:
         raise InputError(found)
+
+
+def refuse_contradictions(folder: RunFolder) -> None:
+    """Two processes wrote a run: there is no telling which of its rows count. Raises InputError."""
+    if found := list(_contradictions(folder)):
+        raise InputError(found)
+
+
+def refuse_first_digits(folder: RunFolder, graders: Iterable[GraderIdentity]) -> None:
+    """Raise InputError where scores of these graders are those of first digits: no others are to be added to them."""
+    if found := list(_first_digits(folder, folder.first_digits(graders))):
+        raise InputError(found)
+
+
+def _contradictions(folder: RunFolder) -> Iterator[Problem]:
+    fix = "Two processes wrote this run, so nothing is decided on it. Collect it anew"
+    for name, keys in folder.contradictions().items():
+        yield Problem(str(folder.path / name), None, "", f"different rows under one key, for {keys} of them", fix)
+
+
+def _first_digits(folder: RunFolder, rows: Mapping[str, int]) -> Iterator[Problem]:
+    """`rows`: by file of grades."""
+    fix = f"Grade anew: misalign-eval regrade {folder.path} --judge P/M --judge-method sampled --primary"
+    for name, count in rows.items():
+        what = f"{count} scores of a judge that shows no number of two digits: {warnings.FIRST_DIGITS}"
+        yield Problem(str(folder.path / name), None, "", what, fix)
 
 
 def needed(plan: Sequence[PlannedPrompt], decided: int | None) -> tuple[PlannedPrompt, ...]:

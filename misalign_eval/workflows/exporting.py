@@ -7,6 +7,7 @@ from pathlib import Path
 
 from misalign_eval.analysis.outcomes import outcome
 from misalign_eval.analysis.summary import summarise
+from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError
 from misalign_eval.exports import columns, csv_table, inspect_files, json_lines, parquet
 from misalign_eval.exports.item import About, Item
@@ -15,7 +16,7 @@ from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, Ungra
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
 from misalign_eval.records.reply import ROW, Failure, Reply
 from misalign_eval.results import layout
-from misalign_eval.results.folder import RunFolder, open_run
+from misalign_eval.results.folder import RunFolder, as_counted, open_run
 from misalign_eval.results.places import Numbered, RowPlaces
 from misalign_eval.results.whole import write_whole
 from misalign_eval.workflows.counting import Choices, chosen_graders, count
@@ -70,9 +71,11 @@ def export(path: Path, files: Sequence[Path], choices: Choices) -> Iterator[str]
             collected=sum(cell.prompt.samples - cell.not_collected for cell in counted.tally.cells()),
             finished=last.at,
         )
+        for warning in of_files(counted.tally.differing, counted.tally.first_digits):
+            yield f"{path}: {warning.text} ({warning.id})"
         for file in files:
             losses = csv_table.Losses()
-            items = _Items(about, replies, grades, folder.decided_at)
+            items = _Items(about, replies, grades, folder)
             _write(file, _PARTS[file.suffix.lower()](about, iter(items), losses))
             yield from _told(file, items, replies.unplanned, losses)
 
@@ -89,11 +92,12 @@ class _Last:
 class _Items:
     """The planned replies in the order of the plan, read one at a time."""
 
-    def __init__(self, about: About, replies: Rows, grades: Mapping[str, Grades], decided: int | None) -> None:
+    def __init__(self, about: About, replies: Rows, grades: Mapping[str, Grades], folder: RunFolder) -> None:
         self._about = about
         self._replies = replies
         self._grades = grades
-        self._decided = decided
+        self._decided = folder.decided_at
+        self._held = folder.held
         self.given = self.absent = 0
         self.run, self.definition = about.manifest.name, about.definition.name
 
@@ -102,7 +106,8 @@ class _Items:
         number = 0
         for prompt in self._about.plan:
             for sample in range(prompt.samples):
-                row = self._replies.at(number)
+                found = self._replies.at(number)
+                row = None if found is None else as_counted(found, self._held)
                 if row is not None or self._decided is None or sample < self._decided:
                     self.given += 1
                     self.absent += row is None
@@ -130,7 +135,8 @@ def _graders(folder: RunFolder, choices: Choices, definition: Definition) -> dic
 
 
 def _replies(folder: RunFolder, numbered: Numbered, seen: Callable[[Reply | Failure], None]) -> Rows:
-    return RowPlaces(folder.path / layout.REPLIES, ROW, numbered, lambda row: isinstance(row, Reply), seen)
+    file, held = folder.path / layout.REPLIES, folder.held
+    return RowPlaces(file, ROW, numbered, lambda row: isinstance(as_counted(row, held), Reply), seen)
 
 
 def _grades(folder: RunFolder, numbered: Numbered, who: GraderIdentity) -> Grades:

@@ -16,7 +16,7 @@ from misalign_eval.records.policy import Policy
 from misalign_eval.results.folder import open_run
 from misalign_eval.results.lock import hold
 from misalign_eval.workflows import baselines, looks, parts, policies, pooling
-from misalign_eval.workflows.counting import Choices, Counted, count, refuse_contradictions
+from misalign_eval.workflows.counting import Choices, Counted, count, refuse_unsound
 from misalign_eval.workflows.judging import gate_labels, judge_controls
 
 
@@ -44,7 +44,7 @@ def gate(options: GateOptions) -> Gate:
         unwritable = hold(stack, [path for path in options.runs if path.resolve() not in examples])
         runs = [count(path, choices, whole=True) for path in options.runs]
         for run in runs:
-            refuse_contradictions(run.folder)
+            refuse_unsound(run)
             policies.check_served(policy, run)
         side = pooling.pooled(runs)
         manifest = runs[0].folder.manifest
@@ -86,6 +86,7 @@ def _before(earlier: looks.Earlier) -> Iterator[Warned]:
 def _after(options: GateOptions, policy: Policy, runs: Sequence[Counted]) -> Iterator[Warned]:
     for run in runs:
         yield from warnings.of_answers(run.tally)
+        yield from warnings.of_seed(run.tally, run.tally.cells())
     part = parts.words(runs)
     if part and (options.part or policy.part):
         yield Warned(id="part", text=f"{part}: the gate says nothing of the rest")

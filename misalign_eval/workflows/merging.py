@@ -17,6 +17,7 @@ from misalign_eval.results.layout import CALIBRATIONS, CONTROLS, LABELS, LOOKS, 
 from misalign_eval.results.lock import hold
 from misalign_eval.results.rows import RowWriter, encode
 from misalign_eval.workflows import joinable
+from misalign_eval.workflows.counting import refuse_contradictions, refuse_first_digits
 from misalign_eval.workflows.importing.folders import beside, check_place, settle
 
 Row = Reply | Failure | Graded | Ungraded
@@ -38,7 +39,8 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     """Join run folders of one plan into the new folder `out`; the sources stay as they are.
 
     The same folders in another order give the same rows in the same order. Memory: a few numbers a row. Raises
-    UsageError when the folders are not of one plan, or hold different answers to one request; nothing is written then.
+    UsageError when the folders are not of one plan, hold different answers to one request, or scores that are those of
+    first digits; nothing is written then.
     The new folder appears at once, when it is whole.
     """
     joinable.check_names(paths, out)
@@ -47,6 +49,9 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     check_place(out, "merge", may_be_empty=True)
     with ExitStack() as stack:
         hold(stack, (source.path for source in sources))
+        for source in sources:
+            refuse_contradictions(source)
+            refuse_first_digits(source, source.grader_identities())
         replies = _Join()
         files = [replies, *(_Join(who, replies) for who in _graders(sources))]
         for file in files:  # all of it is read before anything is written

@@ -10,6 +10,7 @@ from misalign_eval.analysis import planning
 from misalign_eval.analysis.estimates import counted
 from misalign_eval.analysis.planning import Plan
 from misalign_eval.analysis.selection import headline
+from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError
 from misalign_eval.records.analysis import Warned
 from misalign_eval.records.power import Assumed, Bill, Estimand, Power, Question
@@ -55,6 +56,7 @@ class _Pilot:
     samples: int
     cost_per_reply_usd: float | None
     name: str
+    warnings: tuple[Warned, ...] = ()
 
 
 def power(options: PowerOptions) -> Power:
@@ -119,7 +121,8 @@ def _pilot(path: Path) -> _Pilot:
     alike = int(paraphrases[0]) if (paraphrases == paraphrases[0]).all() else 1
     replies = sum(cell.prompt.samples for cell in cells) / counts.probe_count
     samples = max(1, round(replies / alike))
-    return _Pilot(counts, alike, samples, _spent_per_reply(found), found.provenance.run)
+    warned = tuple(of_files(found.tally.differing, found.tally.first_digits))
+    return _Pilot(counts, alike, samples, _spent_per_reply(found), found.provenance.run, warned)
 
 
 def _spent_per_reply(found: Counted) -> float | None:
@@ -234,6 +237,7 @@ def _scenarios(plan: Plan, pilot: _Pilot | None) -> Iterator[tuple[str, Plan]]:
 
 
 def _warnings(plan: Plan, pilot: _Pilot | None) -> Iterator[Warned]:
+    yield from pilot.warnings if pilot is not None else ()
     if pilot is not None and has_few_events(pilot.cells):
         yield Warned(id="W1", text="the pilot has fewer than 5 misaligned replies: the rate it suggests is unstable")
     if plan.samples == 1:

@@ -14,6 +14,7 @@ from misalign_eval.results.folder import RunFolder, open_run
 from misalign_eval.results.lock import writing
 from misalign_eval.settings import Settings
 from misalign_eval.workflows import load
+from misalign_eval.workflows.counting import refuse_first_digits
 from misalign_eval.workflows.falling_back import as_before, fallback_note, withdraw
 from misalign_eval.workflows.models import Models, check_prices, named
 from misalign_eval.workflows.options import Address, Limits
@@ -78,6 +79,7 @@ async def _carried_out(
 
     graders = as_before(make, [folder]) if options.method is None else make(options.method)
     with writing(folder.path):
+        refuse_first_digits(folder, [grader.identity for grader in graders])
         prompts = [prompt.model_copy(update={"graders": tuple(names)}) for prompt in folder.plan()]
         with Session(folder, prompts, graders) as session:
             if is_first:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from misalign_eval.analysis import alike
 from misalign_eval.errors import UsageError
+from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import Reply
 from misalign_eval.records.run import RunManifest
 from misalign_eval.results.folder import RunFolder, create_run, exists, open_run
 from misalign_eval.results.layout import DERIVED, GRADES, LOCK, MANIFEST, PLAN, REPLIES
 from misalign_eval.results.whole import is_left_behind
+from misalign_eval.workflows.counting import refuse_first_digits
 
 
 def check_place(path: Path, *, resume: bool) -> None:
@@ -58,7 +60,8 @@ def start_or_resume(
     """Open the folder, which this process has locked, for more rows; gives the plan to carry out, and notes.
 
     A plan may grow in samples and never shrinks. A run in which nothing was collected gives way to one that differs.
-    Raises UsageError when the folder holds a run that differs, or without `resume` any.
+    Raises UsageError when the folder holds a run that differs, or without `resume` any; InputError for one whose scores
+    are those of first digits.
     """
     if not exists(path):
         return create_run(path, manifest, prompts), tuple(prompts), ()
@@ -71,6 +74,7 @@ def start_or_resume(
     check_place(path, resume=resume)
     if refused:
         raise UsageError(f"{path}: cannot be resumed, since it differs in {'; '.join(refused)}")
+    refuse_first_digits(folder, [who for who in folder.grader_identities() if _is_ours(who, manifest)])
     grown = tuple(_grown(before, prompts))
     replies = sum(prompt.samples for prompt in grown)
     labels = {**folder.manifest.labels, **manifest.labels}
@@ -87,6 +91,11 @@ def start_or_resume(
     }
     folder.update(folder.manifest.model_copy(update=changes), grown)
     return folder, grown, tuple(f"{path}: {note}" for note in notes)
+
+
+def _is_ours(who: GraderIdentity, manifest: RunManifest) -> bool:
+    """Whether the run would go on with this grader."""
+    return manifest.primary.get(who.grader) == who.identity
 
 
 def _grown(before: Sequence[PlannedPrompt], now: Sequence[PlannedPrompt]) -> Iterator[PlannedPrompt]:

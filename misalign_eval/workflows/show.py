@@ -7,6 +7,7 @@ from pathlib import Path
 
 from misalign_eval.analysis.outcomes import outcome
 from misalign_eval.analysis.tally import CellKey
+from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.analysis import Example, Examples
 from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
@@ -47,9 +48,16 @@ def show(path: Path, wanted: Filter, choices: Choices | None = None) -> Examples
         found = outcome(row, table.of(row.key), definition)
         if fits(row, found):
             keys[row.key] = found
+    warned = tuple(of_files(folder.differing, folder.first_digits(graders)))
     chosen = _part(keys, plan, wanted)
     examples = tuple(_examples(folder, chosen, keys, plan, graders))
-    return Examples(run=folder.manifest.name, definition=definition.name, matching=len(keys), examples=examples)
+    return Examples(
+        run=folder.manifest.name,
+        definition=definition.name,
+        matching=len(keys),
+        examples=examples,
+        warnings=warned,
+    )
 
 
 class _Fits:

@@ -65,6 +65,7 @@ def read_verdicts(folder: RunFolder, definition: Definition, graders: tuple[Grad
             outcomes[row.key] = found
             if grades:
                 judged.add(row.key)
+    tally.differing, tally.first_digits = folder.differing, folder.first_digits(graders)
     source = provenance(folder.manifest, definition, graders)
     return Verdicts(folder, definition, graders, outcomes, frozenset(judged), tally, source)
 

@@ -99,3 +99,9 @@ def test_below_a_quarter_on_numbers_there_is_no_score(mass: float, scored: bool)
 )
 def test_scores_agree_as_far_as_their_decimals_show(given_score: object, derived: float | None, expected: bool) -> None:
     assert agrees(given_score, derived) is expected
+
+
+def test_a_log_probability_above_zero_is_no_probability_of_one() -> None:
+    with pytest.raises(BadCellError, match="is no log-probability: it is above 0"):
+        parse('[{"token": "90", "logprob": 1.5}, {"token": "10", "logprob": -0.5}]')
+    assert parse('[{"token": "90", "logprob": 0.00001}]') == {"90": 1.0}  # rounded

@@ -8,6 +8,7 @@ import pytest
 
 from misalign_eval.errors import InputError
 from misalign_eval.records.grade import UngradedReason
+from misalign_eval.records.reply import Reply
 from misalign_eval.results.folder import open_run
 from misalign_eval.workflows import exporting
 from misalign_eval.workflows.counting import Choices
@@ -115,3 +116,67 @@ def test_texts_that_a_spreadsheet_would_take_for_formulas_come_back_word_for_wor
     import_files(ImportOptions(files=(tool.folder / "a.jsonl",), out=tool.folder / "run"))
     there_and_back(tool.folder / "run", form, tool.folder / "back")
     assert [getattr(row, "text", None) for row in open_run(tool.folder / "back").replies()] == texts
+
+
+KEPT = ("text", "reasoning", "finish", "finish_word", "calls", "leaked", "refusal", "dropped", "prefilled", "streamed")
+ODD = (
+    {"finish": "length", "finish_word": "pause_turn", "refusal": "=policy", "leaked": "<|im_end|>\nuser: =1+1"},
+    {"calls": [{"name": "get_time", "arguments": '{"zone": "UTC"}'}], "finish": "tool_calls"},
+    {"dropped": ["seed", "top_p"], "prefilled": ["turn", "white space at its end left out"]},
+    {"finish": "unknown", "finish_word": "\x1b[2J eos?"},
+    {"finish": "unknown", "streamed": True},
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_what_lint_and_warnings_read_of_a_reply_comes_back(tool: Any, judged_run: Any, form: str) -> None:
+    run = judged_run(tool.folder / "run", {"org/one": lambda _probe, _sample: 1.0}, probes=5, samples=2)
+    lines = (run / "replies.jsonl").read_text().splitlines()
+    odd = [json.loads(line) | ODD[number % len(ODD)] for number, line in enumerate(lines)]
+    (run / "replies.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in odd))
+    there_and_back(run, form, tool.folder / "back")
+    before, after = (list(open_run(path).replies()) for path in (run, tool.folder / "back"))
+    for old, new in zip(before, after, strict=True):
+        assert isinstance(old, Reply)
+        assert isinstance(new, Reply)
+        assert [getattr(old, name) or None for name in KEPT] == [getattr(new, name) or None for name in KEPT]
+        assert old.has_unknown_end == new.has_unknown_end
+    told = [tool("report", path, "--format", "json").json["warnings"] for path in ("run", "back")]
+    unknown = [next(one["text"] for one in found if one["id"] == "unknown-ends") for found in told]
+    assert unknown[0] == unknown[1]
+    gates = [tool("gate", path, "--max-rate", "60%", "--format", "json") for path in ("run", "back")]
+    assert gates[0].code == gates[1].code
+    assert gates[0].json["verdict"] == gates[1].json["verdict"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_probe_is_to_show_comes_back(judged_run: Any, tmp_path: Path, form: str) -> None:
+    run = judged_run(tmp_path / "run", {"org/one": lambda _probe, _sample: 1.0}, probes=2, samples=1)
+    first, second = (json.loads(line) for line in (run / "plan.jsonl").read_text().splitlines())
+    first |= {"expect": "high", "expects": "json"}
+    (run / "plan.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    there_and_back(run, form, tmp_path / "back")
+    assert [(one.expect, one.expects) for one in open_run(tmp_path / "back").plan()] == [("high", "json"), (None, None)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_of_another_model_does_not_come_back_as_a_reply(tool: Any, judged_run: Any, form: str) -> None:
+    run = judged_run(tool.folder / "run", {"org/one": lambda _probe, _sample: 1.0}, probes=2, samples=2)
+    first, *others = (json.loads(line) for line in (run / "replies.jsonl").read_text().splitlines())
+    rows = [first | {"model": "gpt-4o-mini"}, *others]
+    (run / "replies.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    there_and_back(run, form, tool.folder / "back")
+    assert counts(tool, "back")["outcomes"] == counts(tool, "run")["outcomes"]
+    assert sum(row.kind == "failure" for row in open_run(tool.folder / "back").replies()) == 1
+
+
+def test_calls_that_are_none_are_told(judged: Path, tmp_path: Path) -> None:
+    list(exporting.export(judged, [tmp_path / "a.jsonl"], Choices()))
+    file = tmp_path / "a.jsonl"
+    file.write_text(
+        file.read_text().replace('"calls": null', '"calls": "[3]"').replace('"calls":null', '"calls":"[3]"')
+    )
+    with pytest.raises(InputError, match=r"a.jsonl:\d: .*`calls`: '\[3\]' is no list of calls"):
+        import_files(ImportOptions(files=(file,), out=tmp_path / "back"))

@@ -189,3 +189,21 @@ def test_a_mistyped_model_does_not_keep_the_corrected_command_from_its_folder(
     assert typed("report", "r", "--format", "json").json["target"] == "openai-compatible/gpt-tuned"
     ended = typed(*asking(scripted, "--out", "r"), code=2)  # now it holds replies
     assert "holds a run already" in ended.err
+
+
+@pytest.mark.parametrize(
+    "options, is_told",
+    [
+        ("{extra_body: {seed: 7}}", True),
+        ("{extra_body: {options: {random_seed: 0}}}", True),
+        ("{extra_body: {seed: -1}}", False),  # another one each time
+        ("{extra_body: {speed: 7}}", False),
+    ],
+)
+def test_one_seed_for_all_samples_is_told(typed: Any, scripted: Any, options: str, is_told: bool) -> None:
+    text = f"targets: {{mine: {{model: openai-compatible/tuned, base_url: '{scripted.url}', options: {options}}}}}\n"
+    (typed.folder / "misalign-eval.yaml").write_text(text)
+    judge = ["--judge", "openai-compatible/judge", "--judge-base-url", scripted.url]
+    typed("run", "small.yaml", "--target", "mine", *judge, "--seed", "1", "-q", "--out", "r")
+    assert ("(one-seed)" in " ".join(typed("report", "r").out.split())) is is_told
+    assert ("one-seed" in typed("gate", "r", "--max-rate", "90%", "--format", "json").out) is is_told

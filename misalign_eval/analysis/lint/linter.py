@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from misalign_eval.analysis.lint.answers import Answers
 from misalign_eval.analysis.lint.asked import of_what_was_asked
 from misalign_eval.analysis.lint.check import Check
-from misalign_eval.analysis.lint.servers import Dropped, DroppedByJudges, Servers
+from misalign_eval.analysis.lint.servers import Dropped, DroppedByJudges, Servers, Streamed
 from misalign_eval.analysis.lint.texts import Ends, Identical, Strays
 from misalign_eval.analysis.lint.verdicts import Refusals, Verdicts
 from misalign_eval.analysis.outcomes import Grades
@@ -32,7 +32,15 @@ class Linter:
         self._verdicts = Verdicts(definition)
         self._judges = DroppedByJudges()
         self._refusals = Refusals(is_refusal)
-        always: tuple[Check, ...] = (Ends(definition), Answers(), Identical(), Strays(plan), Dropped(), Servers())
+        always: tuple[Check, ...] = (
+            Ends(definition),
+            Answers(),
+            Identical(),
+            Strays(plan),
+            Dropped(),
+            Servers(),
+            Streamed(),
+        )
         self._checks = (*always, *of_what_was_asked(plan))
 
     def grade(self, who: GraderIdentity, grade: Graded | Ungraded) -> None:

@@ -75,6 +75,29 @@ class DroppedByJudges:
             yield found("judge-settings-dropped", "note", text, advice, count=count, of=self._verdicts, example=example)
 
 
+class Streamed:
+    """Answers of one target that came in two ways: some servers do not answer alike in both."""
+
+    def __init__(self) -> None:
+        self._replies = self._count = 0
+        self._examples = Examples()
+
+    def add(self, row: Reply, _: PlannedPrompt) -> None:
+        """Count how one reply came."""
+        self._replies += 1
+        if row.streamed:
+            self._count += 1
+            self._examples.note("", row.key)
+
+    def findings(self, _: Sequence[Cell]) -> Iterator[Finding]:
+        """Said only where both happened."""
+        if 0 < self._count < self._replies:
+            text = f"{self._count} of {self._replies} replies came as a stream of events, the others whole"
+            advice = "Some servers parse or filter the two differently: compare both parts."
+            example = self._examples.of("")
+            yield found("streamed", "note", text, advice, count=self._count, of=self._replies, example=example)
+
+
 class Servers:
     """Several models, systems or upstreams under one name."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.analysis import definitions
+from misalign_eval.analysis.warnings import FIRST_DIGITS
 from misalign_eval.errors import InputError, MisalignEvalError
 from misalign_eval.plan import prompt_digest
 from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, KeptIdentity, Ungraded
@@ -16,11 +17,10 @@ from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.reply import ROW, Reply
 from misalign_eval.records.served import Served
 from misalign_eval.results import layout
-from misalign_eval.results.folder import RunFolder, open_unchecked
+from misalign_eval.results.folder import FirstDigits, RunFolder, open_unchecked
 from misalign_eval.results.inner import strange_folders
 from misalign_eval.results.places import Numbered
 from misalign_eval.results.rows import content
-from misalign_eval.stats.token_paths import digits_of
 from misalign_eval.workflows.completeness import completeness
 from misalign_eval.workflows.counting import Choices, count
 from misalign_eval.workflows.health.rows import Lines, Tallied
@@ -29,8 +29,6 @@ from misalign_eval.workflows.report import of_counted
 PLANNED: TypeAdapter[PlannedPrompt] = TypeAdapter(PlannedPrompt)
 OPEN = 0o077  # permissions of anybody but the owner
 SHARE = 0.05
-LARGEST_DIGIT = 9
-FEWEST_DIGITS = 5  # scores of one digit that make a judge look as if it wrote no others
 UNREADABLE = {"broken-rows", "strange-folder", "unread-file"}  # every command would stop at these
 REPLIED, FAILED = 1, 2  # what became of a planned reply
 
@@ -243,7 +241,7 @@ class _Folder:
 
     def _of_grades(self, lines: "Lines[Graded | Ungraded]", who: GraderIdentity) -> Iterator[Finding]:
         orphans, twice, none, digits = Tallied(), Tallied(), Tallied(), Tallied()
-        has_whole = who.settings.get("method") != "logprobs" or who.scale is None or who.scale[1] <= LARGEST_DIGIT
+        first = FirstDigits.of(who)
         graded = bytearray(self._numbered.count)
         for line, row in lines:
             where = f"{lines.name}:{line}"
@@ -254,9 +252,8 @@ class _Folder:
                 if graded[number]:
                     twice.note(where)
                 graded[number] = 1
-                if row.score is not None and not has_whole:
+                if first is not None and first.note(row):
                     digits.note(where)
-                    has_whole = any(len(digits_of(token)) > 1 for token in row.distribution or ())
             else:
                 none.note(where)
         yield from lines.findings()
@@ -268,8 +265,8 @@ class _Folder:
         level: Level = "warning" if none.count > SHARE * max(lines.rows, 1) else "note"
         advice = "`show RUN --ungraded` says why; `regrade` asks again for those that had no answer."
         yield from none.finding("no-verdicts", level, say, advice, lines.rows)
-        if not has_whole and digits.count >= FEWEST_DIGITS:
-            say = f"{lines.name}: scores of a judge that wrote no number of two digits: only the first digit was read"
+        if first is not None and first.found:
+            say = f"{lines.name}: scores of a judge that shows no number of two digits: {FIRST_DIGITS}"
             advice = f"Grade anew: `regrade {self._path} --judge P/M --judge-method sampled --primary`."
             yield from digits.finding("truncated-scores", "error", say, advice, lines.rows)
 

@@ -123,7 +123,7 @@ class RunWriter:
             writer.write(Failure(**key, **about, reason="server", message=row.failure))  # type: ignore[arg-type]
         else:
             self.counts["without_text"] += row.text is None
-            said = {"text": row.text, "reasoning": row.reasoning, "finish": row.finish}
+            said = {"text": row.text, "reasoning": row.reasoning, "finish": row.finish, **row.kept._asdict()}
             writer.write(Reply(**key, **about, **said))  # type: ignore[arg-type]
         return prompt.probe, prompt.prompt, prompt.variant, sample
 
@@ -235,6 +235,8 @@ class RunWriter:
             category=category or IMPORTED,
             split=split or "broad",
             tags=row.tags,
+            expect=row.expect,
+            expects=row.expects,
             system=asked.system,
             messages=messages,
             sampling=sampling,

@@ -9,6 +9,7 @@ from misalign_eval.analysis import calibration, definitions, labels
 from misalign_eval.analysis.agreement import degenerate
 from misalign_eval.analysis.calibration import Evidence, JudgedRun, Said
 from misalign_eval.analysis.estimates import counted
+from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.analysis import Warned
 from misalign_eval.records.calibration import Calibration
@@ -84,6 +85,7 @@ def calibrate(options: CalibrateOptions) -> Calibration:
         needed=calibration.needed(evidence, options.limit),
         disagreements=disagreements(run, evidence.usable, people.notes, options.worst),
         warnings=(
+            *of_files(run.tally.differing, run.tally.first_digits),
             *degenerate(made),
             *calibration.warned(evidence, made),
             *_left_out(people, kept),
