@@ -138,6 +138,8 @@ def _check(given: _Given) -> None:
         raise UsageError("--yes goes with a GRADER; a run is read by its definition")
     if given.against and (given.labels or given.labellers):
         raise UsageError("--against compares two judges: leave out --labels and --labeller")
+    if given.labels and given.labellers:
+        raise UsageError("--labels takes every label of its file, and --labeller names one of the run: leave one out")
     if len(given.names) > 1 and not given.against:
         raise UsageError("calibrate takes one run, or two with --against JUDGE")
 

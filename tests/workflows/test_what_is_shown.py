@@ -192,7 +192,10 @@ def test_a_judge_and_a_way_to_read_it_are_refused_where_no_grader_has_a_use_for_
         assert "nothing here asks a judge, only rules: `refusal`" in " ".join(done.err.split()), command
     assert not (typed.folder / "new").exists()
     read_so = ["--judge", "embedded/judge", "--judge-method", "logprobs"]
-    for command in (["regrade", three[0], "--grader", "hallucination", *read_so], ["calibrate", "declined", *read_so]):
+    for command in (
+        ["regrade", three[0], "--grader", "hallucination", *read_so],
+        ["calibrate", "misalignment", *read_so],
+    ):
         done = typed(*command, code=2)
         assert "--judge-method logprobs is not used here" in " ".join(done.err.split()), command
 
