@@ -176,7 +176,8 @@ def _next(why: BaseException | Signals, again: str) -> str:
     if isinstance(why, NoScoreError):
         return f"To go on:\n  {resampled(again)}"
     other = "`regrade` puts the replies before another judge. " if isinstance(why, UnreadJudgeError) else ""
-    return f"{other}To go on:\n  {again}"
+    mended = "" if isinstance(why, Signals) else ", once that is mended"
+    return f"{other}To go on{mended}:\n  {again}"
 
 
 def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:

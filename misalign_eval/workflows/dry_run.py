@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from misalign_eval.graders.build import build, refuse_ignored
 from misalign_eval.graders.expected import answers
-from misalign_eval.plan import estimate, first_messages
+from misalign_eval.plan import estimate, first_messages, part
 from misalign_eval.providers.beforehand import known_beforehand
 from misalign_eval.providers.prices import price_of
 from misalign_eval.records.dry_run import DryRun, FirstRequest
@@ -42,6 +42,7 @@ def _graders(prepared: Prepared, number: int, judges: JudgeHandles) -> Sequence[
 def _one(
     prepared: Prepared, graders: Sequence[Grader], plan: Plan, target: ModelSpec, folder: str, first: int
 ) -> DryRun:
+    plan = plan.model_copy(update={"prompts": part(plan.prompts, prepared.options.shard)})
     written = tuple(one for grader in graders for one in answers(grader))
     judge = prepared.judges[0] if len(prepared.judges) == 1 else None
     found = estimate(

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from misalign_eval.cli.asking import JUDGE_FLAGS
+from misalign_eval.cli.main import app
 from tests.workflows.conftest import SUITE
 
 
@@ -193,6 +196,46 @@ def test_how_a_judge_is_asked_is_refused_where_none_is(typed: Any, three: list[s
         done = typed(*command, flag, JUDGE[flag], code=2)
         assert f"{flag} is not used here" in " ".join(done.err.split()), command
     assert not (typed.folder / "new").exists()
+
+
+def test_every_flag_about_asking_a_judge_is_one_of_those_that_are_refused_without_one() -> None:
+    about = {
+        option.name
+        for command in get_command(app).commands.values()  # type: ignore[attr-defined]
+        for option in command.params
+        if (option.name or "").startswith("judge_") and command.name != "import"
+    }
+    assert about == set(JUDGE_FLAGS)
+    assert {f"--{name.replace('_', '-')}" for name in JUDGE_FLAGS} == set(JUDGE)
+
+
+def test_a_dry_run_of_a_shard_counts_the_shard(typed: Any) -> None:
+    (typed.folder / "small.yaml").write_text(SUITE)
+    asked = [
+        "run",
+        "small.yaml",
+        "--target",
+        "embedded/aligned",
+        "--judge",
+        "openai/x",
+        "--dry-run",
+        "--format",
+        "json",
+    ]
+    whole = typed(*asked).json["target_requests"]
+    parts = [typed(*asked, "--shard", f"{index}/2").json["target_requests"] for index in (1, 2)]
+    assert sorted(parts) == [8, 12]
+    assert sum(parts) == whole
+
+
+def test_a_run_that_goes_on_does_not_take_fewer_samples_than_it_planned(tool: Any) -> None:
+    stopped = tool(*tool.asking("base", "--out", "run", "--max-requests", "9"))
+    assert "To go on, once that is mended:" in stopped.err
+    before = len(tool.rows("run"))
+    done = tool(*tool.asking("base", "--out", "run", "--resume", "--samples", "2"))
+    assert (done.code, "--samples 2, where 4 are planned: a plan never shrinks" in done.err) == (2, True)
+    assert len(tool.rows("run")) == before
+    assert tool(*tool.asking("base", "--out", "run", "--resume", "--samples", "4")).code == 0
 
 
 def test_a_judge_and_a_way_to_read_it_are_refused_where_no_grader_has_a_use_for_them(
