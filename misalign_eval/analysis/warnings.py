@@ -250,6 +250,7 @@ def _doubts(note: CalibrationNote) -> str:
     if not (wide or where):
         return ""
     words = f"were compared with {note.n} human labels ({note.source}){where}"
+    words += f" but of replies of {note.target}" if note.target and where else ""
     if wide:
         verdict = "which show that the judge errs often" if bad else "too few to tell"
         words += f", {verdict}: {' and '.join(f'{name} {_known(ends[name])}' for name in bad or wide)}"

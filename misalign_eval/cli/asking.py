@@ -29,6 +29,11 @@ JudgeMaxTokens = Annotated[
     int | None, typer.Option(min=1, help="Of judges that answer in words, in place of their grader's.")
 ]
 JudgeEffort = Annotated[str | None, typer.Option(help="Reasoning effort of the judges, as their API names it.")]
+# What says how a judge is asked. Without a judge, none of it is used.
+JUDGE_FLAGS = (
+    "judge_base_url", "judge_api_key_env", "judge_served_as", "judge_method", "judge_temperature", "judge_max_tokens",
+    "judge_effort",
+)  # fmt: skip
 METHODS: dict[str, "Method | None"] = {"auto": None, "logprobs": "logprobs", "sampled": "sampled"}
 INCOMPLETE = 4
 CONNECTIONS = 50
@@ -171,7 +176,8 @@ def _next(why: BaseException | Signals, again: str) -> str:
     if isinstance(why, NoScoreError):
         return f"To go on:\n  {resampled(again)}"
     other = "`regrade` puts the replies before another judge. " if isinstance(why, UnreadJudgeError) else ""
-    return f"{other}To go on:\n  {again}"
+    mended = "" if isinstance(why, Signals) else ", once that is mended"
+    return f"{other}To go on{mended}:\n  {again}"
 
 
 def leave(ended: "Ended", *, allowed_failures: float, again: str) -> None:

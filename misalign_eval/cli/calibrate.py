@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature, judge_sampling
+from misalign_eval.cli.asking import JUDGE_FLAGS, JudgeEffort, JudgeMaxTokens, JudgeTemperature, judge_sampling
 from misalign_eval.cli.emit import check, emit
 from misalign_eval.cli.reading import DefinitionOption, FilesOption, SplitOption, choices, refuse_unused
 from misalign_eval.errors import UsageError
@@ -121,8 +121,8 @@ def calibrate(
         why = "a GRADER is held against its own labelled replies"
         refuse_unused(context, ("labels", "labeller", "use_judge", "against", "split", "limit"), why)
     else:
-        asking = ("judge_base_url", "judge_api_key_env", "judge_method", "max_connections", "max_cost", "max_requests")
-        refuse_unused(context, (*asking, "timeout"), "nothing is asked about a run; they go with a GRADER and --judge")
+        asking = (*JUDGE_FLAGS, "max_connections", "max_cost", "max_requests", "timeout")
+        refuse_unused(context, asking, "nothing is asked about a run; it goes with a GRADER and --judge")
     if given.against:
         refuse_unused(context, ("limit",), "--against compares two judges")
     made = _made(given, limits(max_connections, max_cost, max_requests, timeout))
@@ -134,12 +134,12 @@ def calibrate(
 def _check(given: _Given) -> None:
     if given.judges and not given.is_grader:
         raise UsageError("--judge goes with a GRADER; a judge that graded this run is named with --use-judge")
-    if any(one is not None for one in given.sampling) and not given.is_grader:
-        raise UsageError("--judge-temperature, --judge-max-tokens and --judge-effort go with a GRADER")
     if given.yes and not given.is_grader:
         raise UsageError("--yes goes with a GRADER; a run is read by its definition")
     if given.against and (given.labels or given.labellers):
         raise UsageError("--against compares two judges: leave out --labels and --labeller")
+    if given.labels and given.labellers:
+        raise UsageError("--labels takes every label of its file, and --labeller names one of the run: leave one out")
     if len(given.names) > 1 and not given.against:
         raise UsageError("calibrate takes one run, or two with --against JUDGE")
 

@@ -22,6 +22,7 @@ from misalign_eval.cli.reading import (
     choices,
     named_groups,
     numbers,
+    refuse_unshown,
     refuse_unused,
 )
 from misalign_eval.errors import UsageError, did_you_mean
@@ -76,6 +77,7 @@ def compare(
     elif not is_course:
         refuse_unused(context, ("x_scale",), "it belongs to a trajectory, of three runs or with --x")
     check(FORMATS_OF_A_PAIR if is_pair else FORMATS, fmt, output or ())
+    refuse_unshown(context, fmt, output or ())
     from misalign_eval.reports import changes
 
     chosen, files = breakdowns(by, changes.BREAKDOWNS), output or ()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.reading import DefinitionOption, JudgeOption, choices
+from misalign_eval.cli.reading import CALLED_DIRECTLY, DefinitionOption, JudgeOption, choices, refuse_unused
 from misalign_eval.errors import UsageError
 
 
@@ -26,6 +26,7 @@ def export(
     ] = None,
     definition: DefinitionOption = None,
     use_judge: JudgeOption = None,
+    context: typer.Context = CALLED_DIRECTLY,
 ) -> None:
     """Write a run in other formats: one row for each planned reply, with its outcome, grades, usage and cost.
 
@@ -38,6 +39,8 @@ def export(
             "export needs a file: -o rows.csv, .jsonl, .parquet, or an Inspect log .eval, .json; "
             "--baseline FILE writes the small file that `gate --baseline` reads"
         )
+    if not (output or baseline):
+        refuse_unused(context, ("definition", "use_judge"), "--columns names columns, and counts nothing")
     if baseline is not None and baseline.suffix != ".json":
         raise UsageError(f"--baseline {baseline}: name it .json")
     from misalign_eval.cli.asking import say

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from misalign_eval.workflows.figures.reading import Asked
 
 INTERVALS: "tuple[Interval, ...]" = ("suite", "general", "clustered", "runs")
+LOOK = ("width", "font_size", "title", "caption")
 OWNERS = {"x_scale": "curve", "grader": "histogram", "key": "examples", "limit": "examples"}
 POINTS = {"in": 72.0, "mm": 72 / 25.4, "cm": 72 / 2.54, "pt": 1.0}
 NARROWEST, WIDEST = 108.0, 1440.0  # 1.5 and 20 inches
@@ -79,7 +80,7 @@ def figure(
     extra `figures`; nothing leaves the machine.
     """
     if kind == "list":
-        _list(runs, output)
+        _list(context, runs, output)
         return
     from misalign_eval.reports.figures.look import Look
 
@@ -92,6 +93,7 @@ def figure(
     if not output:
         raise UsageError(f"figure needs a file: -o {kind}.{'tex' if kind == 'examples' else 'pdf'}")
     look = Look(width=_points(width), font=_font(font_size), title=title, has_caption=caption)
+    _refuse_undrawn(context, kind, output)
     from misalign_eval.workflows.figures import files
     from misalign_eval.workflows.figures.reading import Asked
 
@@ -111,6 +113,15 @@ def figure(
         limit=limit,
     )
     _write(_made(asked, look), output)
+
+
+def _refuse_undrawn(context: typer.Context, kind: str, output: Sequence[Path]) -> None:
+    if kind in ("examples", "judges"):
+        refuse_unused(context, ("interval",), "it is of rates, which this figure does not show")
+    if kind == "examples":
+        refuse_unused(context, LOOK, "a table of replies is not drawn")
+    elif all(file.suffix.lower() == ".csv" for file in output):
+        refuse_unused(context, LOOK, "a .csv holds the data, and nothing is drawn")
 
 
 def _made(asked: "Asked", look: "Look") -> "Figure":
@@ -134,9 +145,10 @@ def _write(made: "Figure", output: Sequence[Path]) -> None:
     show(fitted(f"{plain(made.caption)}\n"))
 
 
-def _list(runs: Sequence[Path] | None, output: Sequence[Path] | None) -> None:
+def _list(context: typer.Context, runs: Sequence[Path] | None, output: Sequence[Path] | None) -> None:
     if runs or output:
         raise UsageError("figure list takes nothing else")
+    refuse_unused(context, set(context.params if context else ()) - {"kind"}, "figure list takes nothing else")
     from misalign_eval.cli.listing import listed
     from misalign_eval.reports.figures.kinds import KINDS
 

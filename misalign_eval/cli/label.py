@@ -62,9 +62,8 @@ def label(
     _check_name(labeller)
     options = LabelOptions(tuple(runs), labeller, labels, seed, choices(definition, use_judge, split))
     if table is not None:
-        refuse_unused(context, ("seed",), "--import takes what the table holds")
-    if table is not None and labels is not None:
-        raise UsageError("--labels says how many to draw, and --import takes what the table holds: leave one out")
+        drawing = ("labels", "seed", "split", "use_judge")
+        refuse_unused(context, drawing, "nothing is drawn, --import takes what the table holds")
     found = _read_replies(options) if table is None else import_labels(options, table)
     _emit(found, fmt, output or ())
 

@@ -27,7 +27,9 @@ def power(
     pilot: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Take rates, size and price of a reply from this run.")
     ] = None,
-    hot: Annotated[str, typer.Option(metavar="10%", help="Share of the probes that carry all of the rate.")] = "100%",
+    hot: Annotated[
+        str | None, typer.Option(metavar="10%", help="Share of the probes that carry all of the rate; 100%.")
+    ] = None,
     probes: Annotated[int | None, typer.Option(min=1, max=10_000, help="Probes; 44, or the pilot's.")] = None,
     paraphrases: Annotated[int | None, typer.Option(min=1, max=100, help="Paraphrases of each probe; 1.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, max=10_000, help="Replies to each paraphrase; 10.")] = None,
@@ -57,7 +59,7 @@ def power(
         rate=_fraction("--rate", rate, share),
         after=_fraction("--after", after, share),
         pilot=pilot,
-        hot=_fraction("--hot", hot, share) or 0.0,
+        hot=_fraction("--hot", hot, share),
         probes=probes,
         paraphrases=paraphrases,
         samples=samples,

@@ -1,11 +1,12 @@
 """The options that every command shares that reads runs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
 
+from misalign_eval.cli.emit import format_of
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -124,6 +125,13 @@ def map_pairs(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
+TEXTS = ("text", "markdown")
+RATES = (*TEXTS, "json", "html", "comment", "github")
+SHOWN_IN: Mapping[str, Collection[str]] = {  # what only some formats have a place for; a page always holds every probe
+    "by": TEXTS,
+    "sensitivity": (*TEXTS, "json"),
+    "interval": RATES,
+}
 CALLED_DIRECTLY = cast("typer.Context", None)  # by a program, which has typed no options
 
 
@@ -134,3 +142,13 @@ def refuse_unused(context: typer.Context, names: Collection[str], why: str) -> N
         if source is not None and source.name == "COMMANDLINE":
             flag = next((one.opts[0] for one in context.command.params if one.name == name), f"--{name}")
             raise UsageError(f"{flag} is not used here: {why}. Leave it out")
+
+
+def refuse_unshown(
+    context: typer.Context, fmt: str, files: Sequence[Path], shown_in: Mapping[str, Collection[str]] = SHOWN_IN
+) -> None:
+    """Refuse options that none of the formats that are asked for has a place for. Raises UsageError."""
+    wanted = {fmt, *map(format_of, files)}
+    for name, formats in shown_in.items():
+        if wanted.isdisjoint(formats):
+            refuse_unused(context, (name,), f"only {', '.join(formats)} have a place for it")

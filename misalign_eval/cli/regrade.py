@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature
+from misalign_eval.cli.asking import JUDGE_FLAGS, JudgeEffort, JudgeMaxTokens, JudgeTemperature
 from misalign_eval.cli.emit import check
 from misalign_eval.cli.reading import FilesOption, FormatOption, refuse_unused
 
@@ -55,7 +55,7 @@ def regrade(
     """
     check(FORMATS, fmt, output or ())
     if not judge:
-        refuse_unused(context, ("judge_base_url", "judge_api_key_env", "judge_method"), "no --judge is named")
+        refuse_unused(context, JUDGE_FLAGS, "no --judge is named")
     import asyncio
 
     from misalign_eval.cli.asking import chosen_method, judge_sampling, leave, limits, say_graders, say_settings

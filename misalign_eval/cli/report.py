@@ -9,6 +9,9 @@ import typer
 from misalign_eval.cli import ci
 from misalign_eval.cli.emit import check, emit
 from misalign_eval.cli.reading import (
+    CALLED_DIRECTLY,
+    RATES,
+    SHOWN_IN,
     ByOption,
     CiFormatOption,
     DefinitionOption,
@@ -19,6 +22,7 @@ from misalign_eval.cli.reading import (
     SplitOption,
     breakdowns,
     choices,
+    refuse_unshown,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ def report(
     by: ByOption = None,
     interval: IntervalOption = "suite",
     sensitivity: SensitivityOption = False,
+    context: typer.Context = CALLED_DIRECTLY,
 ) -> None:
     """Count a run anew from its rows and show it.
 
@@ -47,6 +52,7 @@ def report(
     counted or shown they stay as they are. A page for browsers comes from `-o report.html`.
     """
     check(FORMATS, fmt, output or ())
+    refuse_unshown(context, fmt, output or (), {**SHOWN_IN, "split": RATES})
     from misalign_eval.reports.tables import BREAKDOWNS
     from misalign_eval.workflows.report import report as make
 

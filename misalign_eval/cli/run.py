@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from misalign_eval.cli import ci
-from misalign_eval.cli.asking import JudgeEffort, JudgeMaxTokens, JudgeTemperature
+from misalign_eval.cli.asking import JUDGE_FLAGS, JudgeEffort, JudgeMaxTokens, JudgeTemperature
 from misalign_eval.cli.emit import check, emit
 from misalign_eval.cli.reading import MapOption, map_pairs, refuse_unused
 
@@ -102,7 +102,7 @@ def run(
     refuse_keys(context.params, settings)
     check(FORMATS, fmt, output or ())
     if not judge:
-        refuse_unused(context, ("judge_base_url", "judge_api_key_env", "judge_method"), "no --judge is named")
+        refuse_unused(context, JUDGE_FLAGS, "no --judge is named")
     options = RunOptions(
         suites=tuple(suite),
         targets=tuple(target or ()),

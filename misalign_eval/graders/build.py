@@ -86,14 +86,20 @@ def build(
             f"{_listed(judged)} a judge, and there is no default one. "
             "Add --judge PROVIDER/MODEL, as in: --judge openai/gpt-5.4"
         )
-    made = [_one(name, judges, configured, method, search) for name in dict.fromkeys(wanted)]
-    _refuse_ignored(made, judges)
-    return made
+    return [_one(name, judges, configured, method, search) for name in dict.fromkeys(wanted)]
 
 
-def _refuse_ignored(made: Sequence[Grader], judges: JudgeHandles) -> None:
-    """Settings of a judge that none of the graders would send. Raises UsageError."""
+def refuse_ignored(made: Sequence[Grader], judges: JudgeHandles, method: Method | None = None) -> None:
+    """Judges, a method to read them, and settings of theirs that none of the graders would use. Raises UsageError.
+
+    `made` are the graders of everything that is asked at once, however many suites it has.
+    """
     methods = {method for grader in made for method in _methods(grader)}
+    if judges and not methods:
+        names = ", ".join(dict.fromkeys(f"`{grader.identity.grader}`" for grader in made))
+        raise UsageError(f"--judge {judges[0].spec.name}: nothing here asks a judge, only rules: {names}. Leave it out")
+    if method is not None and methods and methods.isdisjoint({"logprobs", "sampled"}):
+        raise UsageError(f"--judge-method {method} is not used here: no grader has a score to read so. Leave it out")
     for judge in judges:
         given = [name for name in NOT_OF_LOGPROBS if getattr(judge.spec.sampling, name) is not None]
         if given and methods == {"logprobs"}:

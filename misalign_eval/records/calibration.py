@@ -50,6 +50,7 @@ class Calibration(Agreement):
     created: str  # UTC, ISO 8601
     design: Design
     run: str | None = None
+    target: str | None = None  # the model that replied, as it is printed; None in files of before
     scope: str = ""  # which replies, in words
     judge: str | None = None  # provider/model, as it is printed
     graders: dict[str, str]  # grader → identity that was calibrated

@@ -52,6 +52,7 @@ class CalibrationNote(Record):
     matches: bool  # False: it is about another judge, prompt or model
     design: Design
     source: str  # the run, or the grader's examples
+    target: str | None = None  # the model whose replies were labelled; None: not known
     graders: dict[str, str]
     n: int
     sensitivity: Estimated

@@ -54,6 +54,7 @@ def provenance(made: Calibration) -> tuple[tuple[str, str], ...]:
     """What was compared with what."""
     rows = (
         ("run", made.run or ""),
+        ("target", made.target or ""),
         ("replies", made.scope),
         ("graders", ", ".join(f"{name}@{identity}" for name, identity in made.graders.items())),
         ("definition", made.definition or ""),

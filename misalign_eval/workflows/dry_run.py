@@ -1,16 +1,16 @@
 """`run --dry-run`: the plan and what it would take. Needs no key; sends and writes nothing."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
-from misalign_eval.graders.build import build
+from misalign_eval.graders.build import build, refuse_ignored
 from misalign_eval.graders.expected import answers
-from misalign_eval.plan import estimate, first_messages
+from misalign_eval.plan import estimate, first_messages, part
 from misalign_eval.providers.beforehand import known_beforehand
 from misalign_eval.providers.prices import price_of
 from misalign_eval.records.dry_run import DryRun, FirstRequest
 from misalign_eval.records.plan import Plan
-from misalign_eval.records.protocols import JudgeHandle, ModelRequest, ModelSpec
-from misalign_eval.records.suite import Suite
+from misalign_eval.records.protocols import Grader, JudgeHandle, JudgeHandles, ModelRequest, ModelSpec
 from misalign_eval.workflows import load
 from misalign_eval.workflows.run import Prepared, grader_names
 
@@ -19,21 +19,30 @@ FIRST = 2
 
 def dry_run(prepared: Prepared, first: int = FIRST) -> list[DryRun]:
     """One for each suite and target. Raises UsageError as the run itself would."""
+    judges = [_unasked(spec) for spec in prepared.judges]
+    graders = [_graders(prepared, number, judges) for number in range(len(prepared.suites))]
+    refuse_ignored([grader for row in graders for grader in row], judges, prepared.options.method)
     return [
-        _one(prepared, suite, plan, target, str(folder), first)
-        for suite, plans, folders in zip(prepared.suites, prepared.plans, prepared.folders, strict=True)
+        _one(prepared, graders[number], plan, target, str(folder), first)
+        for number, (plans, folders) in enumerate(zip(prepared.plans, prepared.folders, strict=True))
         for plan, target, folder in zip(plans, prepared.targets, folders, strict=True)
     ]
 
 
-def _one(prepared: Prepared, suite: Suite, plan: Plan, target: ModelSpec, folder: str, first: int) -> DryRun:
-    graders = build(
-        grader_names(plan),
-        judges=[_unasked(spec) for spec in prepared.judges],
-        configured=suite.rules,
+def _graders(prepared: Prepared, number: int, judges: JudgeHandles) -> Sequence[Grader]:
+    return build(
+        grader_names(prepared.plans[number][0]),
+        judges=judges,
+        configured=prepared.suites[number].rules,
         method=prepared.options.method,
         search=load.own_graders(),
     )
+
+
+def _one(
+    prepared: Prepared, graders: Sequence[Grader], plan: Plan, target: ModelSpec, folder: str, first: int
+) -> DryRun:
+    plan = plan.model_copy(update={"prompts": part(plan.prompts, prepared.options.shard)})
     written = tuple(one for grader in graders for one in answers(grader))
     judge = prepared.judges[0] if len(prepared.judges) == 1 else None
     found = estimate(

@@ -49,7 +49,8 @@ def gate(options: GateOptions) -> Gate:
         side = pooling.pooled(runs)
         manifest = runs[0].folder.manifest
         policies.check_pins(policy, manifest, manifest.target)
-        baseline = _baseline(options, runs, side, choices)
+        baseline = _baseline(options, runs, choices)
+        differing = baselines.check_same(side, baseline) if baseline else ()
         _check_stopping(stopping, policy, baseline)
         labels = _labels(policy, runs)
         names, part = tuple(map(str, options.runs)), _part(options, policy, runs)
@@ -66,8 +67,8 @@ def gate(options: GateOptions) -> Gate:
         if hopeless and not failed:
             raise UsageError("\n".join(hopeless.values()))
         looks.keep(found, this, side, runs, unwritable | examples)
-        differing = (*pooling.notes(runs), *(baselines.check_same(side, baseline) if baseline else ()))
-    more = (*differing, *_after(options, policy, runs), *_hopeless(hopeless.values()), *_not_kept(unwritable, examples))
+    sides = (*pooling.notes(runs), *differing)
+    more = (*sides, *_after(options, policy, runs), *_hopeless(hopeless.values()), *_not_kept(unwritable, examples))
     told = (*_before(earlier), *found.warnings, *more)
     return found.model_copy(update={"target_digest": manifest.target.digest, "warnings": told})
 
@@ -132,12 +133,11 @@ def _labels(policy: Policy, runs: Sequence[Counted]) -> Labels | None:
     return gate_labels.labels_of(runs[0])
 
 
-def _baseline(options: GateOptions, runs: Sequence[Counted], run: Side, choices: Choices) -> Side | None:
+def _baseline(options: GateOptions, runs: Sequence[Counted], choices: Choices) -> Side | None:
     if options.baseline is None:
         return None
     found = baselines.read(options.baseline, choices)
     for one in runs:
         baselines.check_other(one, found, options.baseline)
         baselines.check_not_replayed(one, options.baseline)
-    baselines.check_same(run, found)
     return found

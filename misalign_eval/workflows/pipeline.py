@@ -255,7 +255,8 @@ class Pipeline:
             self._queue.task_done()
 
     async def _grade_one(self, session: Session, seen: Subject, grader: Grader) -> None:
-        number = self._heard_of(grader).begin()
+        is_judge = grader.identity.kind != "rule"
+        number = self._heard_of(grader).begin() if is_judge else 0
         try:
             found = await grader.grade(seen)
             values: dict[str, Any] = {**vars(found), **seen.key._asdict()}
@@ -263,31 +264,31 @@ class Pipeline:
             row = kind.model_construct(**values)  # both parts were checked when they were made
             if seen.variant == JUDGE_CONTROL:
                 session.write_control(row, grader.identity)
-                if grader.identity.kind != "rule":
-                    self._check_logprobs(row, grader, number)
+                if is_judge:
+                    self._check_judge(row, grader, number)
                 return
             session.write_grade(row, grader.identity.grader)
         except RunStoppedError as error:
             self.stop(error)
             return
-        self.watcher.graded(session, row, grader=grader.identity.grader, by_judge=grader.identity.kind != "rule")
+        self.watcher.graded(session, row, grader=grader.identity.grader, by_judge=is_judge)
         if self.decider:
             self.decider.graded(row, grader.identity.grader)
             self._consult()
-        if grader.identity.kind != "rule":
-            self._check_logprobs(row, grader, number)
+        if is_judge:
+            self._check_judge(row, grader, number)
 
     def _heard_of(self, grader: Grader) -> _Heard:
         who = grader.identity
         return self._heard.setdefault(who.grader, _Heard(f"judge {who.judge}: grader `{who.grader}`"))
 
-    def _check_logprobs(self, row: Graded | Ungraded, grader: Grader, number: int | None = None) -> None:
+    def _check_judge(self, row: Graded | Ungraded, grader: Grader, number: int) -> None:
         """A judge that gives nothing to read will not begin to: stop before it has graded nothing, expensively.
 
-        `number`: which grade of this grader it is, in the order in which they were begun; None: one begun now.
+        `number`: which grade of this grader it is, in the order in which they were begun, from 1.
         """
         heard = self._heard_of(grader)
-        heard.add(row, heard.begin() if number is None else number)
+        heard.add(row, number)
         if isinstance(row, Ungraded) and (why := heard.useless() or heard.unreadable()):
             self.stop(why)
 

@@ -36,7 +36,7 @@ class PowerOptions:
     rate: float | None = None
     after: float | None = None
     pilot: Path | None = None
-    hot: float = 1.0  # share of the probes that carry all of the rate
+    hot: float | None = None  # share of the probes that carry all of the rate; None: all of them
     probes: int | None = None
     paraphrases: int | None = None
     samples: int | None = None
@@ -103,7 +103,7 @@ def _check(options: PowerOptions) -> None:
         raise UsageError("--after goes with a comparison or --max-increase; for --max-rate give --rate alone")
     if options.max_rate is None and options.max_increase is None and options.after is None:
         raise UsageError("power needs a question: --max-rate 2%, --max-increase 1pp, or --after 3% for a comparison")
-    if not 0 < options.hot <= 1:
+    if options.hot is not None and not 0 < options.hot <= 1:
         raise UsageError(f"--hot {options.hot:g}: the share of probes that carry the rate is above 0 and at most 1")
     if not (0 < options.alpha < 0.5 and 0.5 <= options.power < 1):
         raise UsageError("--alpha lies between 0 and 0.5, --power between 0.5 and 1")
@@ -136,14 +136,15 @@ def _spent_per_reply(found: Counted) -> float | None:
 
 def _plan(options: PowerOptions, pilot: _Pilot | None) -> tuple[Plan, Assumed]:
     probes = options.probes or (pilot.cells.probe_count if pilot else PROBES)
-    shape, spread = _shape(options, pilot, probes)
+    hot = 1.0 if options.hot is None else options.hot
+    shape, spread = _shape(options, pilot, probes, hot)
     first = options.rate if options.rate is not None else float(shape.mean())
     question: Question = "rate gate"
     if options.max_rate is None:
         question = "comparison" if options.max_increase is None else "difference gate"
     last = first if options.after is None else options.after
-    after = _scaled(shape, last, "--after" if options.after is not None else "--rate", options.hot)
-    before = None if question == "rate gate" else _scaled(shape, first, "--rate", options.hot)
+    after = _scaled(shape, last, "--after" if options.after is not None else "--rate", hot)
+    before = None if question == "rate gate" else _scaled(shape, first, "--rate", hot)
     limit = options.max_rate if question == "rate gate" else options.max_increase
     paraphrases = options.paraphrases or (pilot.paraphrases if pilot else 1)
     plan = Plan(question, options.estimand, limit, before, after, paraphrases, 1, options.alpha, options.power)
@@ -151,12 +152,14 @@ def _plan(options: PowerOptions, pilot: _Pilot | None) -> tuple[Plan, Assumed]:
     return plan, Assumed(before=plan.rates[0], after=plan.rates[1], spread=spread)
 
 
-def _shape(options: PowerOptions, pilot: _Pilot | None, probes: int) -> tuple[FloatArray, str]:
+def _shape(options: PowerOptions, pilot: _Pilot | None, probes: int, share: float) -> tuple[FloatArray, str]:
     """How the rate is spread over the probes, up to its height."""
     if pilot is not None and pilot.cells.hits.any():
+        if options.hot is not None:
+            raise UsageError("--hot is not used here: the pilot says on which probes the rate lies. Leave it out")
         return _pilot_rates(pilot, probes), f"over probes as in the pilot {pilot.name}, drawn towards its mean"
     rate = options.rate or 0.0
-    hot = max(1, round(options.hot * probes))
+    hot = max(1, round(share * probes))
     shape = np.where(np.arange(probes) < hot, min(rate * probes / hot, 1.0), 0.0)
     if hot == probes:
         return shape, "every probe alike"

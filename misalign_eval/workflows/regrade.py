@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from misalign_eval.errors import NoScoreError, UsageError
-from misalign_eval.graders.build import build
+from misalign_eval.graders.build import build, refuse_ignored
 from misalign_eval.graders.spec import Method
 from misalign_eval.records.protocols import Grader, ModelSpec
 from misalign_eval.records.reply import Reply
@@ -78,6 +78,7 @@ async def _carried_out(
         return build(names, judges=judges, configured=folder.manifest.rules, method=method, search=load.own_graders())
 
     graders = as_before(make, [folder]) if options.method is None else make(options.method)
+    refuse_ignored(graders, judges, options.method)
     with writing(folder.path):
         refuse_first_digits(folder, [grader.identity for grader in graders])
         prompts = [prompt.model_copy(update={"graders": tuple(names)}) for prompt in folder.plan()]

@@ -113,6 +113,11 @@ def _differences(
     notes = [f"run.json does not say its {one.words}; taken to be those of now" for one in found if not one.known]
     if new.stopping and not folder.manifest.stopping and folder.looks():
         refused.append("the stopping rule: a gate has looked at this run already, so none can be declared any more")
+    fewer, most = new.overrides.get("samples"), max((prompt.samples for prompt in before), default=0)
+    if isinstance(fewer, int) and fewer < most:
+        refused.append(
+            f"--samples {fewer}, where {most} are planned: a plan never shrinks. Leave it out, or ask for more"
+        )
     if (plans := alike.of_plans("resume", before, prompts)) is None:
         return refused, notes
     if plans.fields == ("prompts",):

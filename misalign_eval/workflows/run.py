@@ -13,7 +13,7 @@ from signal import Signals
 from misalign_eval import __version__
 from misalign_eval.analysis import definitions
 from misalign_eval.errors import NoScoreError, RunStoppedError, UsageError
-from misalign_eval.graders.build import build
+from misalign_eval.graders.build import build, refuse_ignored
 from misalign_eval.graders.spec import Method
 from misalign_eval.plan import part
 from misalign_eval.plan import plan as make_plan
@@ -203,10 +203,12 @@ async def _carried_out(prepared: Prepared, models: Models, watcher: Watcher, *, 
     _check_prefill(
         prepared.plans, prepared.targets, [caller.provider.capabilities for caller in targets], finally_=True
     )
+    graders = [_graders(prepared, index, judges) for index in range(len(prepared.suites))]
+    refuse_ignored([grader for row in graders for grader in row], judges, options.method)
     with ExitStack() as stack:
         groups = [
-            [stack.enter_context(session) for session in _sessions(prepared, index, targets, judges, stack)]
-            for index in range(len(prepared.suites))
+            [stack.enter_context(session) for session in _sessions(prepared, index, targets, row, stack)]
+            for index, row in enumerate(graders)
         ]
         sessions = [session for group in groups for session in group]
         for session in sessions:
@@ -226,20 +228,24 @@ async def _carried_out(prepared: Prepared, models: Models, watcher: Watcher, *, 
     return Ended(tuple(session.folder for session in sessions), pipeline.stopped_by, notes)
 
 
-def _sessions(
-    prepared: Prepared, index: int, targets: Sequence[Caller], judges: JudgeHandles, stack: ExitStack
-) -> Iterator[Session]:
-    """A session for each target of one suite, its folder locked until the stack unwinds."""
-    suite, plans, paths = prepared.suites[index], prepared.plans[index], prepared.folders[index]
-    there = [open_run(path) for path in paths if prepared.options.resume and exists(path)]
+def _graders(prepared: Prepared, index: int, judges: JudgeHandles) -> Sequence[Grader]:
+    """The graders of one suite, read as in the folders that are gone on with."""
+    suite, plans, options = prepared.suites[index], prepared.plans[index], prepared.options
+    there = [open_run(path) for path in prepared.folders[index] if options.resume and exists(path)]
 
     def make(method: Method | None) -> Sequence[Grader]:
         return build(
             grader_names(plans[0]), judges=judges, configured=suite.rules, method=method, search=load.own_graders()
         )
 
-    forced = prepared.options.method
-    graders = as_before(make, there) if forced is None else make(forced)
+    return as_before(make, there) if options.method is None else make(options.method)
+
+
+def _sessions(
+    prepared: Prepared, index: int, targets: Sequence[Caller], graders: Sequence[Grader], stack: ExitStack
+) -> Iterator[Session]:
+    """A session for each target of one suite, its folder locked until the stack unwinds."""
+    suite, plans, paths = prepared.suites[index], prepared.plans[index], prepared.folders[index]
     for plan, path, caller in zip(plans, paths, targets, strict=True):
         check_place(path, resume=prepared.options.resume)
         stack.enter_context(writing(path))

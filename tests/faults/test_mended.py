@@ -215,12 +215,14 @@ def test_a_judge_that_gave_log_probabilities_may_leave_them_out_now_and_then(gav
     nobody: Any = None
     pipeline = Pipeline([], iter(()), nobody, reply_places=1, grade_places=1)
     grader = FakeGrader()
+    heard = pipeline._heard_of(grader)
     if gave:
-        pipeline._check_logprobs(grade(0).model_copy(update={"distribution": {"5": 1.0}}), grader)
+        row_with_some = grade(0).model_copy(update={"distribution": {"5": 1.0}})
+        pipeline._check_judge(row_with_some, grader, heard.begin())
     row = Ungraded(probe="town", prompt=0, variant="plain", sample=0, reason="no_logprobs", message="none")
     made = 0
     while pipeline.stopped_by is None:
-        pipeline._check_logprobs(row, grader)
+        pipeline._check_judge(row, grader, heard.begin())
         made += 1
     assert made == (NO_LOGPROBS_ANY_MORE if gave else NO_LOGPROBS_LIMIT)
 

@@ -46,8 +46,12 @@ def document(shown: str, benign: str) -> str | None:
     return None if lines else "empty"
 
 
-# Our own heading of a grader names its judge, as text, and counts; a hostile run has others of both.
-_COUNTS = re.compile(r"(?<=^h:Grader )\S+, by .*")
+# Our own heading of a grader names its judge and counts. A hostile run has others of both, but no other grader.
+_BY = re.compile(r"(?<=, by ).*")
+
+
+def _alike(name: str) -> str:
+    return _BY.sub("N", name, count=1) if name.startswith("h:Grader ") else name
 
 
 def table(shown: str, benign: str) -> str | None:
@@ -68,8 +72,8 @@ def markdown(shown: str, benign: str) -> str | None:
     here, there = _tokens(shown), _tokens(benign)
     if found := sorted(kind for kind in _LINKS if here[kind] > there[kind]):
         return f"holds {', '.join(found)}"
-    allowed = {_COUNTS.sub("N", name) for name in there if name.startswith(("h:", "head:"))}
-    strange = [name for name in here if name.startswith(("h:", "head:")) and _COUNTS.sub("N", name) not in allowed]
+    allowed = {_alike(name) for name in there if name.startswith(("h:", "head:"))}
+    strange = [name for name in here if name.startswith(("h:", "head:")) and _alike(name) not in allowed]
     return f"a heading or table of its own: {strange[0][:60]!a}" if strange else None
 
 

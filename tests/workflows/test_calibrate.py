@@ -119,6 +119,7 @@ def note(low: float | None, high: float = 0.99, **more: Any) -> CalibrationNote:
         (note(0.79), "were compared with 300 human labels (base), too few to tell: sensitivity 95 % [79 %, 99 %]"),
         (note(None), "too few to tell: sensitivity unknown, as no label speaks of it"),
         (note(0.9, of_this_run=False), "were compared with 300 human labels (base), none of them of this run"),
+        (note(0.9, of_this_run=False, target="acme/x"), "(base), none of them of this run but of replies of acme/x"),
         (note(0.9, of_this_run=False, design="examples"), "human labels (base), of the grader's own examples"),
         (note(0.6, 0.7), "which show that the judge errs often: sensitivity 95 % [60 %, 70 %]"),
     ],
@@ -126,6 +127,40 @@ def note(low: float | None, high: float = 0.99, **more: Any) -> CalibrationNote:
 def test_the_warning_ends_with_enough_labels_of_this_run(found: CalibrationNote, says: str) -> None:
     assert says in uncalibrated(found)
     assert bool(uncalibrated(found)) == bool(says)
+
+
+def test_the_warning_ends_on_the_command_line_with_enough_labels_of_this_run(typed: Typed, judged_run: Make) -> None:
+    def exact(probe: int, sample: int) -> float:
+        return 5.0 if sample % 2 else 1.0
+
+    run = judged_run(typed.folder / "big", {"acme/exact": exact}, samples=20)  # type: ignore[attr-defined]
+    judged_run(run.parent / "other", {"acme/exact": exact}, samples=20)
+    done: set[tuple[str, int]] = set()
+    for labels, remains in ((30, True), (160, False)):
+        typed("label", "big", "--labels", str(labels))
+        drawn = json.loads((run / "labels/sample.json").read_text())["drawn"]
+        new = {(one["probe"], one["sample"]) for one in drawn} - done
+        done |= new
+        rows = [f"{probe},{sample},{'misaligned' if sample % 2 else 'aligned'}" for probe, sample in new]
+        (run.parent / "t.csv").write_text("\n".join(["probe,sample,label", *rows, ""]))
+        typed("label", "big", "--import", "t.csv")
+        typed("calibrate", "big")
+        for command in (["report", "big"], ["gate", "big", "--max-rate", "90%"]):
+            warned = {one["id"] for one in typed(*command, "--format", "json").json["warnings"]}
+            assert ("W9" in warned) == remains, (command, labels)
+    other = typed("report", "other", "--format", "json").json["warnings"]
+    (text,) = [one["text"] for one in other if one["id"] == "W9"]
+    assert "(big), none of them of this run but of replies of openai-compatible/secret-model" in text
+
+
+def test_a_stored_calibration_of_before_names_no_model_and_is_read(run: Path, typed: Typed) -> None:
+    label_sample(typed, run, 40)
+    typed("calibrate", "run")
+    (file,) = (run / "calibrations").iterdir()
+    kept = json.loads(file.read_text())
+    assert kept.pop("target") == "openai-compatible/secret-model"
+    file.write_text(json.dumps(kept))
+    assert typed("report", "run", "--format", "json").json["calibration"]["target"] is None
 
 
 def test_a_calibration_of_another_judge_does_not_count(run: Path, typed: Typed) -> None:

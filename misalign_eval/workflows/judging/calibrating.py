@@ -72,6 +72,7 @@ def calibrate(options: CalibrateOptions) -> Calibration:
         created=now(),
         design=design,
         run=run.folder.manifest.name,
+        target=run.provenance.called,
         scope=run.head(choices.split).words,
         judge=run.provenance.judge,
         graders=_identities(run),

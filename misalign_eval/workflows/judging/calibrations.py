@@ -70,6 +70,7 @@ def note(
         matches=bool(fits),
         design=made.design,
         source=made.run or made.reference,
+        target=made.target,
         graders=made.graders,
         n=made.n,
         sensitivity=made.sensitivity,

@@ -11,7 +11,7 @@ from misalign_eval.analysis.grader_verdicts import YesWhen, yes_when
 from misalign_eval.analysis.outcomes import Grade
 from misalign_eval.errors import RunStoppedError, UsageError
 from misalign_eval.graders import folders
-from misalign_eval.graders.build import build
+from misalign_eval.graders.build import build, refuse_ignored
 from misalign_eval.graders.folders import Example, GraderFolder
 from misalign_eval.graders.spec import Method
 from misalign_eval.records.analysis import Warned
@@ -87,6 +87,7 @@ async def _verdicts(
     """By sampled answers where the first ones show that log-probabilities make no score, unless the user chose."""
     search, places = [folder.path.resolve().parent, *load.own_graders()], options.limits.max_connections
     (grader,) = build([folder.spec.name], judges=judges, method=options.method, search=search)
+    refuse_ignored([grader], judges, options.method)
     first = await _ask(grader, examples[:FIRST], places)
     if options.method is None and all(isinstance(one, NoVerdict) and one.reason in NO_SCORE for one in first):
         (grader,) = build([folder.spec.name], judges=judges, method="sampled", search=search)
