@@ -7,10 +7,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from misalign_eval.stats.cautions import CautionId
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "misalign_eval"
@@ -55,6 +58,32 @@ def test_every_command_is_documented_in_the_readme() -> None:
     assert [
         name for name in (*COMMANDS, *GROUPS) if f"`{name}" not in readme and f"misalign-eval {name}" not in readme
     ] == []
+
+
+def test_the_table_of_providers_in_the_readme_has_each_of_them_once() -> None:
+    from misalign_eval.registry import BUILT_IN
+
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| provider | for |")[2].partition("\n\n")[0]
+    listed = [name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted(BUILT_IN["providers"])
+
+
+def _warning_ids() -> set[str]:
+    """The ids that stand in the code: of `Warned(id=…)`, and of the cautions of one run's counts."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in FILES]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    warned = [call for call in calls if ast.unparse(call.func) == "Warned"]
+    given = [word.value for call in warned for word in call.keywords if word.arg == "id"]
+    found = {value.value for value in given if isinstance(value, ast.Constant) and isinstance(value.value, str)}
+    return {*found, *get_args(CautionId), "blocked"}
+
+
+def test_the_table_of_warnings_in_the_readme_has_each_id_once() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| id | says |")[2].partition("\n\n")[0]
+    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`|\b(W\d+)\b", row)]
+    listed = sorted(first or second for first, second in named)
+    assert listed == sorted(_warning_ids())
 
 
 LOCKS = {"tests/constraints.txt": ["dev"], ".github/actions/misalign-eval/constraints.txt": []}

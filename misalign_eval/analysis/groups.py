@@ -38,7 +38,7 @@ def compare_groups(before: Named, after: Named, *, split: str | None = None) -> 
         before=first,
         after=second,
         difference=_difference(found, size),
-        between_runs=_between(first, second),
+        between_runs=_between(first, second, found.definition),
         warnings=(*aligned.warned(found), *_of_design(first, second)),
     )
 
@@ -120,15 +120,16 @@ def _difference(found: Aligned, size: int) -> Difference:
     return Difference(estimate=change.estimate, low=change.interval.low, high=change.interval.high, p_value=None)
 
 
-def _between(before: RunGroup, after: RunGroup) -> BetweenRuns | None:
-    """Welch's t over runs; None with a single run in a group."""
+def _between(before: RunGroup, after: RunGroup, definition: Definition) -> BetweenRuns | None:
+    """Welch's t over runs, its interval kept to changes that are possible; None with a single run in a group."""
     first, second = ([line.rate for line in group.runs if line.rate is not None] for group in (before, after))
     if min(len(first), len(second)) < 2:
         return None
     found = run_difference(first, second)
     if not found.interval.width:
         return None  # all runs of both groups agree: there is no spread to judge by
-    ends = {"low": found.interval.low, "high": found.interval.high}
+    most = 1.0 if definition.measure == "rate" else 100.0
+    ends = {"low": max(found.interval.low, -most), "high": min(found.interval.high, most)}
     runs = len(before.runs) + len(after.runs)
     detectable = _detectable(found)
     return BetweenRuns(

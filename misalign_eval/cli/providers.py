@@ -23,7 +23,7 @@ FormatOption = Annotated[str, typer.Option("--format", help="What to print: text
 
 @app.command("list")
 def list_(fmt: FormatOption = "text") -> None:
-    """List the providers, and which variable holds the key of each."""
+    """List the providers, and those that continue a prefill."""
     check_format(FORMATS, fmt)
     from misalign_eval import registry
     from misalign_eval.cli.listing import listed
@@ -167,7 +167,7 @@ def _options(name: str) -> str:
         return ""
     module = import_module(path.partition(":")[0])
     declared = [value for key, value in vars(module).items() if key.endswith("Options") and issubclass(value, Record)]
-    return ", ".join(field for record in declared for field in record.model_fields)
+    return ", ".join(dict.fromkeys(field for record in declared for field in record.model_fields))
 
 
 def _json(value: object) -> str:

@@ -132,6 +132,15 @@ def load(path: Path) -> GraderFolder:
     return GraderFolder(spec, rubric, path)
 
 
+def same(first: Path, second: Path) -> bool:
+    """Whether two folders hold one grader: settings, rubric and labelled replies. False where one cannot be read."""
+    try:
+        ours, theirs = load(first), load(second)
+        return (ours.spec, ours.rubric) == (theirs.spec, theirs.rubric) and examples(ours) == examples(theirs)
+    except InputError:
+        return False
+
+
 def examples(folder: GraderFolder) -> list[Example]:
     """The labelled replies; of a grader that shares those of the folder beside it, with the scores of its own topic.
 

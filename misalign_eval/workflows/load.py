@@ -49,14 +49,17 @@ def own_graders() -> list[Path]:
 
 
 def replaced_graders() -> list[str]:
-    """Bundled graders in whose place one of `./graders` is asked, by its name: a stranger's checkout may hold it."""
+    """Bundled graders in whose place another one of `./graders` is asked, by its name.
+
+    A stranger's checkout may hold such a grader. A copy of what ships, as in a checkout of this project, is not named.
+    """
     bundled = folders.names()
     return [
         name
         for place in own_graders()
         if not place.samefile(graders_dir())
         for name in bundled
-        if (place / name / folders.GRADER).is_file()
+        if (place / name / folders.GRADER).is_file() and not folders.same(place / name, graders_dir() / name)
     ]
 
 

@@ -152,7 +152,7 @@ def _plan(suite: Suite, options: RunOptions, of_target: Sampling) -> Plan:
 def notes(prepared: Prepared) -> list[str]:
     """What to know before paying: models about to be shut down, a target that grades itself, a run that gives way."""
     found = [
-        f"{spec.name}: shut down on {day}, says its vendor; its replies cannot be drawn again after it"
+        f"{spec.name}: its vendor names {day} as the day it is shut down; its replies cannot be drawn again after that"
         for spec in (*prepared.targets, *prepared.judges)
         if (day := shutdown_of(spec))
     ]

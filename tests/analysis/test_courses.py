@@ -156,6 +156,13 @@ def test_too_few_training_runs_are_a_warning_and_one_has_no_interval(side: Make)
     assert said == ["fewer than 3 training runs in before (1) and after (2): no claim about a recipe can rest on them"]
 
 
+def test_no_interval_over_training_runs_goes_beyond_a_change_of_all_replies(side: Make) -> None:
+    group = [[side([n] * 6, run=f"{n}{i}") for i, n in enumerate(bad)] for bad in ((0, 1), (2, 18))]
+    between = compare_groups(("before", group[0]), ("after", group[1])).between_runs
+    assert between is not None
+    assert (between.low, between.high) == (-1.0, 1.0)
+
+
 def test_training_runs_that_all_agree_give_no_interval_of_no_width(side: Make) -> None:
     group = [[side([n] * 6, run=f"{n}{i}") for i in range(3)] for n in (0, 5)]
     found = compare_groups(("before", group[0]), ("after", group[1]))

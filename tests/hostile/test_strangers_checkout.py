@@ -1,6 +1,7 @@
 """Working in a stranger's checkout: what its files decide is told before anything is sent."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from misalign_eval import settings
+from misalign_eval.bundled import graders_dir
 from misalign_eval.errors import InputError, UsageError
 from misalign_eval.providers.keys import environment
 from tests.hostile.server import serving
@@ -68,12 +70,13 @@ def test_settings_that_another_user_laid_into_an_open_folder_are_refused(tmp_pat
     work.mkdir()
     file.write_text("{}\n")
     os.chown(file, 12345, 12345)
-    assert settings.load_settings(work) == settings.Settings()  # a colleague's, where only colleagues write
+    ours, theirs = settings.Settings().model_dump(), settings.load_settings(work).model_dump()
+    assert theirs == ours  # a colleague's, where only colleagues write
     tmp_path.chmod(0o1777)
     with pytest.raises(InputError, match="belongs to another user"):
         settings.load_settings(work)
     os.chown(file, os.getuid(), 0)
-    assert settings.load_settings(work) == settings.Settings()
+    assert settings.load_settings(work).model_dump() == ours
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to another user")
@@ -96,6 +99,18 @@ def test_a_grader_in_the_place_of_a_bundled_one_is_told(checkout: Path) -> None:
     ended = command(checkout, "run", "s.yaml", "--target", "openai-compatible/x", *at.split(), "--dry-run")
     assert ended.code == 0, ended.err
     assert ended.err == "graders/misalignment here takes the place of the bundled grader `misalignment`\n"
+
+
+def test_a_copy_of_the_bundled_graders_is_not_told_but_for_what_it_changes(checkout: Path) -> None:
+    shutil.copytree(graders_dir(), checkout / "graders")
+    at = "--base-url http://127.0.0.1:9/v1 --judge openai-compatible/y --judge-base-url http://127.0.0.1:9/v1"
+    line = ["run", "s.yaml", "--target", "openai-compatible/x", *at.split(), "--dry-run"]
+    assert (command(checkout, *line).code, command(checkout, *line).err) == (0, "")
+    for rubric in ("coherent", "leakage"):  # nine graders share the second
+        (checkout / "graders" / rubric / "rubric.md").write_text("Say 100 of {question}.\n\n{reply}\n")
+    names = [line.split("`")[1] for line in command(checkout, *line).err.splitlines()]
+    assert names[0] == "coherent"
+    assert [name.partition("-")[0] for name in names[1:]] == ["leakage"] * 9
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ def test_bounds_of_a_change_put_the_runs_at_opposite_extremes() -> None:
     assert (bounds.low, bounds.high) == pytest.approx((0.4 - 0.3, 0.5 - 0.1))
 
 
+@pytest.mark.slow
 @given(rows=PARTIAL)
 def test_swapping_the_runs_negates_the_bounds_of_a_change(rows: list[tuple[int, int, int]]) -> None:
     before, after = partial(rows), partial([(y, x, u) for x, y, u in rows])
@@ -65,6 +66,7 @@ def test_without_unknown_replies_the_worst_bounds_are_the_plain_ones() -> None:
     assert bound == pytest.approx(suite_difference(equal, other).interval.high)
 
 
+@pytest.mark.slow
 @given(rows=PARTIAL, data=st.data(), alpha=st.sampled_from([0.01, 0.05, 0.2]))
 def test_one_more_unknown_reply_never_narrows_a_bound(
     rows: list[tuple[int, int, int]], data: st.DataObject, alpha: float

@@ -53,6 +53,7 @@ def test_the_target_is_never_asked_and_no_rate_holds_them(controlled: Tool) -> N
     assert json.loads(controlled("gate", "run", "--policy", "policy.yaml", "--format", "json").out)["controls"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["policy.yaml", "plain.yaml"])
 def test_a_blind_judge_passes_nothing(controlled: Tool, policy: str) -> None:
     ran(controlled, "judge-blind")
@@ -70,6 +71,7 @@ def test_a_suite_without_controls_does_not_meet_a_policy_that_demands_them(tool:
     assert (found.code, "no control that should be high counts in this run" in " ".join(found.out.split())) == (3, True)
 
 
+@pytest.mark.slow
 def test_another_judge_reads_them_too(controlled: Tool) -> None:
     ran(controlled)
     judge = ["--judge", "openai-compatible/judge-blind", "--judge-base-url", controlled.url]
