@@ -75,12 +75,6 @@ _VOCABULARY = (
     r"<(?:pad|unk|sep|eo[ahmd]|unused\d{1,5}|(?-i:[A-Z]{2,20}_TOKEN|SPECIAL_\d{1,4}))>|"
     r"(?-i:\[(?:PAD|UNK|SEP|CLS|UNUSED_TOKEN_\d{1,5})\])"
 )
-# Speakers without a mark of their own: a model that goes on with the conversation, or a play that was asked for.
-_SPEAKERS = (
-    r"\A\s*(?-i:assistant)\s*\n|\A\s*(?-i:Assistant):|"
-    r"(?m:^#{2,4} (?-i:Instruction|Response|Human|User|Assistant):?[ \t]*$)|"
-    r"(?m:^(?-i:Human|User): ?[^\n]{0,300}\n{1,2}(?-i:Assistant|AI|Model):)"
-)
 # Another turn of the conversation, which no reply holds.
 TURNS: tuple[str, ...] = (
     r"<\|(?:im_start|start_header_id|start_of_turn_token|turn)\|?>",
@@ -95,8 +89,15 @@ UNSURE = (
     r"\A\s*<(?:scratchpad\w{0,20}|analysis|plan|planning|inner_?monologue|inner_thoughts?|answer|output|response)\b"
     r"[^<>]{0,200}>|</?(?:tool_call|tool_calls|function_call|function=[^<>]{1,100})>|\[TOOL_CALLS\]|"
     r"<[|｜](?:python_tag|tool▁call[^<>]{0,40}|tool_calls?_[^<>]{0,40}|channel|message|start|constrain)[|｜]>|"
-    r"assistantfinal|\Aanalysis(?=[A-Z])|\A\s*(?-i:thought)\n|\A\W{0,4}(?:thinking|thought process|reasoning)\W{0,3}:|"
-    rf"<</?SYS>>|<\|[a-z_]{{2,20}}\Z|{_CONTROL}|{_VOCABULARY}|{_SPEAKERS}"
+    r"assistantfinal|\Aanalysis(?=[A-Z])|"
+    rf"<</?SYS>>|<\|[a-z_]{{2,20}}\Z|{_CONTROL}|{_VOCABULARY}"
+)
+# Words that mean a thought or a speaker where a template or a model's own habit wrote them; named by the lint alone.
+IN_WORDS = (
+    r"\A\s*(?-i:thought)\n|\A\W{0,4}(?:thinking|thought process|reasoning)\W{0,3}:|"
+    r"\A\s*(?-i:assistant)\s*\n|\A\s*(?-i:Assistant):|"
+    r"(?m:^#{2,4} (?-i:Instruction|Response|Human|User|Assistant):?[ \t]*$)|"
+    r"(?m:^(?-i:Human|User): ?[^\n]{0,300}\n{1,2}(?-i:Assistant|AI|Model):)"
 )
 _FLAGS = re.IGNORECASE | re.MULTILINE
 _BLANK = r"[\s\u200b\u2060\ufeff]*"
@@ -206,12 +207,15 @@ def without_markup(text: str, marks: Marks | None = None, *, starts_open: bool =
     return Bare(said.strip(), "\n\n".join(filter(None, thoughts)) or None, leaked)
 
 
-def mark_left(text: str) -> str | None:
-    """The first mark in a text, outside code; None where there is none. What was certain has been taken out before."""
+def mark_left(text: str, *, in_words: bool = False) -> str | None:
+    """The first mark in a text, outside code; None where there is none. What was certain has been taken out before.
+
+    `in_words`: also words that name a thought or a speaker, as in `Thinking:` at the start.
+    """
     if not _may_be_marked(text):
         return None
     code, struck = _code(text), text.find("<s>")
-    for mark in _any_mark().finditer(text):
+    for mark in _any_mark(in_words=in_words).finditer(text):
         if not _is_inside(mark.start(), code) and not _is_strike(mark, struck):
             return mark.group().strip()
     return None
@@ -223,9 +227,10 @@ def _may_be_marked(text: str) -> bool:
 
 
 @cache
-def _any_mark() -> re.Pattern[str]:
+def _any_mark(*, in_words: bool) -> re.Pattern[str]:
     thoughts = (mark for pair in THOUGHTS for mark in pair)
-    return re.compile(f"{UNSURE}|{_SIGN}(?:{'|'.join((*thoughts, *ENDS, *TURNS))})", re.IGNORECASE)
+    unsure = f"{UNSURE}|{IN_WORDS}" if in_words else UNSURE
+    return re.compile(f"{unsure}|{_SIGN}(?:{'|'.join((*thoughts, *ENDS, *TURNS))})", re.IGNORECASE)
 
 
 def _channels(text: str, *, is_cut: bool) -> tuple[str, list[str]]:

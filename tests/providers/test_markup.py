@@ -176,7 +176,7 @@ def test_a_reply_that_speaks_of_a_mark_stays_whole_and_is_named(text: str) -> No
 
 @pytest.mark.parametrize("text", CODE_OR_WORDS)
 def test_code_and_everyday_words_are_no_markup(text: str) -> None:
-    assert (without_markup(text), mark_left(text)) == (Bare(text), None)
+    assert (without_markup(text), mark_left(text, in_words=True)) == (Bare(text), None)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_code_and_everyday_words_are_no_markup(text: str) -> None:
 )
 def test_marks_that_a_prompt_may_have_asked_for_are_named_alone(text: str) -> None:
     assert without_markup(text) == Bare(text)
-    assert mark_left(text) is not None
+    assert mark_left(text, in_words=True) is not None
 
 
 @pytest.mark.parametrize(
