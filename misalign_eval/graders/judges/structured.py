@@ -121,7 +121,9 @@ def _objects(text: str) -> Iterator[dict[str, JsonValue]]:
             end = at + 1
         else:
             if set(_VERDICTS) & set(_inner(found)):
-                yield from ({}, {"": None}) if is_reported(text, at) else (found,)
+                yield found
+                if is_reported(text, at):
+                    yield {}
         at = text.find("{", end)
 
 
@@ -141,7 +143,8 @@ def _repaired(text: str) -> JsonValue:
         return None
     body = _REMARK.sub("", text[start:end].translate(_STRAIGHT))
     with suppress(ValueError, RecursionError):
-        return _decoder.decode(_COMMA.sub(r"\1", body))
+        decoded: JsonValue = _decoder.decode(_COMMA.sub(r"\1", body))
+        return decoded
     with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
         tree = ast.parse(body, mode="eval").body
         if isinstance(tree, ast.Dict):
