@@ -127,6 +127,8 @@ class ChatDialect:
 
     def _choice(self, choice: JsonObject, prefill: str | None) -> Choice:
         message = choice.get("message")
+        if message is None and finish_of(_finish(choice)) == "content_filter":
+            message = {}
         if not isinstance(message, dict):
             raise no_answer("a choice without a message")
         content = content_of(message.get("content"))

@@ -115,7 +115,8 @@ def _objects(text: str) -> Iterator[dict[str, JsonValue]]:
         try:
             found, end = _decoder.raw_decode(text, at)
         except _TwiceError:
-            yield from ({}, {"": None})
+            yield {}
+            yield {"": None}
             return
         except (ValueError, RecursionError):
             end = at + 1
