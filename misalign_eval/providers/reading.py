@@ -104,8 +104,9 @@ def finish_of(word: JsonValue) -> Finish:
     ('stop', 'length', 'content_filter')
     """
     plain = _plain(word)
-    like = (finish for finish, words in _LIKE if plain not in _BROKEN and words.search(plain))
-    return _FINISH_OF.get(plain) or next(like, "unknown")
+    if (known := _FINISH_OF.get(plain)) is not None or plain in _BROKEN:
+        return known or "unknown"
+    return next((finish for finish, words in _LIKE if words.search(plain)), "unknown")
 
 
 def word_of(word: JsonValue) -> str | None:
