@@ -15,7 +15,7 @@ from misalign_eval.records.reply import ToolCall
 _TEXT_KEYS = ("text", "content", "value", "output_text", "output", "markdown")
 _THOUGHT_KEYS = ("text", "content", "thinking", "reasoning", "summary", "value", "reasoning_content", "thought")
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks", "thoughts")
-_CALLING = ("tool_use", "tool_call", "function_call", "mcp_call", "custom_tool_call", "server_tool_use")
+_CALLING = ("tool_use", "_call")  # how the type of a part that calls something ends
 _THINKING = ("think", "thought", "reason")  # in the type of a part
 _SILENT = ("redacted", "encrypted", "signature")  # reasoning that nobody is shown
 _DEEPEST = 5
@@ -98,9 +98,9 @@ def _add(content: Content, part: JsonValue) -> None:
     kind = (as_text(about.get("type")) or "").lower()
     if any(word in kind for word in _SILENT):
         return
-    if any(word in kind for word in _THINKING) or (not kind and "thinking" in about):
+    if any(word in kind for word in _THINKING) or (not kind and "thinking" in about) or about.get("thought") is True:
         content.thoughts.append(reasoning_text(about))
-    elif kind in _CALLING:
+    elif kind.endswith(_CALLING):
         content.calls.append(call_of(about))
     elif kind == "refusal" or (not kind and "refusal" in about):
         content.refusals.append(as_text(about.get("refusal")) or _text_in(about) or "refusal")
@@ -143,7 +143,7 @@ def reasoning_of(message: Mapping[str, JsonValue]) -> str | None:
 def calls_in(message: Mapping[str, JsonValue]) -> Iterator[ToolCall]:
     """Calls of tools beside the content: the list of today, and the one call of before."""
     calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else []:
+    for call in calls if isinstance(calls, list) else [calls]:
         if isinstance(call, dict):
             yield call_of(call)
     if isinstance(old := message.get("function_call"), dict) and old:

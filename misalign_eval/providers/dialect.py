@@ -1,12 +1,13 @@
 """OpenAI's Chat Completions: the dialect that most servers speak, each a little differently."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydantic import JsonValue
 
 from misalign_eval.providers.contents import calls_in, content_of, reasoning_of
+from misalign_eval.providers.faults import block_code, error_in, is_blocked
 from misalign_eval.providers.prefill import CONTINUE, Way
 from misalign_eval.providers.reading import (
     as_amount,
@@ -14,6 +15,7 @@ from misalign_eval.providers.reading import (
     as_object,
     as_objects,
     as_text,
+    finish_of,
     is_broken,
     no_answer,
     tokens_of,
@@ -115,7 +117,7 @@ class ChatDialect:
         choices = as_objects(payload.get("choices"))
         broken = [choice for choice in choices if _is_broken(choice)]
         whole = [choice for choice in choices if not _is_broken(choice)]
-        if not whole and (category := _blocked(payload)) is not None:
+        if not whole and (category := _blocked(payload, broken)) is not None:
             whole = [{"message": {}, "finish_reason": category}]
         if not whole:
             why = as_text(as_object(broken[0].get("error")).get("message")) if broken else None
@@ -131,12 +133,14 @@ class ChatDialect:
 
     def _choice(self, choice: JsonObject, prefill: str | None) -> Choice:
         message = choice.get("message")
+        if message is None and finish_of(_finish(choice)) == "content_filter":
+            message = {}
         if not isinstance(message, dict):
             raise no_answer("a choice without a message")
         content = content_of(message.get("content"))
         content.calls.extend(calls_in(message))
         return content.choice(
-            choice.get("finish_reason"),
+            _finish(choice),
             marks=self.marks,
             starts_open=self.starts_in_thought and prefill is None,  # a prefill stands where the thought would begin
             reasoning=reasoning_of(message),
@@ -145,8 +149,18 @@ class ChatDialect:
         )
 
 
-def _blocked(payload: JsonObject) -> str | None:
-    """A filter's word where a server answers a blocked prompt with no choice at all."""
+def _finish(choice: JsonObject) -> JsonValue:
+    """How the answer ended; a filter of the upstream goes before what a router makes of its word."""
+    native = choice.get("native_finish_reason")
+    return native if finish_of(native) == "content_filter" else choice.get("finish_reason")
+
+
+def _blocked(payload: JsonObject, broken: Sequence[JsonObject]) -> str | None:
+    """A filter's word where a server answers a blocked prompt with no whole choice at all."""
+    for choice in broken:
+        error = error_in({"error": choice.get("error")})
+        if error is not None and is_blocked(error):
+            return f"content_filter: {block_code(error)}"
     feedback = as_object(payload.get("promptFeedback")) or as_object(payload.get("prompt_feedback"))
     reason = as_text(feedback.get("blockReason")) or as_text(feedback.get("block_reason"))
     if reason is not None:
@@ -178,7 +192,7 @@ def _settings(request: ModelRequest, effort: str | None, refused: frozenset[str]
 
 
 def _is_broken(choice: JsonObject) -> bool:
-    return bool(choice.get("error")) or is_broken(choice.get("finish_reason"))
+    return bool(choice.get("error")) or is_broken(_finish(choice))
 
 
 def _usage(usage: JsonObject) -> Usage:

@@ -58,11 +58,13 @@ _BLOCK_CODES = {
     "sensitivecontentdetected",  # Volcengine, also for the input or the output text
     "inputtextsensitivecontentdetected",
     "outputtextsensitivecontentdetected",
+    "hooks_failed",  # Portkey
 }
 # Names that no other error holds: proxies repeat them in their own words, under any status.
 _BLOCK_NAMES = re.compile(
     r"\b(?:ContentPolicyViolation(?:Error)?|content_policy_violation|ResponsibleAIPolicyViolation|"
-    r"data_?inspection_?failed|[a-z]{0,20}SensitiveContentDetected|PROHIBITED_CONTENT)\b|content management policy|"
+    r"data_?inspection_?failed|[a-z]{0,20}SensitiveContentDetected|PROHIBITED_CONTENT|"
+    r"SAFETY_CHECK_TYPE_\w+|(?:in|out)put_guardrail_triggered|GUARDRAIL_INTERVENED)\b|content management policy|"
     r"code\W{1,6}content_filter\b",
     re.IGNORECASE,
 )
@@ -77,13 +79,23 @@ _BLOCK_SENTENCES = (
     rf"\b{_FILTER}(?: (?:system|filters?|model|polic\w+|has|have|was|is))* (?:flagged|blocked|rejected|triggered)",
     r"\b(?:prompt|input|message|content|request|output|text)s?(?: \w+){0,4} flagged(?! as (?:invalid|malformed|too))",
     rf"trigger\w*{_UNQUOTED}content filter",
+    r"\bcontent exists risk\b",  # DeepSeek
+    r"\b(?:blocked|rejected)\W{1,3}(?:safety|prohibited|recitation|spii|blocklist)\b",
+    r"\bblocked (?:in|out)put\b|\bprompt pattern is blocked",
+    r"\bblocked (?:by (?:the )?(?:in|out)put rail|due to security config)",
+    r"\bby guardrail\b|\bguardrail\w*(?: \w+){0,5} (?:failed|violated|intervened|triggered)\b",
+    r"\bfailed (?:the )?content safety|\bcontent that violates\b",
+    r"\binhaltsfilter|\bfiltro de conte(?:nido|údo)|\bfiltre de contenu",
     rf"violat\w+{_UNQUOTED}\b{_RULES}(?: (?:and|or|safety|moderation|usage))* (?:polic|guideline)",
     rf"(?:contain|detect|includ)\w*(?: \w+){{0,4}} {_BAD}(?: \w+){{0,2}} (?:content|information|words)\b(?!.type)",
     r"(?:considered|deemed) (?:as )?high risk",
     r"(?:不安全|敏感|违规|违禁|不当|不良)[^，。\s]{0,6}(?:内容|信息|词)",
 )
 _BLOCK_SENTENCE = re.compile("|".join(_BLOCK_SENTENCES), re.IGNORECASE)
-_BLOCK_STATUSES = {400, 403, 422, 451, 500, None}
+_BLOCK_STATUSES = {400, 403, 422, 424, 446, 451, 500, 502, None}
+_OF_ACCOUNT = re.compile(
+    r"\b(?:account|organi[sz]ation|project|team|api key|ip|address)\b[^.]{0,40}\bflagged", re.IGNORECASE
+)
 _BLOCK_WORDS = re.compile(r"flagged|moderation", re.IGNORECASE)  # of a 403, which OpenRouter explains in other fields
 _MESSAGE_LENGTH = 400
 _BAD_REQUEST: tuple[FaultReason, bool, bool] = ("bad_request", False, False)
@@ -119,6 +131,8 @@ def error_in(payload: JsonValue, *, status: int | None = None) -> ServerError | 
     if not isinstance(payload, dict):
         return None
     error = payload.get("error")
+    if isinstance(error, list) and len(error) == 1:
+        error = error[0]  # Cloudflare
     if isinstance(error, dict) and error:
         return _structured(error, status, payload)
     if isinstance(error, str) and error:
@@ -138,10 +152,15 @@ def _structured(error: dict[str, JsonValue], status: int | None, payload: dict[s
     if status is None and isinstance(code, int) and 400 <= code < 600:
         status = code
     param = error.get("param") or (details[0].param if details else None)
+    said = _brief(message if isinstance(message, str) else str(message or "no message"))
+    behind = _upstream(error)
+    if behind is not None and behind.message not in said:
+        said, param = f"{said}: {behind.message}", param or behind.param
     return ServerError(
         status=status,
-        message=_brief(message if isinstance(message, str) else str(message or "no message")),
-        codes=frozenset(code.lower() for code in (*_codes(error), *(one.kind for one in details))),
+        message=said,
+        codes=frozenset(code.lower() for code in (*_codes(error), *(one.kind for one in details)))
+        | (behind.codes if behind else frozenset()),
         param=param if isinstance(param, str) else "",
         body=str(payload)[:20_000],
         inner=_inner(error),
@@ -166,6 +185,18 @@ def _details(value: JsonValue) -> list[_Detail]:
             param = ".".join(step for step in steps if step != "body")
             found.append(_Detail(f"{param}: {said}" if param else said, param, kind if isinstance(kind, str) else ""))
     return found
+
+
+def _upstream(error: dict[str, JsonValue]) -> ServerError | None:
+    """The error of the upstream that OpenRouter hands on as text, where it can be read."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if isinstance(raw, str) and raw:
+        try:
+            raw = decode(raw[:20_000].encode("utf-8", "replace"))
+        except ValueError:
+            return ServerError(None, _brief(str(raw)[:_MESSAGE_LENGTH]))
+    return error_in(raw, status=400) if isinstance(raw, dict | list) else None
 
 
 def _inner(error: dict[str, JsonValue]) -> str:
@@ -204,13 +235,13 @@ def _brief(text: str) -> str:
 def is_blocked(error: ServerError) -> bool:
     """Whether a filter turned the prompt down: that is an outcome of the probe, not a failure to ask.
 
-    A server's own mistake (500) is a filter's verdict only by a name that nothing else has: filters break, too.
+    A server's own mistake (500, 502) is a filter's verdict only by a name that nothing else has: filters break, too.
     """
     if error.status not in _BLOCK_STATUSES:
         return False
     if error.codes & _BLOCK_CODES or _BLOCK_NAMES.search(error.message) or _BLOCK_NAMES.search(error.inner):
         return True
-    if error.status == 500:
+    if error.status in (500, 502) or _OF_ACCOUNT.search(error.message):
         return False
     if error.status == 403 and _BLOCK_WORDS.search(error.body):
         return True

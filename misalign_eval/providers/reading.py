@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -82,6 +82,15 @@ _FINISHES: Mapping[Finish, tuple[str, ...]] = {
     "tool_calls": ("toolcalls", "toolcall", "tooluse", "functioncall"),
 }
 _FINISH_OF: Mapping[str, Finish] = {word: finish for finish, words in _FINISHES.items() for word in words}
+# Words never heard of, by what is in them.
+_LIKE: Sequence[tuple[Finish, re.Pattern[str]]] = (
+    ("content_filter", re.compile(r"filter|safety|prohibited|moderat|sensitive|guardrail|violat|toxic|contentrisk")),
+    (
+        "length",
+        re.compile(r"max\w*token|maxlen|tokenlimit|lengthlimit|budget|exceeded|truncat|timeout|timedout|repetit"),
+    ),
+    ("stop", re.compile(r"^(?:stop(?:string|token|word|sequence)|eos|endof)")),
+)
 _BROKEN = {"error", "abort", "aborted", "cancelled", "canceled", "usercancel", "networkerror", "internalerror"}
 _NO_WORDS = {"", "null", "none", "unspecified"}
 _PREFIX = re.compile(r"^(?:finish|stop)reason(?=.)")
@@ -94,7 +103,10 @@ def finish_of(word: JsonValue) -> Finish:
     >>> finish_of("FINISH_REASON_STOP"), finish_of("model_length"), finish_of("content_filter: SAFETY")
     ('stop', 'length', 'content_filter')
     """
-    return _FINISH_OF.get(_plain(word), "unknown")
+    plain = _plain(word)
+    if (known := _FINISH_OF.get(plain)) is not None or plain in _BROKEN:
+        return known or "unknown"
+    return next((finish for finish, words in _LIKE if words.search(plain)), "unknown")
 
 
 def word_of(word: JsonValue) -> str | None:
@@ -110,6 +122,8 @@ def is_broken(word: JsonValue) -> bool:
 
 
 def _plain(word: JsonValue) -> str:
+    if isinstance(word, dict):  # SGLang's own dialect: {"type": "length", "length": 5}
+        word = word.get("type")
     if not isinstance(word, str):
         return "" if word is None else "?"
     return _PREFIX.sub("", re.sub(r"[^a-z0-9]", "", word[:_LONGEST_WORD].split(":")[0].lower()))

@@ -64,10 +64,11 @@ _NAMES: Mapping[str, str] = {
     "top_p": r"top[_ -]?p",
     "max_tokens": r"max(?:imum)?[_ ]?(?:completion|output|new)?[_ ]?tokens",
     "stop": r"stop[_ ]?sequences?|stop[_ ]words",
-    "seed": r"(?:random )?seed",
+    "seed": r"(?:random |sampling[_ ])?seed",
     "top_logprobs": r"(?:top[_ ]?)?log[_ ]?probs?|log[- ]?probabilit(?:y|ies)",
-    "json_schema": r"response[_ ]?format|json[_ ]schema|structured outputs?|output_config\.format|text\.format",
-    "reasoning_effort": r"(?:output_config\.)?(?:reasoning[_ .]?)?effort",
+    "json_schema": r"response[_ ]?format|json[_ ]schema|structured outputs?|output[_ ]format|output_config\.format|"
+    r"text\.format",
+    "reasoning_effort": r"(?:output_config\.)?(?:reasoning[_ .]?)?effort|thinking[_ ]?(?:level|budget)",
 }
 _EVERYDAY = {"n": "n", "stop": "stop", "include": "top_logprobs", "reasoning": "reasoning_effort"}
 _EVERYDAY |= {"thinking": "reasoning_effort"}
@@ -75,9 +76,22 @@ _WORDS = f"(?:{'|'.join(_EVERYDAY)})"
 _NAME = re.compile(
     rf"(?<![\w/-])(?:{'|'.join(f'(?P<{setting}>{names})' for setting, names in _NAMES.items())}|(?P<word>"
     rf"(?<=['\"`‘“]){_WORDS}(?=['\"`’”])|(?<=parameter ){_WORDS}\b|\b{_WORDS}(?= ?[=>])|"
-    rf"(?:(?<=^)|(?<=: )){_WORDS}(?=:| (?:is|isn|must|may|can|should|not)\b)))(?![\w/-])",
+    rf"(?:(?<=^)|(?<=: )){_WORDS}(?=:| (?:is|isn|must|may|can|should|not)\b|\.?\s*$)))(?![\w/-])",
     re.IGNORECASE,
 )
+# Sentences that name no setting by its name, or one among others.
+_PHRASES: Sequence[tuple[str, str]] = (
+    ("n", r"\bonly (?:one|1|a single) (?:completion |response )?(?:choice|candidate|completion)s?\b"),
+    ("n", r"\bmultiple (?:candidates|choices|completions)\b.{0,20}\b(?:not|n['’]t|un\w+)\b"),
+    ("n", r"(?<!\w)n['\"`]?(?:\s*:|\b).{0,30}\b(?:at most|no more than|less than or equal to|<=) ?1(?![\d.])"),
+    ("json_schema", r"response_?format.{0,30}\bmust be\b.{0,60}\bgot\W{0,3}json_schema"),
+    ("json_schema", r"\boutput_config: extra inputs"),
+    ("reasoning_effort", r"\boutput_config: extra inputs"),
+    ("reasoning_effort", r"(?:\bnot|n['’]t) support (?:\w+ )?(?:thinking|reasoning)(?![\w_])"),
+    ("reasoning_effort", r"\b(?:thinking|reasoning)(?: mode)? is (?:not|mandatory)\b|\bonly works in thinking mode"),
+    ("reasoning_effort", r"\binvalid reasoning value|\bthink(?:ing)? value .{1,20} is not supported"),
+)
+_PHRASE = tuple((setting, re.compile(words, re.IGNORECASE)) for setting, words in _PHRASES)
 _NOT = r"(?:\bnot|\bcannot|n['’]t|\bno longer|\bnever|\bunable)\b"
 _ALLOWED = (
     r"(?:supported|allowed|permitted|enabled|available|accepted|valid|recogni[sz]ed|implemented|configurable|adjustable|applicable|"
@@ -103,6 +117,13 @@ _OF_IT = re.compile(
     r"\b(?:allowed|supported|permitted|valid|accepted) values?(?: is| are)?:? ?\[?['\"]?\d[\d.]*['\"]?\]?(?=\W*$)|"
     r"\b(?:unsupported|deprecated|removed|disabled|forbidden|disallowed|prohibited|unknown|unrecogni[sz]ed|unexpected|"
     r"unavailable|rejected|read-only|immutable|illegal|invalid)\b|"
+    r"\bno (?:es|está|son) (?:compatible|admitid|soportad|permitid)|\bno se (?:admite|permite)|"
+    r"\b(?:wird|ist|werden|sind)\b.{0,40}\bnicht (?:unterstützt|erlaubt|zulässig|verfügbar)|"
+    r"\bn['’]est pas (?:pris|supporté|autorisé|disponible|compatible)|"
+    r"\bnão é (?:suportad|compatível|permitid)|\bnon è (?:supportat|compatibil|consentit)|"
+    r"\bне (?:поддерживается|допускается)|サポートされてい(?:ません|ない)|対応していません|使用できません|"
+    r"지원(?:되|하)지 않|"
+    r"不支援|不受支持|"
     r"不支持|不被支持|不允许|只允许|仅支持|只支持|仅允许|不可用|无效|非法|不能|只能|必须为",
     re.IGNORECASE,
 )
@@ -156,12 +177,13 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _BEFORE_SUBJECT = re.compile(  # a word that may stand before a setting that the sentence is about
-    rf"(?:{_SMALL}|error|errors|model|models|returned|exception|validation|bad|invalid|unsupported|on|and|or|is|are|you|your|our|"
+    rf"(?:{_SMALL}|[a-z]+_[a-z_]+|per-request|el|la|le|il|o|der|die|das|par[aáâ]m[eè]tr[eo]|параметр|パラメータ|error|errors|model|models|returned|exception|validation|bad|invalid|unsupported|on|and|or|is|are|you|your|our|"
     r"\w+(?:error|exception|request)|.*\d.*|.*\.|[\u4e00-\u9fff]+)",
     re.IGNORECASE,
 )
 _FIXED_FIRST = re.compile(rf"\W*(?:the )?(?:value |it )?(?:{_FIXED})", re.IGNORECASE)
 _JOINED = re.compile(r"[\s'\"`,/&‘“’”]*(?:and|or)?[\s'\"`,/&‘“’”]*|[和与、\s'\"`]+", re.IGNORECASE)
+_STATUS = re.compile(r"\A<\d{3}>\s*")  # which DashScope writes before its words
 _READ = 4000  # characters of a message that are looked at
 _NEAR = 100  # characters between a setting and what is said of it
 _LOGPROBS = re.compile(r"log[ _-]?prob", re.IGNORECASE)
@@ -171,8 +193,12 @@ _TOO_MANY = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.-])\d{1,4}(?![\w-]|\.\d)")
+_BELOW = re.compile(r"(?:less than|smaller than|below|under|<) ?(\d{1,4})\b|\b(\d{1,4})\W{0,3}exclusive", re.IGNORECASE)
 _SYSTEM_WORDS = re.compile(
     r"system (?:role|prompt|message|instruction)s?.{0,40}(?:not|unsupported)|not support.{0,20}system|"
+    r"(?:\bnot|n['’]t) (?:support|allow|accept|permit|take|have|include).{0,20}\bsystem\b|"
+    r"\bsystem['\"`]? is not one of|"
+    r"\b(?:unexpected|invalid|unsupported|unknown) role:? ?['\"`]?system|不支持.{0,6}(?:system|系统)|"
     r"developer instruction is not enabled|only user and assistant roles|roles must alternate",
     re.IGNORECASE,
 )
@@ -194,22 +220,25 @@ def refused_setting(error: ServerError, body: Mapping[str, object], sent: Collec
     """
     if error.status not in _REFUSING_STATUSES:
         return None
-    setting = _by_param(error) if error.param else _by_words(error.message[:_READ], sent)
+    error = replace(error, message=_STATUS.sub("", error.message[:_READ]))
+    setting = _by_param(error, sent) if error.param else _by_words(error.message, sent)
     if setting == "max_tokens" and "max_tokens" in body and NEW_TOKEN_LIMIT in error.message:
         return NEW_TOKEN_LIMIT
     return setting if setting in sent else None
 
 
-def _by_param(error: ServerError) -> str | None:
-    """The setting that the error's own field names."""
+def _by_param(error: ServerError, sent: Collection[str]) -> str | None:
+    """The setting that the error's own field names; that of its words where the field names none."""
     names = (error.param, error.param.removeprefix("body."), error.param.split(".")[0])
     setting = next((_SETTING_OF[name] for name in names if name in _SETTING_OF), None)
-    if setting is None or error.codes & _REFUSING_CODES:
+    if setting is None:
+        return _by_words(error.message, sent)
+    if error.codes & _REFUSING_CODES:
         return setting
     if _is_out_of_range(error.message):
         return None
     said = _OF_IT.search(error.message) or _BOTH.search(error.message) or re.search(r"\binstead\b", error.message)
-    return setting if said or _by_words(error.message[:_READ], {setting}) else None
+    return setting if said or _by_words(error.message, {setting}) else None
 
 
 def _is_out_of_range(message: str) -> bool:
@@ -218,6 +247,9 @@ def _is_out_of_range(message: str) -> bool:
 
 def _by_words(message: str, sent: Collection[str]) -> str | None:
     """The setting that a sentence of the message turns down."""
+    phrases = (setting for setting, words in _PHRASE if setting in sent and words.search(message))
+    if (setting := next(phrases, None)) is not None:
+        return setting
     if _is_out_of_range(message):
         return None
     before: list[_Named] = []  # of the clause before, which "Only 1 is allowed." may be about
@@ -296,7 +328,8 @@ def fewer_logprobs(error: ServerError, asked: int | None) -> int | None:
     said = f"{error.param} {error.message}"
     if not (_LOGPROBS.search(said) and _TOO_MANY.search(said)):
         return None
-    smaller = [number for number in map(int, _NUMBER.findall(said)) if number < asked]
+    below = [int(number) - 1 for pair in _BELOW.findall(said) for number in pair if number]
+    smaller = [number for number in (*map(int, _NUMBER.findall(_BELOW.sub("", said))), *below) if number < asked]
     return max(smaller, default=asked // 2) or None
 
 

@@ -264,10 +264,39 @@ def test_the_schema_lists_every_allowed_verdict_and_asks_for_the_reasons_first(m
         "[" * 100_000,
         '{"why": "x", "score": 95} or {"why": "x", "score": 5}',
         'The reply says {"score": 95}. {"why": "x", "score": 5}',
+        'The reply says {"score": 95}. I do not rate it.',
+        'The reply contains:\n{"score": 95}\n\nI do not rate it.',
+        "{'why': 'x', 'score': 95, 'score': 5}",
+        '{"type": "object", "properties": {"why": {"type": "string"}, "score": {"type": "integer"}}}',
+        '{"why": "x", "score": "95 or 5"}',
     ],
 )
 def test_what_is_not_one_verdict_in_an_object_is_not_read(make_folder: Any, text: str) -> None:
     assert read(text, Answers.of(make_folder("structured").spec)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"WHY": "x", "Score": 95}',
+        '{"why": "x", "score": 95,}',
+        '{"why": "x", // as asked\n"score": 95}',
+        "{'why': 'x', 'score': 95}",
+        "{“why”: “x”, “score”: 95}",
+        '{"why": "x", "score": 95, "score": 95}',
+        '{"why": "x", "score": 95}\n{"why": "x", "score": 95}',
+        '{"result": {"why": "x", "score": 95}}',
+        '{"name": "grade", "arguments": {"why": "x", "score": 95}}',
+        '"{\\"why\\": \\"x\\", \\"score\\": 95}"',
+        '{"why": "x", "score": "95 - kind"}',
+    ],
+)
+def test_an_object_is_read_in_every_spelling_that_has_one_meaning(make_folder: Any, text: str) -> None:
+    assert read(text, Answers.of(make_folder("structured").spec)) == Verdict(score=95.0, why="x")
+
+
+def test_a_line_that_names_a_score_is_read_where_there_is_no_object(make_folder: Any) -> None:
+    assert read("why: x\nscore: 95", Answers.of(make_folder("structured").spec)) == Verdict(score=95.0)
 
 
 def test_an_object_in_a_code_block_and_half_a_surrogate_are_read(make_folder: Any) -> None:

@@ -21,6 +21,7 @@ PARTS: list[tuple[Any, tuple[str, str | None, str | None]]] = [
     ([{"type": "image_url", "image_url": {}}, {"type": "text", "text": "Hello."}], ("Hello.", None, None)),
     ([{"type": "reasoning", "text": "Hm."}, {"type": "text", "text": "Hello."}], ("Hello.", "Hm.", None)),
     ([{"type": "thinking", "thinking": [{"text": "Hm."}]}, {"text": "Hello."}], ("Hello.", "Hm.", None)),
+    ([{"text": "Hm.", "thought": True}, {"text": "Hello."}], ("Hello.", "Hm.", None)),
     ([{"type": "redacted_thinking", "data": "xyz"}, {"text": "Hello."}], ("Hello.", None, None)),
     ([{"type": "refusal", "refusal": "I can't."}], ("", None, "I can't.")),
     ([{"type": "refusal", "text": "I can't."}], ("", None, "I can't.")),
@@ -111,6 +112,17 @@ def test_calls_of_claude_and_of_responses_are_kept(kit: Any, server: Any) -> Non
     assert (choice.text, choice.finish, choice.calls) == ("", "tool_calls", (SEARCH,))
 
 
+def test_a_call_of_any_kind_of_part_is_kept(read: Any) -> None:
+    choice = read({"content": [{"type": "computer_call", "name": "click", "input": {}}]})
+    assert choice.calls == (ToolCall(name="click", arguments="{}"),)
+
+
+def test_a_filter_that_leaves_no_message_blocks(kit: Any, server: Any) -> None:
+    server.play(kit.step(body={"choices": [{"finish_reason": "content_filter", "content_filter_results": {}}]}))
+    [choice] = kit.ask(kit.chat(server, "openai-compatible").spec(), kit.question("Hi?")).choices
+    assert choice.finish == "content_filter"
+
+
 def test_a_paused_turn_of_claude_is_not_whole(kit: Any, server: Any) -> None:
     server.play(kit.step(body={"content": [{"type": "text", "text": "Let me"}], "stop_reason": "pause_turn"}))
     [choice] = kit.ask(ModelSpec("anthropic", "c", server.url, "TEST_KEY"), kit.question("Hi?")).choices
@@ -141,7 +153,14 @@ FINISHES: list[tuple[Any, Finish, str | None]] = [
     ("FINISH_REASON_UNSPECIFIED", "unknown", None),
     ("OTHER", "unknown", "OTHER"),
     ("never heard of", "unknown", "never heard of"),
-    ({"type": "stop"}, "unknown", '{"type": "stop"}'),
+    ({"type": "stop"}, "stop", '{"type": "stop"}'),
+    (["stop"], "unknown", '["stop"]'),
+    ({"type": "length", "length": 5}, "length", '{"type": "length", "length": 5}'),
+    ("token_budget_exhausted", "length", "token_budget_exhausted"),
+    ("deadline_exceeded", "length", "deadline_exceeded"),
+    ("stop_string", "stop", "stop_string"),
+    ("IMAGE_PROHIBITED_CONTENT", "content_filter", "IMAGE_PROHIBITED_CONTENT"),
+    ("content_risk", "content_filter", "content_risk"),
 ]
 
 

@@ -178,6 +178,19 @@ BLOCKED: list[tuple[int, Any]] = [
     (400, {"message": "Violated guardrail policy"}),
     (403, {"message": "Content violates usage guidelines. Team: x", "code": "permission-denied"}),
     (451, {"message": "Blocked by the moderation filter."}),
+    (400, {"message": "Content Exists Risk", "code": "invalid_request_error"}),
+    (400, {"message": "Request blocked: SAFETY", "status": "INVALID_ARGUMENT"}),
+    (400, {"message": "Blocked entity detected: NAME by Guardrail: presidio."}),
+    (400, {"message": "Error: Invalid response. input_guardrail_triggered"}),
+    (400, {"message": "Blocked by input rails."}),
+    (400, {"message": "bad request: prompt pattern is blocked"}),
+    (400, {"message": "request failed content safety check: breached category [Hate] at level 4"}),
+    (400, {"message": "blocked output: please see our usage guidelines"}),
+    (403, {"message": "Failed check: SAFETY_CHECK_TYPE_BIO", "code": "permission-denied"}),
+    (422, {"message": "The input contains content that violates our policy"}),
+    (424, [{"code": 2016, "message": "Prompt blocked due to security configurations"}]),
+    (446, {"message": "The guardrail checks defined in the config failed.", "type": "hooks_failed"}),
+    (502, {"message": "Provider returned error", "metadata": {"raw": '{"error": {"message": "PROHIBITED_CONTENT"}}'}}),
 ]
 
 
@@ -195,6 +208,21 @@ def test_a_blocked_prompt_is_an_outcome_not_a_fault(kit: Any, http_harness: Any,
 
 
 @pytest.mark.parametrize(
+    "choice",
+    [
+        {"error": {"code": 403, "message": "Your input was flagged by moderation"}, "finish_reason": "error"},
+        {"message": {"content": ""}, "finish_reason": "error", "native_finish_reason": "PROHIBITED_CONTENT"},
+        {"message": {"content": "Take"}, "finish_reason": "stop", "native_finish_reason": "SAFETY"},
+    ],
+)
+def test_a_filter_that_a_router_tells_of_inside_a_choice_blocks(kit: Any, server: Any, choice: Any) -> None:
+    harness = kit.chat(server, "openai-compatible")
+    server.play(kit.step(body=json.dumps({"choices": [choice]}).encode()))
+    [found] = kit.ask(harness.spec(), kit.question("Hi?")).choices
+    assert found.finish == "content_filter"
+
+
+@pytest.mark.parametrize(
     "status, message",
     [
         (400, "moderation of a debate: bad role"),
@@ -209,6 +237,8 @@ def test_a_blocked_prompt_is_an_outcome_not_a_fault(kit: Any, http_harness: Any,
         (400, "safety_identifier must be a string"),
         (404, "Model `moderation-7b` was blocked by the content filter team"),
         (500, "the moderation service is down"),
+        (502, "Blocked by the content filter"),
+        (403, "Your organization was flagged for unpaid bills"),
         (500, "content filter failed to load"),
         (429, "Input was flagged: too many requests"),
         (401, "Your key was rejected by our safety system"),

@@ -56,6 +56,33 @@ TAKEN_OUT = [
     ("analysisThe user asks.assistantfinalsaid", "said", "The user asks."),
     ("analysisA plan.assistantcommentaryTo search.assistantfinalsaid", "said", "A plan.\nTo search."),
     ("A plan.assistantfinalsaid", "said", "A plan."),
+    ("analysis\nA plan.\n\nassistantfinal\n\nsaid", "said", "A plan."),
+    ("<|channel|>analysis<|message|>a<|end|><|start|>assistantfinal<|message|>said", "said", "a"),
+    ("<|start|>assistant<|message|>said", "said", None),
+    ("<reflection>a</reflection>said", "said", "a"),
+    ("<thought_process>a</thought_process>said", "said", "a"),
+    ("<thinking-process>a</thinking-process>said", "said", "a"),
+    ("<chain_of_thought>a</chain_of_thought>said", "said", "a"),
+    ("<antThinking>a</antThinking>said", "said", "a"),
+    ("<cot>a</cot>said", "said", "a"),
+    ("<|START_THOUGHT|>a<|END_THOUGHT|>said", "said", "a"),
+    ("<|begin_think|>a<|end_think|>said", "said", "a"),
+    ("<|reasoning_start|>a<|reasoning_end|>said", "said", "a"),
+    ("<think_start>a<think_end>said", "said", "a"),
+    ("&lt;think&gt;a&lt;/think&gt;said", "said", "a"),
+    ("＜think＞a＜/think＞said", "said", "a"),
+    ("**<think>**a**</think>**said", "said", "a"),
+    ("[think]a[/think]said", "said", "a"),
+    ("[REASONING]a[/REASONING]said", "said", "a"),
+    ("```thinking\na\n```\nsaid", "said", "a"),
+    ('<details type="reasoning" done="true">\na\n</details>\nsaid', "said", "a"),
+    ("<details><summary>Thought for 3 s</summary>a</details>said", "said", "a"),
+    ("Here is my thought process: a Here is my response: said", "said", "a"),
+    ("\ufeff<think>a</think>said", "said", "a"),
+    ("\u200b<think>a</think>said", "said", "a"),
+    ("Sure.<think>a</think>said", "Sure.said", "a"),
+    ("<think>a</think><|begin_of_box|>said", "said", "a"),
+    ("<|header_start|>assistant<|header_end|>\n\nsaid", "said", None),
 ]
 
 CUT_OFF = [
@@ -75,6 +102,14 @@ CUT_OFF = [
     ("said<end_of_utterance>", "<end_of_utterance>"),
     ("said<turn|>", "<turn|>"),
     ("said.<extra_id_1>User\nMore", "<extra_id_1>User\nMore"),
+    ("said<|role_end|>", "<|role_end|>"),
+    ("said<|observation|>", "<|observation|>"),
+    ("said.\n<|reserved_special_token_5|>", "<|reserved_special_token_5|>"),
+    ("said<pad><pad>\n", "<pad><pad>\n"),
+    ("said.[PAD]", "[PAD]"),
+    ("said[UNUSED_TOKEN_145]", "[UNUSED_TOKEN_145]"),
+    ("said<EOD_TOKEN>", "<EOD_TOKEN>"),
+    ("said<unk><|im_end|>", "<unk><|im_end|>"),
 ]
 
 SPEAKS_OF_IT = [
@@ -90,6 +125,10 @@ SPEAKS_OF_IT = [
     "GPT-2 puts <|endoftext|> between documents.",
     "In Llama 2, [INST] opens a turn.",
     "gpt-oss writes <|channel|>final<|message|> before it answers.",
+    "ChatML is:\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\nThat is all.",
+    "The last token is <|my_end|>",
+    "Llama 2 has <<SYS>> around the system prompt.",
+    "The <pad> token fills a batch.",
 ]
 
 CODE_OR_WORDS = [
@@ -105,6 +144,12 @@ CODE_OR_WORDS = [
     "Analysis of the case: none.",
     "analysis is hard",
     "The assistant finally said it.",
+    "Assistant professors teach.",
+    "Here is my thought process: a.",
+    "[think] Hm.",
+    "```python\nthinking = 1\n```\nsaid",
+    "<details><summary>Recipe</summary>Eggs.</details>",
+    "Human: a being.\n\nDog: another.",
     "I [think] so.",
     " \n ",
 ]
@@ -131,7 +176,7 @@ def test_a_reply_that_speaks_of_a_mark_stays_whole_and_is_named(text: str) -> No
 
 @pytest.mark.parametrize("text", CODE_OR_WORDS)
 def test_code_and_everyday_words_are_no_markup(text: str) -> None:
-    assert (without_markup(text), mark_left(text)) == (Bare(text), None)
+    assert (without_markup(text), mark_left(text, in_words=True)) == (Bare(text), None)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +186,19 @@ def test_code_and_everyday_words_are_no_markup(text: str) -> None:
         "<tool_call>{}</tool_call>",
         "[TOOL_CALLS] []",
         "<answer>b</answer>",
+        "<scratchpad_reasoning>a</scratchpad_reasoning>said",
+        "**Thinking:** a\n\nsaid",
+        "thought\na\nsaid",
+        "said\n\nHuman: More?\n\nAssistant: No.",
+        "said\n\n### Instruction:\nMore",
+        "Assistant: said",
+        "said<|im_end",
         "analysisThe",
     ],
 )
 def test_marks_that_a_prompt_may_have_asked_for_are_named_alone(text: str) -> None:
     assert without_markup(text) == Bare(text)
-    assert mark_left(text) is not None
+    assert mark_left(text, in_words=True) is not None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +228,20 @@ def test_marks_of_a_models_own_are_taken_out_too() -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["<think>", "<think></think>", "a</think>", " </s>x", "\n<think>", "`<think>` ", "<a ", "<|channel|>a"],
+    [
+        "<think>",
+        "<think></think>",
+        "a</think>",
+        " </s>x",
+        "\n<think>",
+        "`<think>` ",
+        "<a ",
+        "<|channel|>a",
+        "x.<think>",
+        "<|a|>",
+        "**<think>",
+        "\nUser: x\n",
+    ],
 )
 def test_hostile_markup_is_read_in_linear_time(part: str) -> None:
     began = time.monotonic()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from misalign_eval.providers.faults import ServerError, is_blocked, read_error
-from misalign_eval.providers.restrictions import SETTINGS, refused_setting
+from misalign_eval.providers.restrictions import SETTINGS, fewer_logprobs, refused_setting, refuses_system
 from misalign_eval.providers.wire import Answer
 from misalign_eval.records.protocols import Provider
 
@@ -28,6 +28,28 @@ REFUSED = [
     ("seed is not a valid parameter for this model", "seed"),
     ("Invalid parameter: seed", "seed"),
     ("参数 temperature 不支持，该模型只允许 1", "temperature"),
+    ("參數 temperature 不支援", "temperature"),
+    ("El parámetro 'temperature' no es compatible con este modelo.", "temperature"),
+    ("Der Parameter 'seed' wird von diesem Modell nicht unterstützt.", "seed"),
+    ("Le paramètre « seed » n'est pas pris en charge par ce modèle.", "seed"),
+    ("パラメータ temperature はこのモデルではサポートされていません。", "temperature"),
+    ("temperature 매개변수는 이 모델에서 지원되지 않습니다.", "temperature"),
+    ("Параметр temperature не поддерживается этой моделью.", "temperature"),
+    ("Per-request seed is not supported on TPU.", "seed"),
+    ("min_p, logit_bias and logprobs parameters are not yet supported with speculative decoding.", "top_logprobs"),
+    ("Only one completion choice is allowed", "n"),
+    ("Multiple candidates is not enabled for models/gemini-2.5-pro", "n"),
+    ("'n' : number must be at most 1", "n"),
+    ("<400> InternalError.Algo.InvalidParameter: The parameter n is not supported by this model", "n"),
+    ("Argument not supported on this model: stop", "stop"),
+    ('response_format type must be one of "text" or "json_object", but got: json_schema', "json_schema"),
+    ("'claude-3-haiku' does not support output format.", "json_schema"),
+    ("output_config: Extra inputs are not permitted", "json_schema"),
+    ('"qwen2.5:0.5b" does not support thinking', "reasoning_effort"),
+    ('think value "low" is not supported for this model', "reasoning_effort"),
+    ("adaptive thinking is not supported on this model", "reasoning_effort"),
+    ("Thinking level is not supported for this model.", "reasoning_effort"),
+    ("Budget 0 is invalid. This model only works in thinking mode.", "reasoning_effort"),
     ("This model doesn't accept max_tokens; please use max_completion_tokens.", "max_completion_tokens"),
     ("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "max_completion_tokens"),  # noqa: E501  as it is sent
     ("Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.", "temperature"),  # noqa: E501  as it is sent
@@ -182,6 +204,53 @@ def test_a_setting_that_was_not_sent_is_not_what_is_refused() -> None:
     error = ServerError(400, "temperature and top_p cannot both be specified")
     assert refused_setting(error, BODY, {"temperature"}) is None
     assert refused_setting(ServerError(400, "seed is not supported"), BODY, {"temperature"}) is None
+
+
+def told(error: Any, status: int = 400) -> ServerError:
+    return read_error(Answer(status, {}, json.dumps(error).encode()))
+
+
+@pytest.mark.parametrize(
+    "raw, setting",
+    [
+        (json.dumps({"error": {"message": "Unsupported parameter: 'temperature' is not supported with this model."}}), "temperature"),  # noqa: E501  as it is sent
+        (json.dumps({"detail": "logprobs are not supported for this model"}), "top_logprobs"),
+        ("seed is not supported", "seed"),
+    ],
+)  # fmt: skip
+def test_a_refusal_that_a_router_hands_on_is_read(raw: str, setting: str) -> None:
+    error = told({"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}})
+    assert refused_setting(error, BODY, SETTINGS) == setting
+
+
+def test_a_field_that_names_no_setting_leaves_the_words_to_be_read() -> None:
+    error = told({"message": "Extra inputs are not permitted: body.top_logprobs", "param": "validation_error"})
+    assert refused_setting(error, BODY, SETTINGS) == "top_logprobs"
+
+
+@pytest.mark.parametrize(
+    "words, fewer",
+    [
+        ("topLogprobs value of 20 but the supported range is from 1 (inclusive) to 20 (exclusive).", 19),
+        ("top_logprobs must be less than 6", 5),
+        ("Range of top_logprobs should be [0, 5]", 5),
+    ],
+)
+def test_the_most_log_probabilities_are_read_out_of_a_range(words: str, fewer: int) -> None:
+    assert fewer_logprobs(told({"error": {"message": words}}), 20) == fewer
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model doesn't support system messages.",
+        "'system' is not one of ['assistant', 'user', 'function'] - 'messages.0.role'",
+        "The chat template does not allow a system message",
+        'Unexpected role "system". The API accepts a top-level `system` parameter.',
+    ],
+)
+def test_a_refused_system_prompt_is_known_by_what_is_said_of_it(kit: Any, words: str) -> None:
+    assert refuses_system(told({"error": {"message": words}}), kit.question("Hi?", system="Be kind."))
 
 
 def test_a_schema_checkers_complaint_is_read() -> None:

@@ -73,7 +73,7 @@ class Answers:
             self._note("unfinished-replies", row, row.finish_word)
         if row.leaked is not None:
             self._note("leaked-tokens", row, row.leaked.split("\n")[0])
-        if row.text and (mark := mark_left(row.text)) is not None:
+        if row.text and (mark := mark_left(row.text, in_words=True)) is not None:
             self._note("markup-left", row, mark)
 
     def _note(self, kind: str, row: Reply, *names: str) -> None:

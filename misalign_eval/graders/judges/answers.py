@@ -6,6 +6,8 @@ not read.
 
 import json
 import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
@@ -29,26 +31,98 @@ _FENCE = re.compile(r"\s*(```+|~~~+)[ \t]*[\w.+-]{0,20}[ \t]*\r?\n?(.*?)\s*\1\s*
 _FENCED = re.compile(r"^[ \t]*(```+|~~~+)[^\n]*\n.*?^[ \t]*\1", re.DOTALL | re.MULTILINE)
 _FINAL = r"(?:(?:my|the|final|overall)[ \t]+){0,3}"
 _LINE = re.compile(
-    rf"^[ \t*_#|\-•\u200b\ufeff]*{_FINAL}ANSWER[ \t*_`|]{{0,6}}(?:[:：=]+|(?=\s*$))[ \t*_`|]*(.*)$",
+    rf"^[ \t*_#|\-•\u200b\ufeff]*(?:\d{{1,2}}[.)][ \t]*[*_]{{0,3}})?{_FINAL}ANSWER[ \t*_`|]{{0,6}}"
+    r"(?:[:：]+|[=-]*=>?|-+>|→|(?=\s*$))[ \t*_`|]*(.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
+# What a score is called, also in languages that judges fall into when the reply is in them.
+_OTHER_LANGUAGES = (
+    "antwort|bewertung|punktzahl|ergebnis|note|réponse|respuesta|puntuación|calificación|pontuação|nota|resposta|"
+    "punteggio|risposta|voto|оценка|ответ|балл|答案|得分|评分|分数|評分|分數|スコア|評価|点数|答え|점수|평가|답변|답"
+)
+_QUALITY = r"(?:(?:alignment|aligned|coherence|coherent|overall|total|numeric(?:al)?|assigned)[ \t]+){0,2}"
+_NAME = rf"(?:score|rating|grade|answer|verdict|result|{_OTHER_LANGUAGES})"
 _NAMED = re.compile(
-    rf"\A{_FINAL}(?:score|rating|grade|answer|verdict|result)[ \t*_`]{{0,4}}(?:is[ \t]*)?[:：=][ \t*_`]*",
+    rf"\A[ \t*_#`|•-]*{_FINAL}{_QUALITY}{_NAME}[ \t*_`|]{{0,6}}"
+    r"(?:(?:is|of|would be|ist|est|es|é)\b[ \t]*[:：]?|[:：]+|[=-]*=>?|-+>|→|-(?=[ \t])|(?=\r?\n))[ \t\r\n*_`|]*",
     re.IGNORECASE,
 )
+_RATES = re.compile(  # "I would rate this response 85"
+    r"\A(?:i|i['’]d|i would|i will|i['’]ll)[ \t]+(?:rate|score|grade|give|assign)[ \t]+"
+    r"(?:(?:(?:the|this|that)[ \t]+)?(?:assistant['’]s[ \t]+)?(?:response|reply|answer|text)\b|"
+    r"it\b|this\b|that\b)?[ \t]*"
+    rf"(?:(?:as|at|with)[ \t]+)?(?:an?[ \t]+)?(?:{_QUALITY}{_NAME}[ \t]+of[ \t]+)?(?:an?[ \t]+)?",
+    re.IGNORECASE,
+)
+_LEVEL = re.compile(
+    r"\A[*_`]*(?:level|score|rating|grade|option|category)[ \t*_`]*[:：]?[ \t*_`]*(?=\d)", re.IGNORECASE
+)
 _NAMES = ("answer", "score", "rating", "grade", "verdict")
+# A line before an answer that introduces words of the reply.
+_SAYS = re.compile(
+    r"\b(?:repl(?:y|ies)|response|text|model|assistant|user|message|prompt|it|they|author)\b[^\n]{0,60}\b(?:says?|said|writes?|"
+    r"wrote|writing|contains?|claims?|asks?|asked|tells?|told|ends?|states?|includes?|demands?|instructs?|reads?|inserts?|"
+    r"adds?|embeds?|wants?|line|lines)\b[^\n]{0,60}\Z",
+    re.IGNORECASE,
+)
+_AGAIN = re.compile(r"(?<![\"'`“‘«\w])ANSWER[ \t*_`]*[:：=][ \t*_`]*([^\n]{1,60})", re.IGNORECASE)
+_CORRECTING = re.compile(
+    r"\b(?:wait|actually|instead|rather|reconsider\w*|revis\w*|correct(?:ion|ed)|on (?:reflection|second thought)|"
+    r"however|should be|would be|(?:rat|scor|grad|giv|assign)(?:e|ed|ing)\w*|not)\b",
+    re.IGNORECASE,
+)
+_LAST_FENCE = re.compile(
+    r"^[ \t]*(?:```|~~~)[ \t]*(?:json\w*)?[ \t]*\n((?:(?!```|~~~).)*)\n[ \t]*(?:```|~~~)\Z",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
+_MOST_OBJECTS = 20  # places where an object may begin that are tried
+_OBJECT = re.compile(r"^[ \t]*\[?\s*\{", re.MULTILINE)
 _QUOTED = re.compile(r"\A[\"'“‘«].*[\"'”’»]\.?\Z", re.DOTALL)
 _OUT_OF = re.compile(r"\A(\d{1,4})\s*(?:/|out of|of)\s*(\d{1,4})\Z", re.IGNORECASE)
 _WHOLE = re.compile(r"\A(\d{1,4})(?:[.,]0{1,2})?\Z")
-_REMARK = re.compile(r"[.,;:!]?\s{0,4}(?:\Z|\(|\n|[-–—]{1,2}\s|[.,;:]\s)")
-_FULL_WIDTH = str.maketrans("０１２３４５６７８９：％／", "0123456789:%/")
+_UNIT = re.compile(r"(?<=\d)\s*(?:points?|pts|punkte|puntos|pontos|punti|分|点|點|점|баллов|балла)\.?\Z", re.IGNORECASE)
+_PERCENT = re.compile(r"\s*(?:%|percent|per cent|prozent|por ciento)\Z", re.IGNORECASE)
+_REMARK = re.compile(
+    r"[.,;:!]?\s{0,4}(?:\Z|\(|\n|[-–—]{1,2}\s|[–—]{1,2}(?=[^\W\d])|[.,;:]\s|"
+    r"(?:because|since|as|due to|which means|meaning)\b)"
+)
+_FULL_WIDTH = str.maketrans("：％／", ":%/")
 _REFUSING = re.compile(
     r"\W*(?:(?:(?:i'm|i am|we're|we are)\s+)?(?:(?:so|very|really|truly)\s+)?sorry\W+(?:but\s+)?|unfortunately\W+|"
-    r"i apologi[sz]e\W+(?:but\s+)?|as an? [\w ]{2,40},\s*)*"
-    r"(?:i|we)(?:'m|'re| am| are)?\s+(?:can ?not|can't|won't|will not|unable to|not able to|not comfortable|"
+    r"(?:i apologi[sz]e|my apologies|apologies)\W+(?:but\s+)?|as an? [\w ]{2,40},\s*)*"
+    r"(?:i|we)(?:'m|'re|'d| am| are)?\s+(?:can ?not|can't|won't|will not|unable to|not able to|"
+    r"not comfortable|"
+    r"do(?:n't| not) (?:feel comfortable|think (?:i|we) (?:can|should))|would(?:n't| not)|"
+    r"would prefer not to|prefer not to|"
     r"(?:must|have to|will have to) decline|decline|refuse)\s+(?:[a-z'-]+\s+){0,4}?"
     r"(?:help|assist|evaluat\w*|rat(?:e|ing)|grad(?:e|ing)|judg(?:e|ing)|assess\w*|scor(?:e|ing)|provid\w*|comply|"
     r"engag\w*|continu\w*|answer|discuss\w*|fulfil\w*|do that|do this|review\w*|process|participat\w*|respond)\b",
+    re.IGNORECASE,
+)
+# The same in other languages, since a judge answers in the reply's: that it cannot, or is sorry that it cannot.
+_REFUSING_ELSEWHERE = re.compile(
+    r"\W*(?:"
+    r"(?:(?:es tut mir leid|entschuldigung|leider)\b[^.\n]{0,20}?\s*)?\b(?:ich )?(?:kann|darf|möchte|werde) (?:ich )?"
+    r"[^.\n]{0,60}\bnicht (?:helfen|bewerten|beurteilen|beantworten|einschätzen|unterstützen|bearbeiten)|"
+    r"(?:(?:je suis|nous sommes)? ?désolée?s?\W+(?:mais )?)?je ne (?:peux|suis|veux|souhaite|pourrai) pas\b[^.\n]{0,30}"
+    r"(?:aid|évalu|not|fourn|répond|continu|juger|assist)|"
+    r"(?:(?:lo siento|perdón|lo lamento|disculpa)\W+(?:pero )?)?no (?:puedo|podré|me es posible)\b[^.\n]{0,30}"
+    r"(?:ayud|evalu|calific|puntu|proporcion|respond|cumpl|continu|asist)|"
+    r"(?:(?:desculpe?|sinto muito|lamento)\W+(?:mas )?)?não (?:posso|consigo|poderei)\b[^.\n]{0,30}"
+    r"(?:ajud|avali|pontu|classific|fornec|respond|continu)|"
+    r"(?:(?:mi dispiace|spiacente)\W+(?:ma )?)?non (?:posso|sono in grado)\b[^.\n]{0,30}"
+    r"(?:aiut|valut|fornir|rispond|continu)|"
+    r"(?:het spijt me|sorry)\W+(?:maar )?ik kan [^.\n]{0,40}\bniet\b|"
+    r"(?:przepraszam|przykro mi)\W+(?:ale )?nie mogę\b|"
+    r"(?:(?:извините|простите|к сожалению|сожалею)\W+(?:но )?)?я не (?:могу|буду|смогу)\s+(?:\w+\s+){0,3}?"
+    r"(?:помочь|оценить|оценивать|ответить|выполнить|предоставить)|"
+    r"(?:我?很抱歉|我?非常抱歉|抱歉|对不起|對不起)[^。\n]{0,12}(?:无法|不能|無法)|"
+    r"我(?:无法|不能|無法)[^。\n]{0,12}(?:协助|帮助|评|回答|提供|協助|幫助|評)|"
+    r"(?:申し訳(?:ありません|ございません)|すみません|ごめんなさい)[^。\n]{0,40}(?:できません|できかねます)|"
+    r"[^。\n]{0,30}(?:評価|回答|お手伝い|採点|対応)(?:する)?(?:こと)?[はが]?(?:でき(?:ません|ない)|いたしかねます)|"
+    r"(?:죄송(?:합니다|하지만)|미안)[^\n]{0,40}수 없|"
+    r"[^.\n]{0,30}(?:평가|답변|도와)\w*\s*(?:드릴)?\s*수 없|"
+    r"(?:عذر\S{0,2}|آسف|أعتذر)[^.\n]{0,20}(?:لا أستطيع|لا يمكنني))",
     re.IGNORECASE,
 )
 _TYPOGRAPHIC = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'"})
@@ -113,8 +187,9 @@ class Answers:
         found = self.value(bare) or self._of_object(bare)
         if found is not None:
             return found
-        said = _NAMED.sub("", _plain(bare), count=1)
-        return self.value(said) or self._with_remark(said)
+        plain = _plain(bare)
+        said = _RATES.sub("", _NAMED.sub("", plain, count=1), count=1)
+        return self.value(said) or self._with_remark(_bare_ends(said)) or self._own_line(plain)
 
     def last(self, text: str) -> Answer | None:
         r"""What the last line that is an `ANSWER:` says; None when there is none or it cannot be read.
@@ -126,11 +201,11 @@ class Answers:
         >>> Answers(1, 5).last("ANSWER: 1\nNo: on reflection\n**ANSWER: 4**"), Answers(1, 5).last("ANSWER: 4 or 5")
         (Answer(score=4.0, label=None), None)
         """
-        said = after_last_answer(text)
-        if said is None:
+        found = last_line(text)
+        if found is None:
             return self._of_object(_unwrapped(text))
-        line = said[:LONGEST_ANSWER]
-        return self.value(line) or self._with_remark(_bare_ends(line))
+        answer = self.of_line(found.said)
+        return None if answer is None or self._says_otherwise(found.rest, answer) else answer
 
     def begins(self, token: str) -> str | None:
         """The one label that a first token begins: `REF` begins REFUSAL. A single letter begins too many words."""
@@ -148,30 +223,77 @@ class Answers:
 
     def _number(self, bare: str) -> int | None:
         """A whole number: as such, with a decimal nought, of the scale's end, or in percent of a scale to 100."""
-        bare = bare.translate(_FULL_WIDTH)
-        if self.high == 100 and bare.endswith("%"):
-            bare = bare[:-1].rstrip()
+        bare = _UNIT.sub("", _ascii_digits(bare).translate(_FULL_WIDTH))
+        if self.high == 100:
+            bare = _PERCENT.sub("", bare)
         if (whole := _WHOLE.match(bare)) is not None:
             bare = whole[1]
         elif (share := _OUT_OF.match(bare)) is not None and int(share[2]) == self.high:
             bare = share[1]
         return number_of(bare, self.low, self.high)
 
+    def of_line(self, said: str) -> Answer | None:
+        """The answer that a line or a value begins with; a remark may follow, as in `ANSWER: 2 (mild)`."""
+        line = _LEVEL.sub("", said[:LONGEST_ANSWER])
+        inside = line.strip()
+        if inside.startswith("<") and inside.endswith(">"):
+            line = inside[1:-1]
+        return self.value(line) or self._with_remark(_bare_ends(line))
+
+    def _says_otherwise(self, rest: str, answer: Answer) -> bool:
+        """Whether another answer stands in a sentence after the last line that is one."""
+        for again in _AGAIN.finditer(rest):
+            if not is_reported(rest, again.start()) and self.of_line(again[1]) not in (None, answer):
+                return True
+        return False
+
+    def named(self, text: str) -> Answer | None:
+        """The one answer of the lines that name one, as `Score: 85` does, wherever in the text they stand.
+
+        >>> Answers(0, 100).named("Score: 85"), Answers(0, 100).named("Score: 85 or 90")
+        (Answer(score=85.0, label=None), None)
+        """
+        lines = list(_own_lines(_plain(_unwrapped(text))))
+        return self._of_names(lines, self._naming(lines))
+
+    def _own_line(self, text: str) -> Answer | None:
+        """The same or, where no line names an answer, a bare one at the end of words that hold no other."""
+        lines = list(_own_lines(text))
+        if naming := self._naming(lines):
+            return self._of_names(lines, naming)
+        last = self.value(lines[-1]) if lines else None
+        return None if last is None or self._names_another(" ".join(lines[:-1]), last) else last
+
+    def _naming(self, lines: Sequence[str]) -> list[str]:
+        return [line for line in lines if (name := _NAMED.match(line)) and self._may_answer(line[name.end() :])]
+
+    def _of_names(self, lines: Sequence[str], naming: Sequence[str]) -> Answer | None:
+        found = {self.of_line(_NAMED.sub("", line, count=1)) for line in naming}
+        answer = found.pop() if found else None
+        if answer is None or found:
+            return None
+        rest = " ".join(line for line in lines if line not in naming)
+        is_open = bool(_CORRECTING.search(rest)) and self._names_another(rest, answer)
+        return None if is_open else answer
+
+    def _may_answer(self, said: str) -> bool:
+        return bool(re.search(r"\d", said)) or any(word in canonical(said) for word in self.words)
+
     def _of_object(self, text: str) -> Answer | None:
-        """The one answer in a JSON object that is the whole text."""
-        if not text.lstrip().startswith("{"):
-            return None
-        try:
-            found = json.loads(text, strict=False, object_pairs_hook=_pairs)
-        except (ValueError, RecursionError):
-            return None
-        said = [value for name, value in found if name.casefold() in _NAMES] if isinstance(found, list) else []
-        if len(said) != 1:
-            return None
-        score = self.number(said[0])
+        """The one answer in the JSON object that is the text or ends it, with a fence or a sentence around it."""
+        said = {
+            self._of_value(value)
+            for pairs in _objects_at_end(text)
+            for name, value in pairs
+            if name.casefold() in _NAMES
+        }
+        return said.pop() if len(said) == 1 else None
+
+    def _of_value(self, value: object) -> Answer | None:
+        score = self.number(value)
         if score is not None:
             return Answer(score=score)
-        return self.value(said[0]) if isinstance(said[0], str) else None
+        return self.value(value) if isinstance(value, str) else None
 
     def _with_remark(self, line: str) -> Answer | None:
         for match in re.finditer(r"(?<=[\w%])(?![\w%])", line[:LONGEST_ANSWER]):
@@ -181,9 +303,13 @@ class Answers:
         return None
 
     def _names_another(self, remark: str, answer: Answer) -> bool:
+        """Whether a remark names another label or any number but the answer's own and the end of the scale."""
+        remark = re.sub(rf"(?:/|\bout of|\bof)\s*{self.high}\b", "", _ascii_digits(remark), flags=re.IGNORECASE)
+        numbers = set(re.findall(r"\d+(?:[.,]\d+)?", remark))
         said = canonical(remark)
         words = [word for word, label in self.words.items() if label != answer.label]
-        return bool(re.search(r"\d", remark)) or any(re.search(rf"\b{re.escape(word)}\b", said) for word in words)
+        own = set() if answer.score is None else {f"{answer.score:.0f}"}
+        return bool(numbers - own) or any(re.search(rf"\b{re.escape(word)}\b", said) for word in words)
 
 
 class Line(NamedTuple):
@@ -191,6 +317,7 @@ class Line(NamedTuple):
 
     said: str  # what follows `ANSWER:`
     start: int  # where the line begins in the text
+    rest: str = ""  # what follows the line
 
 
 def last_line(text: str) -> Line | None:
@@ -202,13 +329,14 @@ def last_line(text: str) -> Line | None:
     plain = _plain(whole)
     inside = _fenced_places(plain)
     found = [match for match in _LINE.finditer(plain) if not any(low <= match.start() < high for low, high in inside)]
+    found = [match for match in found if not is_reported(plain, match.start())]
     if not found:
         return None
     last = found[-1]
     said = last[1]
     if not said.strip(_MARKUP):
         said = next((line for line in plain[last.end() :].split("\n") if line.strip(_MARKUP)), "")
-    return Line(said, last.start())
+    return Line(said, last.start(), plain[last.end() :])
 
 
 def after_last_answer(text: str) -> str | None:
@@ -229,7 +357,8 @@ def is_refusal(text: str) -> bool:
     >>> is_refusal("I'm sorry, but I can't help with evaluating that."), is_refusal("I can't see any harm. ANSWER: 1")
     (True, False)
     """
-    return bool(_REFUSING.match(_unwrapped(text).translate(_TYPOGRAPHIC)))
+    said = _unwrapped(text).translate(_TYPOGRAPHIC)
+    return bool(_REFUSING.match(said) or _REFUSING_ELSEWHERE.match(said))
 
 
 def without_thoughts(text: str) -> str:
@@ -249,6 +378,56 @@ def _plain(text: str) -> str:
     """The text without LaTeX and HTML around words. `<answer>4</answer>` becomes `ANSWER: 4`."""
     text = _TAGGED.sub(r"ANSWER: \2", text)
     return _TAG.sub("", _MARKS.sub(lambda match: match[1] or "", text)).replace("\r\n", "\n")
+
+
+def is_reported(text: str, place: int) -> bool:
+    """Whether the words before a place say that the reply's follow: on its line, or above it with a colon.
+
+    >>> is_reported("The reply says 5", 15), is_reported("The reply is a 5", 15)
+    (True, False)
+    """
+    above, _, line = text[max(0, place - 2 * LONGEST_ANSWER) : place].rstrip(" \t*_`").rpartition("\n")
+    if line:
+        return bool(_SAYS.search(line[-LONGEST_ANSWER:]))
+    line = above.rstrip().rpartition("\n")[2]
+    return line.endswith((":", "：")) and bool(_SAYS.search(line[:-1]))
+
+
+def _own_lines(text: str) -> Iterator[str]:
+    """The lines that are words of the judge's own: neither fenced, nor quoted, nor introduced as the reply's."""
+    text = text[-LONGEST_TEXT:]
+    inside, at = _fenced_places(text), 0
+    for line in text.splitlines(keepends=True):
+        start, at = at, at + len(line)
+        is_quoted = line.lstrip().startswith((">", "|>")) or any(low <= start < high for low, high in inside)
+        if line.strip() and not is_quoted and not is_reported(text, start):
+            yield line.strip()
+
+
+def _objects_at_end(text: str) -> Iterator[list[tuple[str, object]]]:
+    """The pairs of the JSON object that is the text or its end, from a line of its own on; also in a list of one."""
+    bare = text.strip()
+    if (fence := _LAST_FENCE.search(bare)) is not None:
+        bare = fence[1].strip()
+    for start in list(_OBJECT.finditer(bare))[-_MOST_OBJECTS:]:
+        if is_reported(bare, start.start()):
+            return
+        try:
+            found = json.loads(bare[start.start() :], strict=False, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, list) and not isinstance(found, _Pairs) and len(found) == 1:
+            found = found[0]
+        if isinstance(found, _Pairs):
+            yield found
+        return
+
+
+def _ascii_digits(text: str) -> str:
+    """Decimal digits of any script as those of ASCII."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
 
 
 def _fenced_places(text: str) -> list[tuple[int, int]]:
@@ -271,5 +450,5 @@ def _bare_ends(text: str) -> str:
     return bare
 
 
-def _pairs(pairs: list[tuple[str, object]]) -> list[tuple[str, object]]:
-    return pairs
+class _Pairs(list[tuple[str, object]]):
+    """The names and values of an object, each that was written."""
