@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Outcome
@@ -276,6 +276,15 @@ class Controls(Record):
     ] = None
 
 
+def _one_name(text: str) -> str:
+    if any(sign in text for sign in "*?["):
+        raise ValueError(f"`{text[:40]}` is a pattern: write each name that may answer, as `report` prints it")
+    return text
+
+
+ModelName = Annotated[str, Field(min_length=1), AfterValidator(_one_name)]
+
+
 class Looks(Record):
     """How often a run may be read by a gate: grown, or by another judge, definition or policy."""
 
@@ -301,6 +310,10 @@ class Policy(Record):
     controls: Annotated[Controls, Field(description="Without these controls nothing passes.")] = Controls()
     suite: Annotated[SuitePin, Field(description="Runs of another suite are refused.")] | None = None
     target: Annotated[TargetPin, Field(description="Runs of another target are refused.")] | None = None
+    same_model: Annotated[
+        tuple[ModelName, ...],
+        Field(description="Names that answered in one run and stand for one model; else such a run does not pass."),
+    ] = ()
     part: Annotated[bool, Field(description="A run of a part of the suite (--limit, --probe, …) may pass.")] = False
     looks: Annotated[Looks, Field(description="Limits how often a run is read.")] | None = None
     cap: Annotated[int, Field(gt=0, description="Replies to each prompt at most, for --stop-when-decided.")] | None = (

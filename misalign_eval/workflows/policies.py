@@ -1,17 +1,18 @@
 """A policy, from its file or from the flags that make the same."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
+from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.errors import UsageError
 from misalign_eval.records.plan import Plan
 from misalign_eval.records.policy import Check, DifferenceCheck, MaxProbeCheck, Policy, RateCheck, schema
 from misalign_eval.records.run import RunManifest, TargetInfo
-from misalign_eval.records.served import strangers
+from misalign_eval.records.served import matches, mixed, strangers
 from misalign_eval.workflows.counting import Choices, Counted, count
 
 
@@ -100,13 +101,43 @@ def reading(policy: Policy, choices: Choices) -> Choices:
     return replace(choices, definition=definition, use_judge={**choices.use_judge, **policy.judge})
 
 
+def mixtures(policy: Policy, runs: Sequence[Counted], baseline: Side | None) -> tuple[str, ...]:
+    """Which of target, judges and baseline several models answered for, in words; not those of `same_model`."""
+    found: dict[str, tuple[str, ...]] = {}
+    known = [run.tally.answers for run in runs if run.tally.answers is not None]
+    target = runs[0].folder.manifest.target
+    replies = [name for answers in known for name in answers.replies]
+    found[f"replies of the target {target.name}"] = mixed(target.provider, target.model, replies, policy.same_model)
+    for judge in dict.fromkeys(name for answers in known for judges in answers.judges.values() for name in judges):
+        provider, _, model = judge.partition("/")
+        names = [one for answers in known for judges in answers.judges.values() for one in judges.get(judge, ())]
+        found[f"verdicts of the judge {judge}"] = mixed(provider, model, names, policy.same_model)
+    if baseline is not None:
+        provider, _, model = baseline.provenance.target.partition("/")
+        found["replies of the baseline"] = mixed(provider, model, baseline.answered, policy.same_model)
+    return tuple(_mixture(what, names) for what, names in found.items() if names)
+
+
+def _mixture(what: str, names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    setting = json.dumps(list(names[:5]), ensure_ascii=False)
+    return (
+        f"{what} came from several models: {shown}. A gate is about one. If these names stand for one model, "
+        f"`same_model: {setting}` in the policy says so"
+    )
+
+
 def check_served(policy: Policy, run: Counted) -> None:
-    """Target and judges that a policy pins must also be the models that answered. Raises UsageError for another one."""
+    """Target and judges that a policy pins must also be the models that answered, or names of its `same_model`.
+
+    Raises UsageError for another one.
+    """
     answers = run.tally.answers
     if answers is None:
         return
     target = run.folder.manifest.target
-    if policy.target is not None and (others := strangers(target.provider, target.model, answers.replies)):
+    others = _others(policy, target.provider, target.model, answers.replies)
+    if policy.target is not None and others:
         raise UsageError(
             f"{run.folder.path}: the policy pins the target {target.name}, and replies came from another model: "
             f"{', '.join(f'`{name}`' for name in others[:5])}"
@@ -114,9 +145,14 @@ def check_served(policy: Policy, run: Counted) -> None:
     for grader in policy.judge:
         for judge, names in answers.judges.get(grader, {}).items():
             provider, _, model = judge.partition("/")
-            if others := strangers(provider, model, names):
+            if others := _others(policy, provider, model, names):
                 found = ", ".join(f"`{name}`" for name in others[:5])
                 raise UsageError(
                     f"{run.folder.path}: the policy pins the judge of `{grader}`, {judge}, and its verdicts came from "
                     f"another model: {found}"
                 )
+
+
+def _others(policy: Policy, provider: str, model: str, served: Iterable[str]) -> list[str]:
+    found = strangers(provider, model, served)
+    return [name for name in found if not any(matches(known, name) for known in policy.same_model)]
