@@ -49,7 +49,7 @@ _STAMP = re.compile(
     r"(?:[a-z]*id|req|request|ref|trace|ticket|session|seq|call|message)[:=#_-]+.+"
 )
 _NUMBERED = frozenset(
-    ["id", "req", "request", "ref", "reference", "trace", "ticket", "session", "seq", "call", "message"]
+    ("id", "req", "request", "ref", "reference", "trace", "ticket", "session", "seq", "call", "message"),
 )
 _COUNTER = re.compile(r"[\[(#]+\d+[\])]?")  # at the end
 _AROUND = "[](){}<>#.,:;\"'"
