@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Outcome
@@ -241,10 +241,13 @@ class SuitePin(Record):
     name: str | None = None
     version: str | None = None
     digest: Digest | None = None
+    sampling: Annotated[
+        dict[str, JsonValue], Field(description="With a digest: what may be set in place of the suite's sampling.")
+    ] = {}
 
     @model_validator(mode="after")
     def _says_something(self) -> "SuitePin":
-        if not self.model_dump(exclude_none=True):
+        if not self.model_dump(exclude_none=True, exclude={"sampling"}):
             raise ValueError("a pin needs a `name`, a `version` or a `digest`; `gate RUN --pins` prints them")
         return self
 
@@ -254,11 +257,12 @@ class TargetPin(Record):
 
     name: Annotated[str, Field(description="provider/model")] | None = None
     digest: Digest | None = None
+    host: Annotated[str, Field(description="Host, with its port where run.json has one.")] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "TargetPin":
         if not self.model_dump(exclude_none=True):
-            raise ValueError("a pin needs a `name` or a `digest`; `gate RUN --pins` prints them")
+            raise ValueError("a pin needs a `name`, a `digest` or a `host`; `gate RUN --pins` prints them")
         return self
 
 

@@ -64,13 +64,30 @@ def from_flags(flags: Flags) -> Policy | None:
 def check_pins(policy: Policy, asked: RunManifest | Plan, target: TargetInfo) -> None:
     """Raise UsageError for another suite or target than the policy pins, whatever its name and version say."""
     suite = {"name": asked.suite, "version": asked.suite_version, "digest": asked.suite_digest}
-    there = {"name": target.name, "digest": target.digest}
+    there = {"name": target.name, "digest": target.digest, "host": target.host}
     for what, pin, found in (("suite", policy.suite, suite), ("target", policy.target, there)):
-        wanted = pin.model_dump(exclude_none=True) if pin else {}
+        wanted = pin.model_dump(exclude_none=True, exclude={"sampling"}) if pin else {}
+        if isinstance(asked, Plan):
+            wanted.pop("host", None)  # known once the target is asked
         wrong = [name for name, value in wanted.items() if not _is(name, found[name], value)]
         if wrong:
             differs = "; ".join(f"{name} {found[name]}, and the policy pins {wanted[name]}" for name in wrong)
             raise UsageError(f"{what} {found['name']}: {differs}. `gate RUN --pins` prints what a run was made with")
+    given = _sampling(asked)
+    if policy.suite and policy.suite.digest and given != policy.suite.sampling:
+        but = f" but for {json.dumps(policy.suite.sampling)}" if policy.suite.sampling else ""
+        was = json.dumps(given) if given else "what the suite says"
+        raise UsageError(
+            f"suite {asked.suite}: the policy pins what it holds, with its sampling{but}, and the run was sampled with "
+            f"{was} by flags or settings. `suite: {{sampling: …}}` in the policy pins other values; `gate RUN --pins` "
+            "prints them"
+        )
+
+
+def _sampling(asked: RunManifest | Plan) -> dict[str, JsonValue]:
+    """What was set in place of the suite's sampling. More samples, or fewer, change no reply."""
+    overrides = asked.overridden if isinstance(asked, Plan) else asked.overrides
+    return {name: value for name, value in overrides.items() if name != "samples"}
 
 
 def _is(name: str, found: str, pinned: str) -> bool:
@@ -82,7 +99,12 @@ def pins(run: Path) -> str:
     counted = count(run, Choices(), whole=True)
     manifest, source = counted.folder.manifest, counted.provenance
     lines: dict[str, JsonValue] = {
-        "suite": {"name": manifest.suite, "version": manifest.suite_version, "digest": manifest.suite_digest},
+        "suite": {
+            "name": manifest.suite,
+            "version": manifest.suite_version,
+            "digest": manifest.suite_digest,
+            **({"sampling": sampling} if (sampling := _sampling(manifest)) else {}),
+        },
         "target": {"name": manifest.target.name, "digest": manifest.target.digest},
         "definition": source.definition,
         "judge": dict(source.graders),
