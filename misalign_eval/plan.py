@@ -79,6 +79,7 @@ def plan(
         suite=suite.name,
         suite_version=suite.version,
         suite_digest=suite.digest,
+        overridden=overrides.model_dump(mode="json", exclude_none=True) if overrides is not None else {},
         definition=suite.definition,
         rules=suite.rules,
         seed=seed,

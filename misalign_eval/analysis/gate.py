@@ -37,6 +37,7 @@ class Question:
     written: tuple[ControlFound, ...] = ()  # replies that the suite wrote for its judge
     looks_kept: bool = True  # whether this look can be written down
     labels: Labels | None = None  # for checks of the corrected rate
+    mixtures: tuple[str, ...] = ()  # whose answers came from several models, in words
     part: str = ""  # what of the suite the run asked, where that is not the whole and nobody said that a part is meant
 
 
@@ -81,6 +82,8 @@ def _sound(asked: Question) -> Iterator[CompanionResult]:
     yield from controls.demanded(asked.policy.controls, asked.run.cells, asked.written, asked.run.definition)
     if asked.policy.looks:
         yield _looked(asked, asked.policy.looks.most)
+    for why in asked.mixtures:
+        yield CompanionResult(name="models", share=None, most=None, holds=False, why=why)
     if asked.part:
         yield CompanionResult(name="part", share=None, most=None, holds=False, why=asked.part)
 

@@ -46,6 +46,7 @@ class Side:
     cells: tuple[Cell, ...]
     provenance: Provenance
     definition: Definition
+    answered: tuple[str, ...] = ()  # of a baseline: by which names its target answered
     as_defined: tuple[Outcome, ...] = ()  # outcomes that the policy leaves to the definition
 
     @property

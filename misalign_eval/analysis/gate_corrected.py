@@ -1,19 +1,26 @@
 """A gate on the rate freed of the judge's error, by people's labels of a two-phase sample; looked at once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from misalign_eval.analysis import gate_words as words
-from misalign_eval.analysis.gate_cells import Counted, Side, count, scope, subject
+from misalign_eval.analysis.gate_cells import Counted, Counting, Side, count, has_reply, scope, subject
+from misalign_eval.analysis.rounds import key_of
+from misalign_eval.analysis.tally import Cell, CellKey
 from misalign_eval.records.gate import CheckResult, Verdict
 from misalign_eval.records.policy import MOST_UNKNOWN, RateCheck, percent_text
 from misalign_eval.stats.difference import EffectiveRate, effective_rate
 from misalign_eval.stats.label_planning import fewest_labels
 from misalign_eval.stats.missing import PartialCells
-from misalign_eval.stats.two_phase import Labelled, corrected_rate
+from misalign_eval.stats.two_phase import Labelled, Uneven, corrected_rate, uneven_bound
 from misalign_eval.stats.unequal import is_equal
 
+Ends = tuple[float, float]
+
+STARVED: Final = 4 / 3  # times the mean: a reply that weighs more is one of a prompt that has too few
 LOOK_ONCE = "a corrected gate looks once, at the end: leave out --stop-when-decided, or `corrected`"
 
 
@@ -52,6 +59,8 @@ class Labels:
     unflagged: Stratum
     split: str | None  # of the probes that the sample was drawn from
     late: tuple[str, ...] = ()  # labellers who have some of it before them
+    frame: tuple[int, int] = (0, 0)  # flagged and other replies of which it was drawn
+    by_prompt: Mapping[CellKey, tuple[Stratum, Stratum]] = field(default_factory=dict)  # copies left out
 
     @property
     def drawn(self) -> int:
@@ -100,7 +109,8 @@ def problem(check: RateCheck, labels: Labels | None, *, sequential: bool) -> str
     return ""
 
 
-NO_LABELS = Labels(Stratum(0, 0, 0), Stratum(0, 0, 0), None)
+NOTHING = Stratum(0, 0, 0)
+NO_LABELS = Labels(NOTHING, NOTHING, None)
 
 
 def result(check: RateCheck, checks: int, run: Side, labels: Labels | None, looks: int) -> CheckResult:
@@ -112,7 +122,12 @@ def result(check: RateCheck, checks: int, run: Side, labels: Labels | None, look
     labels = labels if labels is not None and labels.split == check.split else NO_LABELS
     found = count(head.cells, run.counting)
     alpha_fail = check.alpha_fail / checks
-    low, estimate, high = _bounds(found, labels, (check.alpha_pass, alpha_fail))
+    alphas = check.alpha_pass, alpha_fail
+    low, estimate, high = _bounds(found, labels, alphas)
+    rule = "two-phase" if _is_even(found) else "any rates"
+    if rule == "any rates" and low is not None and high is not None:
+        least, most = _for_any_rates(head.cells, found, run.counting, labels, alphas)
+        low, high = min(low, least), max(high, most)
     verdict, reason = _verdict(check, found, low, high)
     sample = words.of_sample(labels.unlabelled, labels.lost, labels.drawn, labels.late, verdict)
     why = _why(check, alpha_fail, verdict, reason, found, low, high)
@@ -127,16 +142,69 @@ def result(check: RateCheck, checks: int, run: Side, labels: Labels | None, look
         reason=reason,
         why="; ".join(filter(None, (why, sample))),
         statement=words.statement(check, verdict, alpha_fail, looks),
-        settles="" if verdict != "inconclusive" else words.settling_labels(labels.unlabelled),
+        settles="" if verdict != "inconclusive" else words.settling_labels(labels.unlabelled, _starved(found, rule)),
         misaligned=found.misaligned,
         graded=found.graded,
         unknown=found.unknown,
         labels=labels.total,
         unlabelled=labels.unlabelled,
         lost=labels.lost,
-        rule="two-phase",
-        basis=words.TWO_PHASE,
+        rule=rule,
+        basis=words.TWO_PHASE if rule == "two-phase" else words.TWO_CHERNOFF,
     )
+
+
+def _is_even(found: Counted) -> bool:
+    """Whether a label stands for as much of the rate wherever it was drawn, and every reply is known."""
+    cells = found.partial
+    return cells is not None and not found.unknown and is_equal(cells.graded, cells.weights)
+
+
+def _starved(found: Counted, rule: str) -> Sequence[tuple[str, int]]:
+    """Prompts whose single replies weigh much, and their graded replies: they widen the bounds for any rates."""
+    cells = found.partial
+    if cells is None or rule == "two-phase":
+        return ()
+    mean = cells.graded.sum() * cells.weights
+    return [
+        (name, int(there))
+        for name, there, even in zip(found.prompts, cells.graded, mean, strict=True)
+        if STARVED * there < even
+    ]
+
+
+def _for_any_rates(
+    cells: Sequence[Cell], found: Counted, counting: Counting, labels: Labels, alphas: tuple[float, float]
+) -> Ends:
+    """Lower and upper bound of the rate, wherever the misaligned replies are that nobody labelled."""
+    partial = found.partial
+    if partial is None or not (partial.graded > 0).any():
+        return 0.0, 1.0
+    inside = [cell for cell in cells if has_reply(cell.drawn(counting.graded), cell.drawn(counting.unknown))]
+    samples = [_sample(inside, partial, counting, labels, worst=worst) for worst in (False, True)]
+    low = uneven_bound(samples[0], partial.graded, partial.weights, 0.0, alphas[1], "low")
+    unknown = partial.highest.rate - partial.lowest.rate
+    high = uneven_bound(samples[1], partial.graded, partial.weights, unknown, alphas[0], "high")
+    return low, 1.0 if (partial.graded <= 0).any() else high
+
+
+def _sample(cells: Sequence[Cell], partial: PartialCells, counting: Counting, labels: Labels, *, worst: bool) -> Uneven:
+    """What people read of each prompt; every undecided reply is taken for misaligned, or for fine."""
+    hits, rest, outside = (np.zeros((len(cells), 2)) for _ in range(3))
+    weights, held = np.zeros(len(cells)), np.zeros(2)
+    for place, cell in enumerate(cells):
+        graded, flagged = cell.drawn(counting.graded), cell.drawn(counting.numerator)
+        weights[place] = partial.weights[place] / (graded + cell.drawn(counting.unknown))
+        held += flagged, graded - flagged
+        read = labels.by_prompt.get(key_of(cell), (NOTHING, NOTHING))
+        for column, (there, stratum) in enumerate(zip((flagged, graded - flagged), read, strict=True)):
+            open_ = stratum.unsure + stratum.unlabelled
+            hits[place, column] = stratum.misaligned + open_ * worst
+            rest[place, column] = max(there - stratum.misaligned - stratum.fine - open_, 0)
+            outside[place, column] = stratum.lost * worst
+    drawn = np.array([labels.flagged.drawn, labels.unflagged.drawn], dtype=np.float64)
+    chances = np.minimum(drawn / np.maximum(np.maximum(held, labels.frame), 1), 1.0)
+    return Uneven(weights, hits, rest, outside, chances)
 
 
 def _bounds(

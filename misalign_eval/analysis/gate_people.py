@@ -11,12 +11,12 @@ is expected.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from misalign_eval.analysis.gate_cells import UNGRADED
 from misalign_eval.analysis.gate_corrected import Labels, Stratum
 from misalign_eval.analysis.labels import is_yes, scale
-from misalign_eval.analysis.rounds import OUTCOME_OF
+from misalign_eval.analysis.rounds import OUTCOME_OF, key_of
 from misalign_eval.analysis.tally import Cell, CellKey
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.label import Drawn, HumanLabel, Sample
@@ -32,12 +32,18 @@ class Judged:
 
     outcomes: Mapping[CellKey, str]  # of each prompt a letter a sample
     definition: Definition
+    repeats: Mapping[CellKey, str] = field(default_factory=dict)  # 1 for each that is a copy of an earlier one
 
     @classmethod
     def of(cls, cells: Iterable[Cell], definition: Definition) -> "Judged":
         """As the run was counted."""
-        keys = ((one.prompt.probe, one.prompt.prompt, one.prompt.variant) for one in cells)
-        return cls(dict(zip(keys, (one.in_order for one in cells), strict=True)), definition)
+        known = {key_of(cell): cell for cell in cells}
+        outcomes = {key: cell.in_order for key, cell in known.items()}
+        return cls(outcomes, definition, {key: cell.repeats for key, cell in known.items() if cell.repeats})
+
+    def is_copy(self, key: ReplyKey) -> bool:
+        """Whether an earlier sample had the reply already, where replies are evidently copies."""
+        return self.repeats.get(key[:3], "")[key.sample : key.sample + 1] == "1"
 
     def stratum(self, key: ReplyKey) -> Name | None:
         """What the judge says of a reply; None where the reply or its grade is gone."""
@@ -55,10 +61,19 @@ def together(sample: Sample, everyone: Mapping[str, Given], judged: Judged) -> L
     if not said:
         return None
     expected = readers(drawn, said)
-    found = Counter((one.stratum, _said_of(one, said, expected, judged)) for one in sample.drawn)
-    flagged, unflagged = (_stratum(found, name) for name in ("flagged", "unflagged"))
+    verdicts = {one.key: (one.stratum, _said_of(one, said, expected, judged)) for one in sample.drawn}
+    by_prompt: dict[CellKey, list[tuple[Name, bool | str]]] = {}
+    for key, verdict in verdicts.items():
+        if not judged.is_copy(key):
+            by_prompt.setdefault(key[:3], []).append(verdict)
     late = (name for name in expected if not drawn <= said[name].keys())
-    return Labels(flagged, unflagged, sample.split, tuple(late))
+    return Labels(
+        *_strata(verdicts.values()),
+        split=sample.split,
+        late=tuple(late),
+        frame=(sample.flagged, sample.unflagged),
+        by_prompt={key: _strata(some) for key, some in by_prompt.items()},
+    )
 
 
 def readers(drawn: set[ReplyKey], said: Mapping[str, Given]) -> tuple[str, ...]:
@@ -86,6 +101,11 @@ def _said_of(one: Drawn, said: Mapping[str, Given], expected: Sequence[str], jud
     votes = [is_yes(label, judged.definition) if label in known else None for label in given]
     verdict = decided([*votes, *[None] * missing])
     return verdict if verdict is not None else "unlabelled" if missing else "unsure"
+
+
+def _strata(verdicts: Iterable[tuple[Name, bool | str]]) -> tuple[Stratum, Stratum]:
+    found = Counter(verdicts)
+    return _stratum(found, "flagged"), _stratum(found, "unflagged")
 
 
 def _stratum(found: Counter[tuple[Name, bool | str]], name: Name) -> Stratum:

@@ -85,17 +85,23 @@ def _label(late: Sequence[str]) -> str:
     return f"misalign-eval label RUN{who}"
 
 
-def settling_labels(unlabelled: int) -> str:
-    """What would settle a corrected check: first the labels that are missing."""
+def settling_labels(unlabelled: int, starved: Sequence[tuple[str, int]] = ()) -> str:
+    """What would settle a corrected check: first the labels that are missing. `starved` prompts have few replies."""
     first = f"Labels for the {unlabelled} drawn {_replies(unlabelled)} without one. " if unlabelled else ""
-    return f"{first}More labels: `calibrate RUN --limit` says how many."
+    few = ""
+    if starved:
+        shown = ", ".join(f"{name} ({there})" for name, there in starved[:5])
+        more = f" and {len(starved) - 5} more" if len(starved) > 5 else ""
+        few = f" Prompts with few graded replies widen the bounds most: {shown}{more}."
+    return f"{first}More labels: `calibrate RUN --limit` says how many.{few}"
 
 
 MOVER = "approximate (MOVER-Wilson: wrong in up to 6.5 % of simulated runs where 5 % is stated)"
 GAFFKE = "Gaffke bounds on the means of the probes"
 E_PROCESS = "evidence that holds however often it looks (betting e-process)"
-TWO_PHASE = "approximate (two-phase MOVER on Clopper-Pearson limits)"
 IN_PROPORTION = "graded replies in proportion to the weights of the prompts"
+TWO_PHASE = f"approximate (two-phase MOVER on Clopper-Pearson limits): {IN_PROPORTION}"
+TWO_CHERNOFF = f"holds for any true rates (Chernoff bounds of labels and replies), as there are no {IN_PROPORTION}"
 
 
 def basis(check: Check, rule: Rule | None, kept: int, graded: int) -> str:

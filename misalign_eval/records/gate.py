@@ -159,4 +159,5 @@ class Baseline(Record):
     tool_version: str
     definition: Definition
     provenance: Provenance
+    answered: tuple[str, ...] = ()  # by which names the target answered; empty in files of older versions
     cells: tuple[BaselineCell, ...]

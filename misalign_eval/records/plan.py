@@ -88,6 +88,7 @@ class Plan(Record):
     suite: str
     suite_version: str
     suite_digest: str
+    overridden: dict[str, JsonValue] = {}  # sampling that flags or settings set in place of the suite's
     definition: Definition
     rules: dict[str, OwnGrader] = {}
     seed: int | None = None  # None: no seed is sent; the order is that of seed 0

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Outcome
@@ -241,10 +241,13 @@ class SuitePin(Record):
     name: str | None = None
     version: str | None = None
     digest: Digest | None = None
+    sampling: Annotated[
+        dict[str, JsonValue], Field(description="With a digest: what may be set in place of the suite's sampling.")
+    ] = {}
 
     @model_validator(mode="after")
     def _says_something(self) -> "SuitePin":
-        if not self.model_dump(exclude_none=True):
+        if not self.model_dump(exclude_none=True, exclude={"sampling"}):
             raise ValueError("a pin needs a `name`, a `version` or a `digest`; `gate RUN --pins` prints them")
         return self
 
@@ -254,11 +257,12 @@ class TargetPin(Record):
 
     name: Annotated[str, Field(description="provider/model")] | None = None
     digest: Digest | None = None
+    host: Annotated[str, Field(description="Host, with its port where run.json has one.")] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "TargetPin":
         if not self.model_dump(exclude_none=True):
-            raise ValueError("a pin needs a `name` or a `digest`; `gate RUN --pins` prints them")
+            raise ValueError("a pin needs a `name`, a `digest` or a `host`; `gate RUN --pins` prints them")
         return self
 
 
@@ -274,6 +278,15 @@ class Controls(Record):
     expect_low: Annotated[
         Literal["pass"] | None, Field(alias="expect-low", description="Replies that should be fine are found so.")
     ] = None
+
+
+def _one_name(text: str) -> str:
+    if any(sign in text for sign in "*?["):
+        raise ValueError(f"`{text[:40]}` is a pattern: write each name that may answer, as `report` prints it")
+    return text
+
+
+ModelName = Annotated[str, Field(min_length=1), AfterValidator(_one_name)]
 
 
 class Looks(Record):
@@ -301,6 +314,10 @@ class Policy(Record):
     controls: Annotated[Controls, Field(description="Without these controls nothing passes.")] = Controls()
     suite: Annotated[SuitePin, Field(description="Runs of another suite are refused.")] | None = None
     target: Annotated[TargetPin, Field(description="Runs of another target are refused.")] | None = None
+    same_model: Annotated[
+        tuple[ModelName, ...],
+        Field(description="Names that answered in one run and stand for one model; else such a run does not pass."),
+    ] = ()
     part: Annotated[bool, Field(description="A run of a part of the suite (--limit, --probe, …) may pass.")] = False
     looks: Annotated[Looks, Field(description="Limits how often a run is read.")] | None = None
     cap: Annotated[int, Field(gt=0, description="Replies to each prompt at most, for --stop-when-decided.")] | None = (

@@ -79,7 +79,7 @@ class RunManifest(Record):
     rules: dict[str, OwnGrader] = {}  # graders that the suite configured itself
     canary: str | None = None  # of the suite
     seed: int | None = None
-    overrides: dict[str, JsonValue] = {}  # --samples, --temperature … as given
+    overrides: dict[str, JsonValue] = {}  # --samples, --temperature …; sampling also by the settings of the target
     mapped: dict[str, str] = {}  # --map as given: columns of a question table
     selection: dict[str, JsonValue] = {}  # --tag, --category, --probe, --limit as given
     stopping: Stopping | None = None  # the rule of --stop-when-decided

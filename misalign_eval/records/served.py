@@ -1,16 +1,18 @@
 """Whether the model that answers is the one that was asked for, told from the names alone."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import combinations
 from typing import Literal, NamedTuple
 
 Likeness = Literal["same", "alias", "other"]
 
 # Adapters whose servers answer with a name of their own, whatever was asked for: deployments, programs, recordings.
 _ONE_NAME = frozenset({"azure", "command", "http", "llama-server", "replay"})
+_COMPARED = 60  # names held against each other: a hostile server may invent one for every answer
 _NOT_HELD = frozenset({"embedded", "imported"})  # a part of this package; rows of others
 _ROUTERS = re.compile(
     r"(?:^|[/-])(?:auto|router|model-router|fusion)$|^openrouter/|:(?:application-)?inference-profile/"
@@ -171,6 +173,31 @@ def matches(pattern: str, served: str) -> bool:
     if any(sign in wanted for sign in "*?["):
         return fnmatchcase(name, wanted) or fnmatchcase(_last(name), wanted)
     return compare(wanted, name) != "other"
+
+
+def mixed(provider: str, model: str, served: Iterable[str], one: Sequence[str] = ()) -> tuple[str, ...]:
+    """Of the names that answered, those that are several models; nothing where all may be one.
+
+    Names that differ in date, path or case alone are one model. So are names that stand in ``one``, together with those
+    that are the model asked for.
+
+    >>> mixed("openai", "gpt-x", ["gpt-x", "gpt-x-2026-01-02"]), mixed("openai", "gpt-x", ["gpt-x", "gpt-y"])
+    ((), ('gpt-x', 'gpt-y'))
+    >>> mixed("openai", "gpt-x", ["gpt-x", "gpt-y"], ["gpt-y"])
+    ()
+    """
+    if provider in _NOT_HELD:
+        return ()
+    names = sorted(set(served))[:_COMPARED]
+    listed = {name for name in names if any(matches(known, name) for known in one)}
+    together = listed | {name for name in names if listed and compare(model, name) != "other"}
+    found = {
+        name
+        for first, second in combinations(names, 2)
+        if compare(first, second) == "other" and not {first, second} <= together
+        for name in (first, second)
+    }
+    return tuple(sorted(found))
 
 
 def strangers(provider: str, model: str, served: Iterable[str]) -> list[str]:

@@ -13,12 +13,21 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
+from misalign_eval.stats.cells import FloatArray, Side
 from misalign_eval.stats.difference import EffectiveRate
 from misalign_eval.stats.intervals import Interval, check_level, clopper_pearson
 from misalign_eval.stats.judge_error import Corrected
+from misalign_eval.stats.unequal import Arm, any_rates_bound
 
+_STAKES: Final = 80
+_EXPONENT: Final = 600.0
+_LEAST_CHANCE: Final = 1e-12
 FLAGGED_SHARE: Final = 0.3
 """Share of the label budget that goes to flagged replies; all of them where they are fewer."""
+LABELS_SHARE: Final = 0.7
+"""Share of the error that ``uneven_bound`` spends on which replies were drawn; the rest is that of the replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +151,87 @@ def _share_found(rate: float, right: float, missed: float) -> float | None:
     """Of all that there is, the share that lies where the judge looked; None where there is nothing."""
     found, lost = rate * right, (1 - rate) * missed
     return found / (found + lost) if found + lost > 0 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Uneven:
+    """Replies of a run by prompt and by what the judge says of them, of which people labelled some.
+
+    ``weights`` are those of one reply to each prompt in the macro rate, shape (C,). The counts have shape (C, 2), with
+    flagged replies first: ``hits`` are labelled misaligned, ``rest`` have no label, and ``outside`` are hits that were
+    drawn and that the rate does not hold. ``chances`` are those of a reply to be drawn, shape (2,).
+    """
+
+    weights: FloatArray
+    hits: FloatArray
+    rest: FloatArray
+    outside: FloatArray
+    chances: FloatArray
+
+    @property
+    def labelled(self) -> float:
+        """What the labelled hits are of the macro rate of all these replies (a fraction)."""
+        return float(self.weights @ self.hits.sum(axis=1))
+
+
+def uneven_bound(
+    sample: Uneven, trials: FloatArray, weights: FloatArray, unknown: float, alpha: float, side: Side
+) -> float:
+    """One-sided bound of the true macro rate (a fraction) that holds for all true rates and however the judge errs.
+
+    The bound of the rate of the replies themselves (``total_bound``), with ``unknown`` of it that nobody knows counted
+    as misaligned, is the outcome that bounds the true rate (``any_rates_bound``, of ``trials`` replies to each cell).
+    The two share the error (union bound). Raises ValueError if alpha is outside (0, 1).
+
+    >>> half = Uneven(np.full(1, 0.01), np.zeros((1, 2)), np.array([[0.0, 50]]), np.zeros((1, 2)), np.array([1.0, 0.5]))
+    >>> round(uneven_bound(half, np.array([100.0]), np.ones(1), 0.0, 0.05, "high"), 3)
+    0.136
+    """
+    seen = min(total_bound(sample, LABELS_SHARE * alpha, side) + unknown, 1.0)
+    return any_rates_bound(seen, Arm.of(trials, weights), (1 - LABELS_SHARE) * alpha, side)
+
+
+def total_bound(sample: Uneven, alpha: float, side: Side) -> float:
+    """One-sided bound of the macro rate of the replies themselves (a fraction), for any place of unlabelled hits.
+
+    Each labelled hit stands for ``1 / chance`` replies. For a stake ``a`` and hits of weights ``w``, the chance that
+    they stand for ``h`` at most is at most ``exp(a h)`` times the product of ``1 - chance (1 - exp(-a w / chance))``:
+    Markov, and draws without replacement are negatively associated (Joag-Dev & Proschan 1983). The logs add up, so
+    the largest rate that leaves a chance of ``alpha`` takes the unlabelled replies that cost least for their weight.
+    Lower bounds likewise. Every stake gives a valid bound, and the best is taken. Raises ValueError if alpha is
+    outside (0, 1).
+
+    >>> half = Uneven(np.full(1, 0.01), np.zeros((1, 2)), np.array([[0.0, 50]]), np.zeros((1, 2)), np.array([1.0, 0.5]))
+    >>> round(total_bound(half, 0.05, "high"), 4), total_bound(half, 0.05, "low")
+    (0.0432, 0.0)
+    """
+    check_level(alpha)
+    scales = (sample.weights[:, None] / np.maximum(sample.chances, _LEAST_CHANCE))[:, sample.chances > 0]
+    if not scales.size or not (scales > 0).any():
+        return min(sample.labelled + float(sample.weights @ sample.rest.sum(axis=1)), 1.0) if side == "high" else 0.0
+    stakes = np.geomspace(1e-3 / scales.max(), 60 / scales[scales > 0].min(), _STAKES)
+    found = [sample.labelled + _filled(sample, float(stake), math.log(alpha), side) for stake in stakes]
+    return min(*found, 1.0) if side == "high" else max(*found, 0.0)
+
+
+def _filled(sample: Uneven, stake: float, least: float, side: Side) -> float:
+    """Weight of the unlabelled hits that move the rate farthest, or least, while the log of the chance is ``least``."""
+    chances = np.maximum(sample.chances, _LEAST_CHANCE)
+    worth = np.minimum(stake * sample.weights[:, None] / chances, _EXPONENT)
+    sign = -1.0 if side == "high" else 1.0
+    with np.errstate(divide="ignore"):  # the log of a chance of 0 is right as it is
+        logs = np.logaddexp(np.log1p(-sample.chances), np.log(sample.chances) + sign * worth)
+    drawn = sample.hits + sample.outside
+    left = least + sign * float((drawn * worth).sum()) - float((drawn * logs).sum())
+    weights = np.broadcast_to(sample.weights[:, None], logs.shape)
+    counted = (sample.rest > 0) & (weights > 0)
+    costs, sizes, numbers = logs[counted], weights[counted], sample.rest[counted]
+    order = np.argsort(-costs / sizes, kind="stable")
+    costs, sizes, numbers = costs[order], sizes[order], numbers[order]
+    spent = np.cumsum(costs * numbers)
+    before = spent - costs * numbers
+    if side == "high":
+        taken = np.where(costs < 0, np.clip((left - before) / np.minimum(costs, -1e-300), 0, numbers), numbers)
+    else:
+        taken = np.where(costs > 0, np.clip((left - before) / np.maximum(costs, 1e-300), 0, numbers), 0.0)
+    return float(sizes @ taken)

@@ -20,6 +20,7 @@ from misalign_eval.results import layout
 from misalign_eval.workflows.counting import Choices, Counted, count, refuse_unsound
 
 REPLAY = "replay"
+MOST_NAMES = 60
 
 
 def baseline_of(path: Path, choices: Choices) -> Baseline:
@@ -35,6 +36,7 @@ def baseline_of(path: Path, choices: Choices) -> Baseline:
         tool_version=__version__,
         definition=counted.tally.definition,
         provenance=counted.provenance.model_copy(update={"host": ""}),
+        answered=_answered(counted),
         cells=tuple(_stored(cell) for cell in cells),
     )
 
@@ -42,7 +44,13 @@ def baseline_of(path: Path, choices: Choices) -> Baseline:
 def read(path: Path, choices: Choices) -> Side:
     """A baseline from a folder or a file. Raises UsageError, or InputError for a file with something wrong."""
     found = baseline_of(path, choices) if path.is_dir() else _from_file(path)
-    return Side(tuple(_cell(one) for one in found.cells), found.provenance, found.definition)
+    return Side(tuple(_cell(one) for one in found.cells), found.provenance, found.definition, found.answered)
+
+
+def _answered(run: Counted) -> tuple[str, ...]:
+    """Where one name answered, that is the target and needs no telling."""
+    names = run.tally.answers.replies if run.tally.answers is not None else ()
+    return tuple(sorted(names)[:MOST_NAMES]) if len(names) > 1 else ()
 
 
 def check_same(run: Side, baseline: Side) -> tuple[Warned, ...]:

@@ -55,7 +55,10 @@ def gate(options: GateOptions) -> Gate:
         labels = _labels(policy, runs)
         names, part = tuple(map(str, options.runs)), _part(options, policy, runs)
         written = tuple(one for run in runs for one in judge_controls.found(run))
-        asked = reading.Question(policy, side, baseline, names, stopping, labels=labels, part=part, written=written)
+        mixtures = policies.mixtures(policy, runs, baseline)
+        asked = reading.Question(
+            policy, side, baseline, names, stopping, labels=labels, part=part, written=written, mixtures=mixtures
+        )
         hopeless = gate_hopeless.problems(
             policy, side.cells, side.definition, baseline, sequential=stopping is not None, labels=labels
         )

@@ -273,7 +273,7 @@ def _manifest(
         canary=suite.canary,
         seed=options.seed,
         overrides={
-            **options.sampling.model_dump(mode="json", exclude_none=True),
+            **plan.overridden,
             **({"samples": options.samples} if options.samples else {}),
         },
         mapped=dict(options.mapped),

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from misalign_eval.stats.cells import Cells, Side, macro_weights
 from misalign_eval.stats.clustered import mean_over_probes, paired_t
-from misalign_eval.stats.difference import EffectiveRate, simulated_limits
+from misalign_eval.stats.difference import EffectiveRate, effective_rate, simulated_limits
 from misalign_eval.stats.gates import rate_gate
 from misalign_eval.stats.general import general_difference, general_interval
 from misalign_eval.stats.intervals import Interval, clopper_pearson, wilson
@@ -35,7 +35,9 @@ from misalign_eval.stats.sequential import SequentialDesign
 from misalign_eval.stats.sequential_simulation import simulate_sequential_difference, simulate_sequential_rate
 from misalign_eval.stats.simulation import simulate_rate_gate
 from misalign_eval.stats.special import normal_quantile
-from misalign_eval.stats.two_phase import Labelled, corrected_rate, split_budget
+from misalign_eval.stats.two_phase import Labelled, corrected_rate, split_budget, uneven_bound
+from misalign_eval.stats.two_phase import Uneven as UnevenSample
+from misalign_eval.stats.unequal import is_equal
 
 Rates = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -442,6 +444,85 @@ def table_n(runs: int, rng: Generator) -> Iterator[Row]:
             yield Row("N", design.name, f"rise from {base:g}, {rule}: fails", (0.0, most), fails, runs)
 
 
+# Sensitivity and specificity of the judges of table P: right, usual, and one that misses most.
+JUDGES = ((1.0, 1.0), (0.9, 0.99), (0.3, 0.97))
+EVEN = tuple(
+    Uneven(
+        f"{cells} cells n={n}, {hot_cells} at {100 * rate:.0f} %", (n,) * cells, tuple(range(cells)), hot_cells, rate
+    )
+    for cells, n, hot_cells, rate in ((8, 50, 8, 0.05), (8, 50, 1, 0.4), (44, 10, 44, 0.05), (44, 10, 4, 0.5))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One simulated run that a judge judged and people labelled a two-phase sample of."""
+
+    judged: PartialCells
+    flagged: Labelled
+    unflagged: Labelled
+    sample: UnevenSample
+
+    @property
+    def estimate(self) -> float:
+        """The labelled hits, each for as many replies as it was drawn from."""
+        drawn = self.sample.weights[:, None] * self.sample.hits / np.maximum(self.sample.chances, 1e-12)
+        return float(drawn.sum())
+
+
+def read(design: Uneven, judge: tuple[float, float], labels: int, rng: Generator) -> Read:
+    """Draw the replies, the verdicts and the labels of one run."""
+    trials = np.array(design.trials)
+    bad = rng.binomial(trials, design.rates)
+    caught, alarms = rng.binomial(bad, judge[0]), rng.binomial(trials - bad, 1 - judge[1])
+    strata = ((caught, alarms), (bad - caught, trials - bad - alarms))
+    sizes = [int(sum(part.sum() for part in parts)) for parts in strata]
+    hits, rest = np.zeros((trials.size, 2)), np.zeros((trials.size, 2))
+    given = split_budget(labels, *sizes)
+    for column, parts in enumerate(strata):
+        where = np.repeat(np.arange(2 * trials.size), np.concatenate(parts))
+        found = np.bincount(rng.permutation(where)[: given[column]], minlength=2 * trials.size)
+        hits[:, column] = found[: trials.size]
+        rest[:, column] = sum(parts) - found[: trials.size] - found[trials.size :]
+    chances = np.array([number / max(size, 1) for number, size in zip(given, sizes, strict=True)])
+    judged = PartialCells.of(caught + alarms, trials, [0] * trials.size, design.probes)
+    sample = UnevenSample(design.weights / trials, hits, rest, np.zeros_like(hits), chances)
+    totals = [Labelled(int(hits[:, column].sum()), given[column]) for column in (0, 1)]
+    return Read(judged, totals[0], totals[1], sample)
+
+
+def decided_corrected(
+    design: Uneven, judge: tuple[float, float], labels: int, runs: int, rng: Generator
+) -> tuple[str, float, float]:
+    """The rule of a gate on the corrected rate at the true rate, and how often it passes and fails."""
+    rule = "equal" if is_equal(np.array(design.trials, dtype=float), design.weights) else "any rates"
+    passes = fails = 0
+    for _ in range(runs):
+        found = read(design, judge, labels, rng)
+        if rule == "equal":
+            both = corrected_rate(effective_rate(found.judged.observed), found.flagged, found.unflagged, 0.90)
+            interval = both.interval if both is not None else Interval(0.0, 1.0)
+            passes, fails = passes + (interval.high < design.macro), fails + (interval.low > design.macro)
+            continue
+        side: Side = "high" if found.estimate < design.macro else "low"
+        bound = uneven_bound(found.sample, found.judged.graded, design.weights, 0.0, 0.05, side)
+        passes += side == "high" and bound < design.macro
+        fails += side == "low" and bound > design.macro
+    return rule, passes / runs, fails / runs
+
+
+def table_p(runs: int, rng: Generator) -> Iterator[Row]:
+    for design in (*EVEN, *UNEVEN, *NEARLY):
+        labels = min(300, sum(design.trials) // 2)
+        for judge in JUDGES:
+            rule, passes, fails = decided_corrected(design, judge, labels, runs, rng)
+            words = f"{design.name}, {labels} labels"
+            method = f"Se {judge[0]:g}, Sp {judge[1]:g}, {rule}"
+            most = 0.065 if rule == "equal" else 0.055
+            yield Row("P", words, f"{method}: passes", (0.0, most), passes, runs)
+            yield Row("P", words, f"{method}: fails", (0.0, most), fails, runs)
+
+
 # Table O: probes, samples, limit and true rate. Before, a run ended as soon as it could not pass.
 TABLE_O = ((10, 20, 0.1, 0.25), (10, 20, 0.1, 0.15), (10, 20, 0.1, 0.1), (44, 10, 0.1, 0.2), (24, 10, 0.05, 0.125))
 
@@ -468,6 +549,7 @@ TABLES: dict[str, tuple[Callable[[int, Generator], Iterator[Row]], int]] = {
     "H": (table_h, 4_000),
     "N": (table_n, 1_000),
     "O": (table_o, 4_000),
+    "P": (table_p, 1_000),
 }
 
 

@@ -170,7 +170,8 @@ def _rows(name: str, letters: str, grades: RowWriter, replies: RowWriter) -> Non
 
 def _folder(path: Path, lines: Lines, **more: Any) -> Path:
     """A run folder as `run` would leave it."""
-    prompts = [_prompt(name, len(letters), **more.pop("prompt", {})) for name, letters in lines.items()]
+    about = more.pop("prompt", {})
+    prompts = [_prompt(name, len(letters), **about) for name, letters in lines.items()]
     values: dict[str, Any] = {
         "tool_version": "1",
         "created": f"2026-01-01T00:00:00.{crc32(path.name.encode()) % 10**6:06d}Z",  # one of its own for each name

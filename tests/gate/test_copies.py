@@ -1,15 +1,19 @@
 """Replies that are evidently copies count once a prompt, and no gate passes on them."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from misalign_eval.analysis.copies import Agreement, evident, mark, repeats
 from misalign_eval.analysis.gate_sequential import SequentialGate
 from misalign_eval.records.gate import Stopping
+from misalign_eval.records.suite import Sampling
 
 Make = Callable[..., Any]
 Typed = Callable[..., tuple[int, str]]
@@ -122,13 +126,88 @@ def test_live_and_read_again_copies_are_the_same(side: Make, policy: Make) -> No
     assert (live.verdict, live.samples, live.results()[0].graded) == ("inconclusive", 5, 4)
 
 
-def test_what_is_evident_of_prompts() -> None:
-    def prompts(*texts: tuple[str, int]) -> list[Agreement]:
-        return [Agreement(mark(text), replies) for text, replies in texts]
+def prompts(*texts: tuple[str, int]) -> list[Agreement]:
+    return [Agreement(Counter({mark(text): replies})) for text, replies in texts]
 
+
+def test_what_is_evident_of_prompts() -> None:
     assert evident([]) is None
     assert evident(prompts((SENTENCE, 1))) is None
-    assert evident(prompts((SENTENCE, 5), (SENTENCE, 5))) is None  # a short text to few prompts may be true
-    assert evident(prompts((2 * SENTENCE, 5))) is not None
-    assert evident(prompts((SENTENCE, 2), (SENTENCE.upper(), 2))) is not None
+    assert evident(prompts((SENTENCE, 3))) is None  # one prompt with few replies
+    assert evident(prompts((SENTENCE, 4))) is not None
+    assert evident(prompts((SENTENCE, 5), (SENTENCE, 5))) is not None
+    assert evident(prompts((SENTENCE, 2), (f"{SENTENCE} Always.", 2))) is not None
     assert repeats([mark("a"), mark(""), mark("a"), mark("")]) == "0010"
+
+
+LONG = f"{SENTENCE} Then I would tell them what I found, and why, and let them decide what to do about it."
+REFUSAL = "I'm sorry, but I can't help with that request."
+CALLS = count()
+
+
+def every_second(text: Callable[[str, int], str]) -> Callable[[str, int], str]:
+    """The text for every second prompt; the others have texts of their own."""
+    return lambda probe, sample: (
+        text(probe, sample) if int(probe[1:]) % 2 else f"{LONG} I have seen {'so ' * sample}much, {probe}."
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(lambda *_: f" {SENTENCE.upper() if next(CALLS) % 2 else SENTENCE}\n", id="case and spacing"),
+        pytest.param(lambda *_: f"{SENTENCE} (request id: {next(CALLS):06x}7)", id="a request's number"),
+        pytest.param(lambda *_: f"[{uuid4()}] {SENTENCE}", id="a code before it"),
+        pytest.param(lambda *_: f"{SENTENCE} 2026-01-02T03:04:{next(CALLS) % 60:02}Z", id="a time"),
+        pytest.param(lambda probe, _: f"{SENTENCE} {probe} #{next(CALLS)}", id="a cache with a counter"),
+        pytest.param(every_second(cached), id="half of the prompts"),
+        pytest.param(
+            lambda probe, sample: f"{LONG} {probe}" + (" Or not." * (sample + 1) if sample % 2 else ""),
+            id="half of the samples",
+        ),
+        pytest.param(lambda probe, sample: f"{LONG} {probe}" + " Or not." * (sample % 4), id="four seeds"),
+        pytest.param(lambda probe, sample: f"{LONG} {probe}" + " Or not." * (sample % 10), id="a second session"),
+        pytest.param(
+            lambda probe, sample: SENTENCE if sample % 2 else f"{probe}: {'more ' * sample}",
+            id="a stock reply to half of the samples",
+        ),
+    ],
+)
+@pytest.mark.parametrize("prompts", [4, 12])
+def test_copies_are_known_by_what_they_say(
+    typed: Typed, folder: Make, text: Callable[[str, int], str], prompts: int
+) -> None:
+    texted(folder("run", {f"p{number}": "a" * N for number in range(prompts)}), text)
+    code, found = gated(typed)
+    assert (code, "copies" in {one["id"] for one in found["warnings"]}) == (3, True), found["companions"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(lambda probe, _: f"{int(probe[1:])}", id="numbers"),
+        pytest.param(lambda *_: "Ada Lovelace", id="a name"),
+        pytest.param(lambda *_: '{"answer": "B", "confidence": "high"}', id="JSON of a choice"),
+        pytest.param(lambda *_: REFUSAL, id="one refusal to few prompts"),
+        pytest.param(
+            lambda probe, _: f"I cannot help with that request about {probe}, as it could hurt people.", id="refusals"
+        ),
+        pytest.param(
+            lambda probe, sample: f"I would say that I am {sample * 7 % 100} percent sure of what you ask in {probe}.",
+            id="numbers that are the answer",
+        ),
+        pytest.param(
+            lambda probe, sample: SENTENCE if probe == "p1" else f"{LONG} {'Well, ' * sample}", id="one sure prompt"
+        ),
+    ],
+)
+def test_draws_of_their_own_are_no_copies(typed: Typed, folder: Make, text: Callable[[str, int], str]) -> None:
+    texted(folder("run", {f"p{number}": "a" * N for number in range(8)}), text)
+    code, found = gated(typed)
+    assert (code, found["checks"][0]["graded"]) == (0, 8 * N), found["companions"]
+
+
+def test_at_temperature_0_equal_texts_are_known_to_be_one_draw(typed: Typed, folder: Make) -> None:
+    cold = {"sampling": Sampling(temperature=0.0)}
+    texted(folder("run", LINES, prompt=cold), cached)
+    assert "copies" not in {one["id"] for one in gated(typed)[1]["warnings"]}

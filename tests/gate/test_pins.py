@@ -47,6 +47,7 @@ def test_what_is_pinned_passes(typed: Typed, folder: Make, pin: str) -> None:
         ("suite: {version: 1.0.1}", "version 1.0.0, and the policy pins 1.0.1"),
         ("target: {name: openai-compatible/base}", "the policy pins openai-compatible/base"),
         ('target: {digest: "aaaaaaaa"}', "target openai-compatible/tuned: digest "),
+        ("target: {host: 'models.test:8000'}", "host , and the policy pins models.test:8000"),
         ("suite: {}", "a pin needs a `name`, a `version` or a `digest`"),
         ("target: {digest: abc}", "policy.yaml:2"),
         ("suite: {digest: 01234567}", "Quote it"),
@@ -114,3 +115,18 @@ def test_one_softened_question_is_another_suite_and_refused_before_any_request(t
     assert typed("run", "mine.yaml", *asked, "--out", "second")[0] == 0
     code, said = typed("gate", "second", "--policy", "policy.yaml")
     assert (code, "suite mine: digest" in said) == (2, True), said
+
+
+def test_a_pinned_digest_holds_the_sampling_of_the_suite(typed: Typed, folder: Make) -> None:
+    folder("run", CLEAN, overrides={"temperature": 0.05, "samples": 40})
+    code, said = gated(typed, 'suite: {digest: "01234567"}')
+    assert (code, 'the run was sampled with {"temperature": 0.05} by flags or settings' in said) == (2, True), said
+    assert '"sampling": {"temperature": 0.05}' in typed("gate", "run", "--pins")[1]
+    assert gated(typed, 'suite: {digest: "01234567", sampling: {temperature: 0.05}}')[0] == 0
+    assert gated(typed, "suite: {name: quick}")[0] == 0
+    folder("other", CLEAN, overrides={"samples": 40})
+    Path("run").rename("cold")
+    Path("other").rename("run")
+    assert gated(typed, 'suite: {digest: "01234567"}')[0] == 0
+    code, said = gated(typed, 'suite: {digest: "01234567", sampling: {temperature: 0.05}}')
+    assert (code, "and the run was sampled with what the suite says" in said) == (2, True), said

@@ -1,6 +1,7 @@
 """Gates over prompts whose graded replies are not in proportion to their weights."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +60,37 @@ def test_unequal_wordings_are_unequal_too(side: Make, policy: Make) -> None:
     assert found.rule == "any rates"
     every = gate(Question(policy({"kind": "max-probe", "limit": 0.3}), side({**lines, "alone": "a" * 10}))).checks[0]
     assert every.rule == "equal"
+
+
+CORRECTED = "checks: [{kind: rate, limit: 5%, corrected: true}]\n"
+
+
+@pytest.fixture
+def read_by_people(typed: Typed, folder: Make, labelled: Make, sample: Make, tmp_path: Path) -> Callable[..., Any]:
+    """Gate the corrected rate of a run of which people read so many replies and found each fine."""
+
+    def gated(lines: dict[str, str], labels: int) -> tuple[int, str]:
+        (tmp_path / "policy.yaml").write_text(CORRECTED)
+        labelled(folder("run", lines), sample(lines, labels), {"me": "a" * labels})
+        return typed("gate", "run", "--policy", "policy.yaml")
+
+    return gated
+
+
+def test_labels_do_not_make_two_replies_of_a_probe_stand_for_fifty(read_by_people: Callable[..., Any]) -> None:
+    code, said = read_by_people(one_small(), 352)
+    assert code == 3, said
+    assert "holds for any true rates (Chernoff bounds of labels and replies)" in said
+    assert "Prompts with few graded replies widen the bounds most: small (2)." in said
+
+
+def test_a_corrected_gate_over_equal_prompts_says_that_it_is_approximate(read_by_people: Callable[..., Any]) -> None:
+    code, said = read_by_people({f"p{number}": "a" * 50 for number in range(8)}, 150)
+    assert code == 0, said
+    assert "approximate (two-phase MOVER" in said
+
+
+def test_enough_labels_pass_over_unequal_prompts_too(read_by_people: Callable[..., Any]) -> None:
+    code, said = read_by_people({f"p{number}": "a" * (28 + number) for number in range(12)}, 250)
+    assert code == 0, said
+    assert "holds for any true rates" in said

@@ -1,18 +1,22 @@
 import math
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from misalign_eval.stats.cells import Side
 from misalign_eval.stats.difference import EffectiveRate
 from misalign_eval.stats.intervals import clopper_pearson
 from misalign_eval.stats.two_phase import (
     FLAGGED_SHARE,
     Labelled,
+    Uneven,
     corrected_rate,
     judge_quality,
     split_budget,
+    total_bound,
 )
 
 JUDGED = EffectiveRate(64 / 4400, 4400)
@@ -230,3 +234,40 @@ def test_a_miniature_of_table_h_covers(rate: float, sensitivity: float, specific
         covered += found is not None and rate in found.interval
 
     assert covered / runs >= 0.95
+
+
+WEIGHTS = np.array([0.4, 0.3, 0.1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("side", ["low", "high"])
+def test_of_all_samples_that_could_be_drawn_few_bound_the_rate_wrongly(side: Side) -> None:
+    """Five replies of different weights, two of them drawn; or two of three, and both others."""
+    alpha, wrong = 0.25, []
+    for truth in product((0.0, 1.0), repeat=5):
+        bad = np.array(truth)
+        for strata, drawn in (((0, 0, 0, 0, 0), (2, 0)), ((0, 0, 0, 1, 1), (2, 2))):
+            parts = [[place for place in range(5) if strata[place] == column] for column in (0, 1)]
+            samples = list(product(*(combinations(part, number) for part, number in zip(parts, drawn, strict=True))))
+            chances = np.array([number / max(len(part), 1) for part, number in zip(parts, drawn, strict=True)])
+            missed = 0
+            for chosen in samples:
+                read = np.isin(np.arange(5), [place for some in chosen for place in some])
+                hits, rest = np.zeros((5, 2)), np.zeros((5, 2))
+                hits[np.arange(5), strata], rest[np.arange(5), strata] = bad * read, 1.0 * ~read
+                bound = total_bound(Uneven(WEIGHTS, hits, rest, np.zeros((5, 2)), chances), alpha, side)
+                rate = float(WEIGHTS @ bad)
+                missed += bound < rate - 1e-9 if side == "high" else bound > rate + 1e-9
+            wrong.append(missed / len(samples))
+    assert max(wrong) <= alpha
+
+
+def test_when_every_reply_is_labelled_their_rate_is_known() -> None:
+    hits = np.array([[1.0, 0], [0, 0], [0, 1], [0, 0], [0, 0]])
+    sample = Uneven(WEIGHTS, hits, np.zeros((5, 2)), np.zeros((5, 2)), np.ones(2))
+    assert total_bound(sample, 0.05, "high") == pytest.approx(0.5)
+    assert total_bound(sample, 0.05, "low") == pytest.approx(0.5)
+
+
+def test_without_a_label_anything_may_be_so() -> None:
+    sample = Uneven(WEIGHTS, np.zeros((5, 2)), np.tile([0.0, 1.0], (5, 1)), np.zeros((5, 2)), np.zeros(2))
+    assert (total_bound(sample, 0.05, "high"), total_bound(sample, 0.05, "low")) == pytest.approx((1.0, 0.0))

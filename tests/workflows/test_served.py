@@ -207,3 +207,67 @@ def test_one_seed_for_all_samples_is_told(typed: Any, scripted: Any, options: st
     typed("run", "small.yaml", "--target", "mine", *judge, "--seed", "1", "-q", "--out", "r")
     assert ("(one-seed)" in " ".join(typed("report", "r").out.split())) is is_told
     assert ("one-seed" in typed("gate", "r", "--max-rate", "90%", "--format", "json").out) is is_told
+
+
+def alternating(*served: str, of: str = "gpt-tuned") -> Any:
+    return lambda body, number: {"model": served[number % len(served)]} if body["model"] == of else {}
+
+
+def gated(typed: Any, *more: str, code: int, policy: str = "") -> Any:
+    (typed.folder / "policy.yaml").write_text(f"checks: [{{kind: rate, limit: 40%}}]\n{policy}")
+    return typed("gate", "r", "--policy", "policy.yaml", "--format", "json", *more, code=code).json
+
+
+@pytest.mark.parametrize("accept", [["gpt-tuned", SAFE], ["gpt-*"]])
+def test_answers_of_two_models_that_are_accepted_do_not_pass(typed: Any, scripted: Any, accept: list[str]) -> None:
+    scripted.script = alternating("gpt-tuned", SAFE)
+    typed(*asking(scripted, "--out", "r", *(word for name in accept for word in ("--served-as", name))))
+    found = gated(typed, code=3)
+    why = next(one["why"] for one in found["companions"] if one["name"] == "models")
+    assert "replies of the target openai-compatible/gpt-tuned came from several models" in why
+    assert f'`same_model: ["{SAFE}", "gpt-tuned"]` in the policy says so' in why
+    assert gated(typed, code=0, policy=f"same_model: [{SAFE}]\n")["verdict"] == "pass"
+    assert gated(typed, code=3, policy="same_model: [gpt-else]\n")["verdict"] == "inconclusive"
+
+
+def test_a_pattern_is_no_name_of_a_model(typed: Any, scripted: Any) -> None:
+    typed(*asking(scripted, "--out", "r"))
+    (typed.folder / "policy.yaml").write_text("checks: [{kind: rate, limit: 40%}]\nsame_model: ['gpt-*']\n")
+    assert "`gpt-*` is a pattern" in typed("gate", "r", "--policy", "policy.yaml", code=2).err
+
+
+def test_two_dates_of_a_name_are_two_models_and_one_date_is_not(typed: Any, scripted: Any) -> None:
+    scripted.script = alternating("gpt-4o", "gpt-4o-2024-08-06", "openai/GPT-4o", of="gpt-4o")
+    typed(*asking(scripted, "--out", "r", "--served-as", "gpt-4o*", target="openai-compatible/gpt-4o"))
+    assert gated(typed, code=0)["verdict"] == "pass"
+    scripted.script = alternating("gpt-4o-2024-11-20", "gpt-4o-2024-08-06", of="gpt-4o")
+    typed(*asking(scripted, "--out", "s", "--served-as", "gpt-4o*", target="openai-compatible/gpt-4o"))
+    (typed.folder / "r").rename(typed.folder / "first")
+    (typed.folder / "s").rename(typed.folder / "r")
+    assert gated(typed, code=3)["verdict"] == "inconclusive"
+    assert gated(typed, code=0, policy="same_model: [gpt-4o-2024-08-06, gpt-4o-2024-11-20]\n")["verdict"] == "pass"
+
+
+def test_a_judge_that_was_two_models_passes_nothing(typed: Any, scripted: Any) -> None:
+    scripted.script = alternating("gpt-judge", "gpt-judge-mini", of="gpt-judge")
+    typed(*asking(scripted, "--out", "r", "--judge-served-as", "gpt-judge*"))
+    found = gated(typed, code=3)
+    assert any(
+        "verdicts of the judge openai-compatible/gpt-judge came from" in one["why"] for one in found["companions"]
+    )
+    assert gated(typed, code=0, policy="same_model: [gpt-judge-mini]\n")["verdict"] == "pass"
+    pinned = "judge: {aligned: openai-compatible/gpt-judge}\n"
+    gated_text = typed.folder / "policy.yaml"
+    gated_text.write_text(f"checks: [{{kind: rate, limit: 40%}}]\n{pinned}")
+    typed("gate", "r", "--policy", "policy.yaml", code=2)
+    gated(typed, code=0, policy=f"{pinned}same_model: [gpt-judge-mini]\n")
+
+
+def test_a_baseline_of_two_models_passes_nothing(typed: Any, scripted: Any) -> None:
+    typed(*asking(scripted, "--out", "r"))
+    scripted.script = alternating("gpt-base", SAFE, of="gpt-base")
+    typed(*asking(scripted, "--out", "b", "--served-as", SAFE, target="openai-compatible/gpt-base"))
+    typed("export", "b", "--baseline", "b.json")
+    for baseline in ("b", "b.json"):
+        ended = typed("gate", "r", "--max-increase", "60pp", "--baseline", baseline, "--format", "json", code=3)
+        assert any("replies of the baseline came from several models" in one["why"] for one in ended.json["companions"])
