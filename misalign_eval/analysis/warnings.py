@@ -115,7 +115,7 @@ def of_seed(tally: Tally, cells: Sequence[Cell]) -> Iterator[Warned]:
     if several and tally.answers is not None and _has_seed(dict(tally.answers.target.options)):
         text = "the target's options send one seed with every request: the samples of a prompt may be one draw, and"
         yield Warned(
-            id="one-seed", text=f"{text} intervals too narrow. Take it out of `options`; --seed sends one a sample"
+            id="fixed-seed", text=f"{text} intervals too narrow. Take it out of `options`; --seed sends one a sample"
         )
 
 

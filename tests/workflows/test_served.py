@@ -205,8 +205,8 @@ def test_one_seed_for_all_samples_is_told(typed: Any, scripted: Any, options: st
     (typed.folder / "misalign-eval.yaml").write_text(text)
     judge = ["--judge", "openai-compatible/judge", "--judge-base-url", scripted.url]
     typed("run", "small.yaml", "--target", "mine", *judge, "--seed", "1", "-q", "--out", "r")
-    assert ("(one-seed)" in " ".join(typed("report", "r").out.split())) is is_told
-    assert ("one-seed" in typed("gate", "r", "--max-rate", "90%", "--format", "json").out) is is_told
+    assert ("(fixed-seed)" in " ".join(typed("report", "r").out.split())) is is_told
+    assert ("fixed-seed" in typed("gate", "r", "--max-rate", "90%", "--format", "json").out) is is_told
 
 
 def alternating(*served: str, of: str = "gpt-tuned") -> Any:
