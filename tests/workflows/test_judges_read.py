@@ -289,4 +289,4 @@ def test_doctor_names_scores_of_which_only_the_first_digit_was_read(typed: Typed
     file.write_text("".join(f"{json.dumps(row)}\n" for row in cut))
     ended = typed("doctor", "run", code=4)
     assert "Healthy" not in ended.out
-    assert "only the first digit was read" in " ".join(ended.out.split())
+    assert "only the first digit of each was read" in " ".join(ended.out.split())
