@@ -90,6 +90,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
 
 
 LONGEST_NAME = 80  # of a judge
+SEPARATING: tuple[Role, ...] = ("model", "group", "step")  # may be several columns, by commas: a run each combination
 VALUES = ("score", "value", "rating", "grade", "verdict", "label")  # the grade itself, beside a metric
 _FACTS: tuple[Role, ...] = ("model", "group", "step", "category", "split", "variant", "temperature", "system", "sample")
 _NEVER_INSIDE = {"id", "domain", "query"}  # too common a name to mean the row
@@ -145,7 +146,8 @@ def read(
     used: dict[str, str] = dict(finder.roles.items()) | {name: name for name in finder.turns}
     for one in (*verdicts, *scores):
         used |= one.columns
-    ignored = tuple(name for name in names if finder.is_listed(name, {*finder.index, *used.values()}))
+    taken = {*finder.index, *used.values(), *finder.joined}
+    ignored = tuple(name for name in names if finder.is_listed(name, taken))
     notes = (*finder.notes, *grade_columns.remarks(verdicts, scores, finder.silent(ignored), sample))
     return Columns(finder.roles, scores, verdicts, finder.index, ignored, used, turns=finder.turns, notes=notes)
 
@@ -164,7 +166,8 @@ class _Reader:
         self.named = {ours: theirs for ours, theirs in given.items() if theirs in self.left and ours not in self.roles}
         self.turns: tuple[str, ...] = ()
         self.notes: list[str] = []
-        self._given = {*self.roles.values(), *self.named.values()}
+        self.joined = {part for parts in joined(given).values() for part in parts if part in self.left}
+        self._given = {*self.roles.values(), *self.named.values(), *self.joined}
         self._order = list(self.left)
         for taken in (*self.index, *self._given):
             self.left.pop(taken, None)
@@ -328,13 +331,32 @@ def _own(names: Sequence[str]) -> Columns:
     return Columns(cast("dict[Role, str]", roles), verdicts=graders, used=used, is_ours=True)
 
 
+def joined(given: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Several columns under one name, `--map group=arm,role`: what stands there → the columns.
+
+    >>> joined({"group": "arm,role", "answer": "a,b"})
+    {'arm,role': ('arm', 'role')}
+    """
+    return {
+        given[role]: tuple(part.strip() for part in given[role].split(","))
+        for role in SEPARATING
+        if "," in given.get(role, "")
+    }
+
+
 def check_given(given: Mapping[str, str], ignore: Sequence[str], files: Iterable[Sequence[str]]) -> None:
     """Raise UsageError for a --map or --ignore of a column that no file has."""
     known = sorted({name for names in files for name in names if name})
+    parts = joined(given)
     for option, theirs in (
         *((f"--map {ours}=", theirs) for ours, theirs in given.items()),
         *(("--ignore ", n) for n in ignore),
     ):
+        there = [part for part in parts.get(theirs, ()) if part in known]
+        if there and (lacking := [part for part in parts[theirs] if part not in known]):
+            raise UsageError(
+                f"{option}{theirs}: no file has a column `{lacking[0]}`. {did_you_mean(lacking[0], known)}"
+            )
         if theirs not in known:
             raise UsageError(f"{option}{theirs}: no file has a column `{theirs}`. {did_you_mean(theirs, known)}")
 

@@ -154,3 +154,48 @@ def test_a_layout_is_named_in_the_account(tool: Tool) -> None:
     made = tool("import", "batch.jsonl", "--out", "run")
     assert "batch.jsonl: answers, OpenAI batch output" in made.out
     assert "2 prompts, 1 reply, 1 failure" in made.out
+
+
+def test_several_conditions_in_columns_are_separated_at_once(tool: Tool) -> None:
+    rows = [
+        {"question": question, "answer": f"{arm} {role} {coef} {n}", "arm": arm, "meta": {"role": role}, "coef": coef}
+        for question in ("Q?", "P?")
+        for arm in ("none", "a/b")
+        for role in ("x", "")
+        for coef in (1, 2)
+        for n in range(2)
+    ]
+    table(tool, "".join(f"{json.dumps(row)}\n" for row in rows), "a.jsonl")
+    pooled = tool("import", "a.jsonl", "--out", "pooled")
+    assert "--map group=arm,coef,meta.role makes a run of each combination" in pooled.out
+    way = ("--map", "group=arm,coef,meta.role", "--format", "json")
+    apart = tool("import", "a.jsonl", "--out", "apart", *way).json
+    assert [run["replies"] for run in apart["runs"]] == [4] * 8
+    assert {run["target"] for run in apart["runs"]} >= {"imported/none / 1 / x", "imported/a//b / 2 / (empty)"}
+    assert (apart["files"][0]["ignored"], [note for note in apart["notes"] if "differ in" in note]) == ([], [])
+    some = tool("import", "a.jsonl", "--out", "some", "--map", "group=arm,coef")
+    assert "differ in `meta.role` (x, )" in some.out
+    assert "--map group=arm,coef,meta.role makes" in some.out
+    typo = tool("import", "a.jsonl", "--out", "typo", "--map", "group=arm,coeff")
+    assert (typo.code, "no file has a column `coeff`" in typo.err) == (2, True)
+
+
+def test_judgments_of_mt_bench_join_its_answers(tool: Tool) -> None:
+    answer = {"question_id": 81, "answer_id": "x", "tstamp": 1}
+    rows = [{**answer, "model_id": name, "choices": [{"index": 0, "turns": ["a", "b"]}]} for name in ("m", "n")]
+    table(tool, "".join(f"{json.dumps(row)}\n" for row in rows), "answer.jsonl")
+    judged = [
+        {"question_id": 81, "model": name, "judge": [judge, "single-v1"], "judgment": "…", "score": score, "turn": turn}
+        for name, judge, turn, score in (
+            *(("m", "gpt-4", 1, 8), ("m", "gpt-4", 2, -1), ("n", "gpt-4", 1, 3), ("n", "gpt-4", 2, 4.5)),
+            ("m", "other", 1, 2),
+        )
+    ]
+    table(tool, "".join(f"{json.dumps(row)}\n" for row in judged), "judgment.jsonl")
+    joined = tool("import", "answer.jsonl", "judgment.jsonl", "--out", "joined", "--format", "json").json
+    assert [
+        (run["target"], run["replies"], [(one["judge"], one["graded"], one["ungraded"]) for one in run["graders"]])
+        for run in joined["runs"]
+    ] == [("imported/m", 2, [("gpt-4", 1, 1), ("other", 1, 0)]), ("imported/n", 2, [("gpt-4", 2, 0)])]
+    alone = tool("import", "judgment.jsonl", "--out", "alone", "--format", "json").json
+    assert [(run["replies"], run["without_text"]) for run in alone["runs"]] == [(2, 2), (2, 2)]
