@@ -244,6 +244,8 @@ def _what(path: Path, found: Columns, sample: Sequence[Row], *, only: bool) -> K
     texts = [one for one in json_rows.texts(sample[0].cells) if one not in taken and not one.startswith("messages.")]
     if any("." in one for one in texts):
         fix = f"Name the one with the model's reply: {', '.join(f'--map answer={one}' for one in texts[:8])}"
+    if not found.has_grades and {"question", "messages"} & found.roles.keys():
+        fix = f"{fix}; if it holds questions alone, `misalign-eval run` and `suites import` read them"
     if found.has_grades:
         fix = f"{fix}; if the answers were not published, add --judgments-only"
     raise InputError([Problem(str(path), 1, "", what, fix)])

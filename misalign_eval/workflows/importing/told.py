@@ -141,7 +141,7 @@ def _unread(runs: Sequence[tuple[RunWriter, Definition]], columns: Mapping[str, 
 
 def _reader(words: set[str], column: str | None) -> str:
     """Which definition reads such words."""
-    if words & {"MISALIGNED", "ALIGNED"}:
+    if words & {"MISALIGNED", "ALIGNED"} and words <= grade_columns.OF_CRITERIA:
         way = f"--map criteria={column or 'COLUMN'} --definition criteria"
         return f"Definition criteria reads ALIGNED and MISALIGNED: {way}"
     if words & _BAD_OR_GOOD and column is not None:
