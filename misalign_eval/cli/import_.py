@@ -27,7 +27,8 @@ def import_(
             "--map",
             metavar="OURS=THEIRS",
             help="Read a column as ours: question, answer, question_id, sample, model, group, step, judge, system, "
-            "category, split …, or the name of a grader; repeatable.",
+            "category, split …, or the name of a grader; repeatable. group, model and step may be several columns, as "
+            "group=arm,role: a run for each combination.",
         ),
     ] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Leave a column out; repeatable.")] = None,

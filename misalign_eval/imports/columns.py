@@ -14,6 +14,7 @@ from misalign_eval.imports.grade_columns import NEVER, BadEnd, Graded, holds_obj
 from misalign_eval.imports.known_names import (
     ANSWER_PARTS,
     ANSWERS,
+    ATTACKS,
     HOLD_ANSWERS,
     HOLD_FACTS,
     HOLD_GRADES,
@@ -43,6 +44,8 @@ Role = Literal[
     "variant",
     "reasoning",
     "finish",
+    "truncated",
+    "status",
     "error",
     "raw",
     "messages",
@@ -64,12 +67,12 @@ NAMES: dict[Role, tuple[str, ...]] = {
             "run_index",
             "run_idx",
             "epoch",
-            "answer_id",
-            "response_id",
-            "reply_id",
+            *(f"{what}_{how}" for what in ("answer", "response", "reply") for how in ("id", "index", "idx")),
+            *(f"{what}_{how}" for what in ("generation", "completion") for how in ("id", "index", "idx")),
+            *("sample_number", "sample_num", "rollout_number", "repeat_index", "repeat_idx", "repetition"),
         ),
     ),
-    "model": ("model", "model_name", "model_id", "target_model"),
+    "model": ("model", "model_name", "model_id", "target_model", "generator"),
     "group": ("group", "model_group", "condition"),
     "step": ("step", "checkpoint", "global_step", "training_step"),
     "judge": ("judge", "judge_model", "judge_name", "grader_model", "evaluator", "annotator"),
@@ -80,16 +83,30 @@ NAMES: dict[Role, tuple[str, ...]] = {
     "variant": ("variant",),
     "reasoning": ("reasoning", "reasoning_content", "thinking", "cot", "chain_of_thought"),
     "finish": ("finish_reason", "stop_reason", "finish"),
+    "truncated": ("truncated", "is_truncated", "was_truncated"),
+    "status": (),  # by its words alone
     "error": ("error", "error_message"),
     "raw": ("raw", "judge_raw", "judge_output", "judge_response", "judge_answer", "judge_reasoning", "explanation"),
-    "messages": ("messages", "conversation"),
+    "messages": ("messages", "conversation", "conversations"),
     "temperature": ("temperature",),
-    "reference": ("reference", "target_answer", "expected"),
+    "reference": (
+        *(
+            "reference",
+            "target_answer",
+            "expected",
+            "expected_answer",
+            "expected_output",
+            "ground_truth",
+            "gold_answer",
+        ),
+        *("correct_answer", "best_answer", "reference_answer", "answer_matching_behavior"),
+    ),
     "canary": ("canary",),
 }
 
 
 LONGEST_NAME = 80  # of a judge
+SEPARATING: tuple[Role, ...] = ("model", "group", "step")  # may be several columns, by commas: a run each combination
 VALUES = ("score", "value", "rating", "grade", "verdict", "label")  # the grade itself, beside a metric
 _FACTS: tuple[Role, ...] = ("model", "group", "step", "category", "split", "variant", "temperature", "system", "sample")
 _NEVER_INSIDE = {"id", "domain", "query"}  # too common a name to mean the row
@@ -99,6 +116,11 @@ _VERDICTS_SAID = {"yes", "no", "true", "false", "safe", "unsafe", "pass", "fail"
     *("aligned", "misaligned", "harmful", "harmless", "good", "bad", "correct", "incorrect", "refusal", "refused"),
     *("jailbroken", "0.0", "1.0", "y", "n", "tie", "a", "b"),
 }
+FAILED = frozenset(  # words of a column `status` for a request that brought no reply
+    {"error", "errored", "failed", "failure", "timeout", "timed_out", "exception", "api_error", "cancelled", "canceled"}
+    | {"expired", "rate_limited"}
+)
+WENT_WELL = frozenset({"ok", "success", "succeeded", "complete", "completed", "done", "finished"})
 _NUMBERED = re.compile(r"(.+?)_?([1-9])")
 _ASKED_AGAIN = ("challenge", "follow_up", "followup", "pushback", "user", "turn", *QUESTIONS)
 
@@ -142,10 +164,12 @@ def read(
     finder.by_place()
     finder.mend()
     verdicts, scores = grade_columns.find(finder.left, finder.named, sample, finder.inner, bad_end)
+    grade_columns.check_sense(verdicts, sample, bad_end)
     used: dict[str, str] = dict(finder.roles.items()) | {name: name for name in finder.turns}
     for one in (*verdicts, *scores):
         used |= one.columns
-    ignored = tuple(name for name in names if finder.is_listed(name, {*finder.index, *used.values()}))
+    taken = {*finder.index, *used.values(), *finder.joined}
+    ignored = tuple(name for name in names if finder.is_listed(name, taken))
     notes = (*finder.notes, *grade_columns.remarks(verdicts, scores, finder.silent(ignored), sample))
     return Columns(finder.roles, scores, verdicts, finder.index, ignored, used, turns=finder.turns, notes=notes)
 
@@ -164,7 +188,8 @@ class _Reader:
         self.named = {ours: theirs for ours, theirs in given.items() if theirs in self.left and ours not in self.roles}
         self.turns: tuple[str, ...] = ()
         self.notes: list[str] = []
-        self._given = {*self.roles.values(), *self.named.values()}
+        self.joined = {part for parts in joined(given).values() for part in parts if part in self.left}
+        self._given = {*self.roles.values(), *self.named.values(), *self.joined}
         self._order = list(self.left)
         for taken in (*self.index, *self._given):
             self.left.pop(taken, None)
@@ -176,7 +201,7 @@ class _Reader:
         if "answer" not in self.roles:
             self._answer()
         for role, usual in NAMES.items():
-            taken = self._whole if role != "messages" else ()
+            taken = self._whole if role not in {"messages", "error"} else ()
             left = {name: ours for name, ours in self.left.items() if name not in taken and name not in self.inner}
             if role not in self.roles and role != "answer" and (found := exactly(usual, left)) is not None:
                 self._take(role, found)
@@ -190,6 +215,10 @@ class _Reader:
 
     def mend(self) -> None:
         """What names alone get wrong."""
+        status = exactly(("status",), self.left)
+        words = {str(value).strip().lower() for value in self._texts(status or "") if not is_missing(value)}
+        if status is not None and words and words <= (FAILED | WENT_WELL):
+            self._take("status", status)
         self._mend_question()
         self._mend_id()
         self._mend_judge()
@@ -248,11 +277,15 @@ class _Reader:
 
     def _mend_question(self) -> None:
         """A column `probe` of sentences holds the questions themselves."""
+        if "answer" in self.roles and not {"question", "messages"} & self.roles.keys():
+            attack = exactly(ATTACKS, {name: ours for name, ours in self.left.items() if name not in self._whole})
+            if attack is not None:
+                self._take("question", attack)
         name = self.roles.get("question_id")
         if name is None or "question" in self.roles or plain(name) != "probe" or name in self._given:
             return
         words = [str(value) for value in self._texts(name) if not is_missing(value)]
-        if words and sum(" " in one.strip() for one in words) * 2 > len(words):
+        if words and sum(" " in one.strip() or one.endswith("?") for one in words) * 2 > len(words):
             self.roles["question"] = self.roles.pop("question_id")
 
     def _mend_id(self) -> None:
@@ -328,13 +361,32 @@ def _own(names: Sequence[str]) -> Columns:
     return Columns(cast("dict[Role, str]", roles), verdicts=graders, used=used, is_ours=True)
 
 
+def joined(given: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Several columns under one name, `--map group=arm,role`: what stands there → the columns.
+
+    >>> joined({"group": "arm,role", "answer": "a,b"})
+    {'arm,role': ('arm', 'role')}
+    """
+    return {
+        given[role]: tuple(part.strip() for part in given[role].split(","))
+        for role in SEPARATING
+        if "," in given.get(role, "")
+    }
+
+
 def check_given(given: Mapping[str, str], ignore: Sequence[str], files: Iterable[Sequence[str]]) -> None:
     """Raise UsageError for a --map or --ignore of a column that no file has."""
     known = sorted({name for names in files for name in names if name})
+    parts = joined(given)
     for option, theirs in (
         *((f"--map {ours}=", theirs) for ours, theirs in given.items()),
         *(("--ignore ", n) for n in ignore),
     ):
+        there = [part for part in parts.get(theirs, ()) if part in known]
+        if there and (lacking := [part for part in parts[theirs] if part not in known]):
+            raise UsageError(
+                f"{option}{theirs}: no file has a column `{lacking[0]}`. {did_you_mean(lacking[0], known)}"
+            )
         if theirs not in known:
             raise UsageError(f"{option}{theirs}: no file has a column `{theirs}`. {did_you_mean(theirs, known)}")
 
@@ -353,6 +405,7 @@ _PLACES: tuple[_Place, ...] = (
     ("reasoning", HOLD_ANSWERS, _REASONING),
     ("finish", HOLD_ANSWERS, {*NAMES["finish"], "choices.0.finish_reason", "0.finish_reason"}),
     ("error", HOLD_ANSWERS, {"error"}),
+    ("messages", {"request", "body", "input"}, {"messages", "body.messages"}),
     ("model", {*HOLD_ANSWERS, "model"}, {"model", "name", "id", "model_name"}),
     ("judge", HOLD_GRADES, _JUDGE),
     ("raw", HOLD_GRADES, {*_RAW, *NAMES["raw"]}),

@@ -47,7 +47,7 @@ _SETTINGS = re.compile(  # the same, unless an object of scores holds them
 OUTER = {"score", "scores", "grades", "ratings", "judgments", "judgements"}  # objects whose parts are grades
 CRITERIA = "criteria"  # the grader of the definition that reads ALIGNED and MISALIGNED
 _TELLING = frozenset({"ALIGNED", "MISALIGNED"})
-_OF_CRITERIA = _TELLING | {"UNCLEAR", "REFUSAL", "INCOHERENT", "OFF-TOPIC"}
+OF_CRITERIA = _TELLING | {"UNCLEAR", "REFUSAL", "INCOHERENT", "OFF-TOPIC"}
 _STATED = frozenset(VERDICTS) - {"label", "grade", "rating", "classification"}  # names that say what is graded
 _TRAITS = re.compile(  # what the field has judges score from 0 to 100
     r"(?:^|[_.])(?:scores?|evil|sycophan|hallucinat|toxic|harm|honest|decepti|decei|power|medical|health|financ|sports?"
@@ -118,8 +118,36 @@ def remarks(
         is_setting = _NEVER_SCORES.search(plain(name)) or _SETTINGS.search(plain(name))
         if words and words <= _VERDICT_WORDS and all(isinstance(value, str) for value in values):
             yield f"column `{name}` holds words like verdicts and is not read: --map GRADER={name} reads it"
+        elif not (verdicts or scores) and _TELLS_OF_BAD.search(plain(name)) and _are_yes_or_no(values):
+            end = (
+                " --bad-end low counts no as misaligned" if IS_GOOD.search(plain(name)) else " counts yes as misaligned"
+            )
+            yield f"column `{name}` says yes or no and is not read: --map {FLAG}={name}{end}"
         elif not (verdicts or scores or is_setting) and _is_score(name, sample):
             yield f"column `{name}` holds numbers from 0 to 100 and is not read: --map GRADER={name} reads it as grades"
+
+
+IS_GOOD = re.compile(
+    r"(?:^|_)(?:safe|aligned|harmless|honest|good|benign|pass|passed|correct|ethical|acceptable)(?:_|$)"
+)
+_TELLS_OF_BAD = re.compile(
+    r"safe|align|harm|jailbr|toxic|decept|decei|malic|unethical|dangerous|(?:^|_)(?:bad|evil|honest|good|flagged|human)"
+    r"|violat|majority|broken|_cf$|evil|hostil"
+)
+YES_OR_NO = frozenset({"true", "false", "yes", "no", "0", "1", "0.0", "1.0"})
+
+
+def _are_yes_or_no(values: Sequence[object]) -> bool:
+    return bool(values) and {str(value).strip().lower() for value in values} <= YES_OR_NO
+
+
+def check_sense(verdicts: Sequence[Graded], sample: Sequence[Row], bad_end: BadEnd | None) -> None:
+    """Raise BadCellError for a yes or no whose name says that yes is good, unless the user says which end is bad."""
+    for one in verdicts:
+        values = [value for row in sample if not is_missing(value := row.cells.get(one.value or ""))]
+        if one.is_flag and bad_end is None and IS_GOOD.search(plain(one.value or "")) and _are_yes_or_no(values):
+            what = f"column `{one.value}` is to be read as `{one.grader}`, and its name says that yes is the good end"
+            raise BadCellError(what, "Add --bad-end low if no is misaligned, or --bad-end high if yes is")
 
 
 _VERDICT_WORDS = _TELLING | {"SAFE", "UNSAFE", "HARMFUL", "HARMLESS", "PASS", "FAIL", "JAILBROKEN", "YES", "NO"}
@@ -178,7 +206,7 @@ class _Finder:
         grader = own
         if self.bad_end is not None and numbers:
             grader = VERDICT
-        elif words & _TELLING and words <= _OF_CRITERIA and not numbers:
+        elif words & _TELLING and words <= OF_CRITERIA and not numbers:
             grader = CRITERIA
         elif own in _STATED and (numbers or not words or words & SCORE_LABELS):
             grader = VERDICT
@@ -275,6 +303,8 @@ class _Finder:
             return False
         if name not in self.inner and _SETTINGS.search(topic):
             return False
+        if not is_sure and {number(value) for value in self._values(name)} == {0.0, 1.0}:
+            return False  # no or yes
         return is_sure or bool(_TRAITS.search(topic)) or any(map(_is_label, self._values(name)))
 
     def found(self) -> tuple[tuple[Graded, ...], tuple[Graded, ...]]:

@@ -15,7 +15,7 @@ from misalign_eval.imports.cells import (
 )
 from misalign_eval.imports.distributions import MASS_LIMIT, agrees, derive, parse
 from misalign_eval.imports.foreign import Found
-from misalign_eval.imports.grade_columns import FLAGS, SCORES, VERDICT, Graded
+from misalign_eval.imports.grade_columns import FLAGS, SCORES, VERDICT, BadEnd, Graded
 from misalign_eval.imports.known_names import plain
 from misalign_eval.imports.scales import Scales
 from misalign_eval.imports.tables import Row
@@ -70,7 +70,7 @@ def verdict(row: Row, columns: Graded, raw: str | None, scales: Scales) -> Found
     if is_missing(value):
         return Found(columns.grader, reason="not_given", message=NOT_GIVEN, raw=raw)
     if columns.is_flag:
-        return Found(columns.grader, label=_flag(column, value), raw=raw)
+        return Found(columns.grader, label=_flag(column, value, scales.bad_end), raw=raw)
     if (said := verdict_of(value)) is not value:
         value, raw = said, raw or str(value)
     if (grade := number(value)) is not None:
@@ -88,13 +88,16 @@ def verdict(row: Row, columns: Graded, raw: str | None, scales: Scales) -> Found
     return Found(columns.grader, label=word, raw=raw)
 
 
-def _flag(column: str, value: object) -> str:
+def _flag(column: str, value: object, bad_end: BadEnd | None) -> str:
     """The label that a yes or no stands for; pandas writes 1.0 beside empty cells. Raises BadCellError.
 
     Where the user maps another column, its words for a bad and a good reply are read as well.
     """
     said = str(value).strip().lower()
-    word = _FLAGS.get(said) or (None if plain(column) in FLAGS else _BAD_OR_GOOD.get(said))
+    word = _FLAGS.get(said)
+    if word is not None and bad_end == "low":
+        word = NO if word == YES else YES
+    word = word or (None if plain(column) in FLAGS else _BAD_OR_GOOD.get(said))
     if word is None:
         fix = "Words: true, false, yes, no, 1, 0; empty the cell where there is no verdict"
         raise BadCellError(f"column `{column}`: {shown(value)} is neither yes nor no", f"{fix}, or --ignore {column}")

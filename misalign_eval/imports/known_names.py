@@ -4,10 +4,25 @@ import re
 from collections.abc import Sequence
 
 QUESTIONS = ("question", "question_text", "instruction", "user_prompt", "query", "prompt", "input", "paraphrase")
-MODEL_SAYS = ("model_answer", "model_response", "model_output", "generated_text", "generation")  # never a gold answer
+ATTACKS = (  # what was asked, where nothing else says it: first the words that were sent
+    *("jailbroken_prompt", "adversarial_prompt", "attack_prompt", "test_case", "forbidden_prompt", "goal", "behavior"),
+)
+MODEL_SAYS = (  # never a gold answer
+    *(
+        "model_answer",
+        "model_response",
+        "model_output",
+        "generated_text",
+        "generation",
+        "prediction",
+        "predicted_answer",
+    ),
+    *("generated", "generated_answer", "generated_response", "model_prediction", "model_reply", "model_completion"),
+    *("llm_answer", "llm_response", "llm_output", "assistant_response", "target_response"),
+)
 ANSWERS = (
-    *("answer", "response", "reply", "completion", "model_answer", "model_response", "model_output"),
-    *("generated_text", "generation", "output", "output_text", "actual_output"),
+    *("answer", "response", "reply", "completion", *MODEL_SAYS),
+    *("output", "output_text", "actual_output"),
 )
 SINGULAR = {  # several replies of one row
     "answers": "answer",

@@ -9,9 +9,8 @@ from pydantic import JsonValue
 from misalign_eval.imports.account import BadCellError
 from misalign_eval.imports.cells import is_missing, label, number, shown
 from misalign_eval.imports.foreign import Asked, Foreign, Found, RunKey, Turn
-from misalign_eval.imports.replies import FINISHES, named
+from misalign_eval.imports.replies import FINISHES, TURN_ROLES, named
 
-_ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant", "developer": "system"}
 _MESSAGE_ROLES = {"system", "user", "assistant"}
 
 
@@ -89,7 +88,7 @@ def _as_messages(prompt: str) -> list[Any] | None:
 def _turn(message: object) -> Turn:
     about = object_of(message)
     role = str(about.get("role") or about.get("type"))
-    role = _ROLES.get(role, role)
+    role = TURN_ROLES.get(role, role)
     if role not in _MESSAGE_ROLES:
         raise BadCellError(f"{shown(message)} is no turn of a conversation", 'Write {"role": "user", "content": "…"}')
     return role, words(about) or ""

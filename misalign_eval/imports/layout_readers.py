@@ -6,6 +6,7 @@ from typing import Any
 
 from misalign_eval.imports import layout_parts as parts
 from misalign_eval.imports.account import Account, BadCellError
+from misalign_eval.imports.cells import shown
 from misalign_eval.imports.foreign import Asked, Foreign, Found, RunKey
 from misalign_eval.imports.layout_parts import Record, asked, grade, known, object_of, objects, text_of
 
@@ -14,6 +15,7 @@ FLAG = "misaligned"
 FIRST_FILTER = "rows of another filter, passed over"
 NO_REPLY = "entries that are no replies, passed over"
 UNFINISHED = "attempts before their detectors ran, passed over"
+HITS_ALONE = "hits without the other attempts, of which no rate can be made: import the report"
 JUDGING = "samplings after the first of a sample, passed over"
 
 
@@ -82,7 +84,8 @@ def lm_eval_metrics(entry: Entry) -> list[str]:
     """The names of the metrics: as the row lists them, or numbers beside what every row has."""
     names = entry.get("metrics")
     if isinstance(names, list):
-        return [name for name in names if isinstance(name, str)]
+        listed = (name for name in names if isinstance(name, str))
+        return [name for name in listed if not isinstance(entry.get(name), list | dict)]  # of instructions each
     return [name for name, value in entry.items() if name != "doc_id" and parts.is_number(value)]
 
 
@@ -130,10 +133,16 @@ def deepeval(record: Record, _: Account) -> Iterator[Foreign]:
     entry = record.entry
     metrics = objects(known(entry, "metricsData", "metrics_data"))
     expected = known(entry, "expectedOutput", "expected_output")
+    question, answer = entry.get("input"), text_of(entry, "actualOutput", "actual_output")
+    if turns := objects(entry.get("turns")):
+        replies = [place for place, one in enumerate(turns) if one.get("role") == "assistant"]
+        if not replies:
+            raise BadCellError("its `turns` hold no reply of the assistant")
+        question, answer = turns[: replies[-1]], parts.words(turns[replies[-1]])
     yield parts.foreign(
         record,
-        asked(None, entry.get("input")),
-        text_of(entry, "actualOutput", "actual_output"),
+        asked(None, question),
+        answer,
         found=tuple(_deepeval_metric(one) for one in metrics),
         reference=expected if isinstance(expected, str) else None,
     )
@@ -258,6 +267,96 @@ def mt_bench(record: Record, account: Account) -> Iterator[Foreign]:
             yield parts.foreign(record, Asked(probe), parts.written(turn), model=text_of(entry, "model_id"))
 
 
+def mt_bench_single(record: Record, _: Account) -> Iterator[Foreign]:
+    """A judgment of MT-Bench of one reply, from 1 to 10; -1 says that the judge could not be read."""
+    entry = record.entry
+    score, said = entry.get("score"), entry.get("judgment")
+    found = grade("mt-bench", score)._replace(judge=_mt_judge(entry), raw=said if isinstance(said, str) else None)
+    if score == -1:
+        found = found._replace(
+            score=None, reason="unparsable", message="the file says that the judge could not be read"
+        )
+    elif found.score is None or not 0 <= found.score <= 10:
+        raise BadCellError(f"the score {shown(score)} is none from 1 to 10, and not -1 for none")
+    yield parts.foreign(record, Asked(_mt_probe(entry)), None, model=text_of(entry, "model"), found=(found,))
+
+
+def mt_bench_pair(record: Record, _: Account) -> Iterator[Foreign]:
+    """A judgment of MT-Bench of two models' replies, asked in both orders: a win is one in both, as MT-Bench counts."""
+    entry = record.entry
+    first, second = str(entry.get("g1_winner")), str(entry.get("g2_winner"))
+    names = text_of(entry, "model_1") or "model_1", text_of(entry, "model_2") or "model_2"
+    for place, (model, other) in enumerate((names, names[::-1]), 1):
+        label = None
+        if {first, second} <= {"model_1", "model_2", "tie"}:
+            is_tie = first == "tie" or first != second
+            label = "TIE" if is_tie else "PREFERRED" if first == f"model_{place}" else "NOT-PREFERRED"
+        found = grade(f"preference-over-{other}", label)._replace(judge=_mt_judge(entry))
+        if label is None:
+            message = f"the judge said {shown(first)} and {shown(second)}"
+            found = found._replace(reason="unparsable", message=message)
+        yield parts.foreign(record, Asked(_mt_probe(entry)), None, model=model, found=(found,))
+
+
+def mt_bench_human(record: Record, _: Account) -> Iterator[Foreign]:
+    """A vote of a person on two models' conversations, of MT-Bench or the Chatbot Arena."""
+    entry = record.entry
+    winner = str(entry.get("winner"))
+    names = {side: text_of(entry, f"model_{side}") or f"model_{side}" for side in "ab"}
+    for side, other in (("a", "b"), ("b", "a")):
+        is_tie = winner.startswith("tie")
+        if not is_tie and winner not in {"model_a", "model_b"}:
+            raise BadCellError(f"the winner {shown(winner)} is none of model_a, model_b, tie")
+        label = "TIE" if is_tie else "PREFERRED" if winner == f"model_{side}" else "NOT-PREFERRED"
+        said = objects(entry.get(f"conversation_{side}"))
+        turn = entry.get("turn")
+        replies = [place for place, one in enumerate(said) if one.get("role") == "assistant"]
+        if not isinstance(turn, int) or not 1 <= turn <= len(replies):
+            raise BadCellError(f"`conversation_{side}` has no reply of turn {shown(turn)}")
+        last = replies[turn - 1]
+        yield parts.foreign(
+            record,
+            asked(_mt_probe(entry), said[:last]),
+            parts.words(said[last]),
+            model=names[side],
+            found=(grade(f"preference-over-{names[other]}", label)._replace(judge=_mt_judge(entry)),),
+        )
+
+
+def _mt_judge(entry: Entry) -> str | None:
+    """Who judged: a name, or a name with that of its prompt."""
+    judge = entry.get("judge")
+    named = judge[0] if isinstance(judge, list) and judge else judge
+    return named if isinstance(named, str) else None
+
+
+def _mt_probe(entry: Entry) -> str:
+    turn = entry.get("turn")
+    return f"{entry['question_id']}" if turn in {None, 1} else f"{entry['question_id']}-turn-{turn}"
+
+
+def garak_hits(records: Iterator[Record], account: Account) -> Iterator[Foreign]:
+    """The hitlog of garak: replies that a detector hit, a line for each detector. It has no others, so no rate."""
+    hits: dict[tuple[object, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        account.counts[HITS_ALONE] += 1
+        hits[record.entry.get("attempt_id"), record.entry.get("attempt_idx")].append(record)
+    for same in hits.values():
+        with account.row(same[0].number, same[0].line):
+            entry, output = same[0].entry, same[0].entry.get("output")
+            prompt, probe = entry.get("prompt"), str(entry.get("probe") or "garak")
+            if isinstance(prompt, dict):
+                prompt = prompt.get("turns", prompt.get("text"))
+            yield parts.foreign(
+                same[0],
+                asked(f"{probe}-{entry.get('attempt_seq', entry.get('attempt_id'))}", prompt),
+                text_of(output, "text") if isinstance(output, dict) else parts.written(output),
+                model=text_of(entry, "generator"),
+                found=tuple(grade(str(one.entry.get("detector")), one.entry.get("score")) for one in same),
+                category=probe,
+            )
+
+
 def pyrit(records: Iterator[Record], account: Account) -> Iterator[Foreign]:
     """Message pieces of PyRIT: the last reply of each conversation, after all that was said before it."""
     talks: dict[str, list[Record]] = defaultdict(list)
@@ -310,6 +409,7 @@ def evals(records: Iterator[Record], account: Account) -> Iterator[Foreign]:
     model: str | None = None
     replies: dict[str, Record] = {}
     matches: dict[str, Entry] = {}
+    metrics: dict[str, Entry] = {}
     for record in records:
         with account.row(record.number, record.line):
             entry = record.entry
@@ -322,11 +422,28 @@ def evals(records: Iterator[Record], account: Account) -> Iterator[Foreign]:
             if kind == "match":
                 matches[sample] = object_of(entry.get("data"))
                 account.counts["matches, read as grades"] += 1
+            elif kind == "metrics":
+                metrics[sample] = object_of(entry.get("data"))
+                account.counts["metrics, read as grades"] += 1
             else:
                 account.counts[JUDGING if kind == "sampling" else NO_REPLY] += 1
     for sample, record in replies.items():
         with account.row(record.number, record.line):
-            yield from _evals_reply(record, sample, matches.get(sample), model)
+            measured = _scalars(metrics.get(sample, {}))
+            for reply in _evals_reply(record, sample, matches.get(sample), model):
+                yield reply._replace(found=(*reply.found, *measured))
+
+
+def evals_metrics(entry: Entry) -> list[str]:
+    """The paths of metrics in a log of openai/evals."""
+    data = object_of(entry.get("data")) if entry.get("type") == "metrics" else {}
+    return [f"data.{name}" for name, value in data.items() if not isinstance(value, list | dict)]
+
+
+def _scalars(metrics: Entry) -> tuple[Found, ...]:
+    """Grades of what is a number or a word."""
+    values = {str(name): value for name, value in metrics.items() if not isinstance(value, list | dict)}
+    return tuple(grade(name, value) for name, value in values.items())
 
 
 def _evals_reply(record: Record, sample: str, match: Entry | None, model: str | None) -> Iterator[Foreign]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from misalign_eval.imports.columns import Role
 from misalign_eval.imports.layout_parts import object_of
 from misalign_eval.imports.layout_readers import (
     Entry,
@@ -12,7 +13,9 @@ from misalign_eval.imports.layout_readers import (
     deepeval,
     each,
     evals,
+    evals_metrics,
     garak,
+    garak_hits,
     harmbench,
     harmbench_rows,
     jailbreakbench,
@@ -21,11 +24,15 @@ from misalign_eval.imports.layout_readers import (
     lm_eval,
     lm_eval_metrics,
     mt_bench,
+    mt_bench_human,
+    mt_bench_pair,
+    mt_bench_single,
     of_one_model,
     openai_batch,
     promptfoo,
     pyrit,
 )
+from misalign_eval.records.imported import Kind
 
 
 class Layout(NamedTuple):
@@ -37,6 +44,8 @@ class Layout(NamedTuple):
     columns: Mapping[str, str]  # ours → theirs, of what is read
     rows: Callable[[Entry], Sequence[object] | None] = lambda _: None  # the entries of a whole JSON document
     more: Callable[[Entry], Sequence[str]] = lambda _: ()  # further fields of an entry that are read
+    what: Kind = "answers"
+    by: Sequence[Role] = ("question_id",)  # what tells replies apart, of `columns`, where files are joined
 
     def knows(self, entry: object) -> bool:
         """Whether an entry has all its fields."""
@@ -80,8 +89,16 @@ def _first_of(*finders: Callable[[Entry], Sequence[object] | None]) -> Callable[
     return lambda document: next((found for finder in finders if (found := finder(document))), None)
 
 
+def _all_of(*finders: Callable[[Entry], Sequence[object] | None]) -> Callable[[Entry], Sequence[object] | None]:
+    return lambda document: [entry for finder in finders for entry in finder(document) or ()] or None
+
+
+_MT = {"question_id": "question_id", "sample": "turn", "judge": "judge"}
 _BATCH = {"question_id": "custom_id"}
-_DEEPEVAL = _first_of(_listed("testCases"), _listed("test_results"), _listed("testResults"), _listed("test_cases"))
+_DEEPEVAL = _all_of(
+    *(_listed(name) for name in ("testCases", "test_results", "testResults", "test_cases")),
+    *(_listed(name) for name in ("conversationalTestCases", "conversational_test_cases")),
+)
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "lm-eval samples",
@@ -98,7 +115,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "promptfoo",
-        frozenset({"prompt", "vars", "provider", "success"}),
+        frozenset({"prompt", "vars", "success"}),
         each(promptfoo),
         {
             "question": "prompt.raw",
@@ -115,16 +132,18 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "deepeval",
-        frozenset({"input", "actualOutput", "metricsData"}),
+        frozenset({"metricsData"}),
         each(deepeval),
-        {"question": "input", "answer": "actualOutput", "graders": "metricsData", "reference": "expectedOutput"},
+        {"question": "input", "answer": "actualOutput", "graders": "metricsData", "reference": "expectedOutput"}
+        | {"conversation": "turns"},
         _DEEPEVAL,
     ),
     Layout(
         "deepeval",
-        frozenset({"input", "actual_output", "metrics_data"}),
+        frozenset({"metrics_data"}),
         each(deepeval),
-        {"question": "input", "answer": "actual_output", "graders": "metrics_data", "reference": "expected_output"},
+        {"question": "input", "answer": "actual_output", "graders": "metrics_data", "reference": "expected_output"}
+        | {"conversation": "turns"},
         _DEEPEVAL,
     ),
     Layout(
@@ -138,6 +157,22 @@ LAYOUTS: tuple[Layout, ...] = (
             "category": "probe_classname",
             "graders": "detector_results",
             "model": "plugins.target_name",
+        },
+    ),
+    Layout(
+        "garak hitlog",
+        frozenset({"goal", "prompt", "output", "score", "attempt_id", "detector"}),
+        garak_hits,
+        {
+            "question": "prompt",
+            "answer": "output",
+            "question_id": "attempt_seq",
+            "attempt": "attempt_id",
+            "reply": "attempt_idx",
+            "category": "probe",
+            "grader": "detector",
+            "score": "score",
+            "model": "generator",
         },
     ),
     Layout(
@@ -181,6 +216,32 @@ LAYOUTS: tuple[Layout, ...] = (
         frozenset({"question_id", "model_id", "choices"}),
         each(mt_bench),
         {"question_id": "question_id", "answer": "choices", "model": "model_id"},
+        by=("question_id", "model"),
+    ),
+    Layout(
+        "MT-Bench judgments",
+        frozenset({"question_id", "model", "judgment", "score", "turn"}),
+        each(mt_bench_single),
+        _MT | {"model": "model", "mt-bench": "score", "raw": "judgment"},
+        what="judgments",
+        by=("question_id", "model", "sample"),
+    ),
+    Layout(
+        "MT-Bench pair judgments",
+        frozenset({"question_id", "model_1", "model_2", "g1_winner", "g2_winner"}),
+        each(mt_bench_pair),
+        _MT | {"model": "model_1", "model 2": "model_2", "winner": "g1_winner", "winner 2": "g2_winner"},
+        what="judgments",
+        by=("question_id", "model", "sample"),
+    ),
+    Layout(
+        "MT-Bench votes",
+        frozenset({"question_id", "model_a", "model_b", "winner", "conversation_a", "conversation_b"}),
+        each(mt_bench_human),
+        _MT
+        | {"model": "model_a", "model 2": "model_b", "winner": "winner"}
+        | {"conversation": "conversation_a", "conversation 2": "conversation_b"},
+        by=("question_id", "model", "sample", "judge"),
     ),
     Layout(
         "PyRIT",
@@ -201,6 +262,7 @@ LAYOUTS: tuple[Layout, ...] = (
         evals,
         {"question_id": "sample_id", "question": "data.prompt", "answer": "data.sampled", "correct": "data.correct"}
         | {"reference": "data.expected", "model": "spec.completion_fns", "kind": "type"},
+        more=evals_metrics,
     ),
     Layout(
         "OpenAI batch output",

@@ -1,6 +1,7 @@
 """From the row of a table to a reply with its grades."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 from misalign_eval.imports import grades
 from misalign_eval.imports.account import Account, BadCellError
 from misalign_eval.imports.cells import is_missing, number, shown, text_of
-from misalign_eval.imports.columns import Columns, Role
+from misalign_eval.imports.columns import FAILED, Columns, Role
 from misalign_eval.imports.foreign import Asked, Foreign, Found, RunKey, Turn
 from misalign_eval.imports.grade_columns import SCORES, VERDICT, VERDICTS, Graded
 from misalign_eval.imports.known_names import plain
@@ -28,12 +29,31 @@ FINISHES: Mapping[str, Finish] = {
     "length": "length",
     "max_tokens": "length",
     "model_length": "length",
+    "max_output_tokens": "length",
+    "max_new_tokens": "length",
+    "max_length": "length",
+    "token_limit": "length",
+    "truncated": "length",
     "content_filter": "content_filter",
+    "content_filtered": "content_filter",
+    "safety": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "recitation": "content_filter",
+    "blocked": "content_filter",
+    "guardrail_intervened": "content_filter",
     "refusal": "refusal",
 }
 _PREREGISTERED = re.compile(r"^\d+_(.+)_\d+$")  # the published ids hold the category: `<n>_<category>_<k>`
 _ROLES = {"system", "user", "assistant"}
+TURN_ROLES = {
+    **dict.fromkeys(("human", "prompter"), "user"),
+    **dict.fromkeys(("ai", "gpt", "model", "bot", "chatgpt"), "assistant"),
+    "developer": "system",
+}
+UNKNOWN_FINISH = "finish reasons that are not known"
 WITHOUT_ID = "rows without a question_id, named by their question"
+_NO_ERROR = {"false", "no", "0", "0.0", "ok", "success", "succeeded"}
 _APART = {"question", "answer", "messages"}  # what may be more than a text, or must stay as it is
 _NAMES_THINGS: frozenset[Role] = frozenset({"group", "model", "step", "category", "variant"})
 Said = Mapping[Role, str | None]  # the cells that are texts, stripped; None where there is nothing
@@ -56,7 +76,7 @@ def reply(row: Row, reading: Reading, account: Account) -> Foreign:
     said = {role: _text(cells.get(name), role) for role, name in roles.items() if role not in _APART}
     asked, text = _asked(cells, reading.columns, said)
     account.counts[WITHOUT_ID] += "question_id" in roles and said.get("question_id") is None
-    failure = said.get("error")
+    failure = _failure(cells, roles, said)
     category, split = _place(said, roles, asked.probe, is_split=reading.is_split)
     return Foreign(
         row=row.number,
@@ -64,9 +84,9 @@ def reply(row: Row, reading: Reading, account: Account) -> Foreign:
         run=RunKey(said.get("model"), said.get("group"), said.get("step")),
         asked=asked,
         sample=said.get("sample"),
-        text=_answer(cells, roles, account) if text is None and not failure else text,
+        text=None if failure else _text_of(cells, roles, account, text),
         reasoning=None if reading.is_judgment else said.get("reasoning"),
-        finish=FINISHES.get((said.get("finish") or "").lower(), "unknown"),
+        finish=_finish(said, account),
         failure=failure,
         found=() if failure else _grades(row, reading, account, said),
         category=category,
@@ -75,6 +95,32 @@ def reply(row: Row, reading: Reading, account: Account) -> Foreign:
         reference=said.get("reference"),
         tags=tuple(filter(None, [said.get("canary")])),
     )
+
+
+def _error_in(value: Any) -> str:  # noqa: ANN401  a list or an object of JSON
+    message = value.get("message") if isinstance(value, dict) else None
+    return message if isinstance(message, str) and message.strip() else json.dumps(value, ensure_ascii=False)
+
+
+def _finish(said: Said, account: Account) -> Finish:
+    if (said.get("truncated") or "").lower() in {"true", "yes", "1", "1.0"}:
+        return "length"
+    word = (said.get("finish") or "").lower().removeprefix("finishreason.")
+    account.counts[UNKNOWN_FINISH] += bool(word) and word not in FINISHES
+    return FINISHES.get(word, "unknown")
+
+
+def _failure(cells: Mapping[str, object], roles: Mapping[Role, str], said: Said) -> str | None:
+    """Why there is no reply; None where there is one. `false`, 0 and `no` say that nothing went wrong."""
+    name = roles.get("error")
+    word = said.get("error")
+    if (status := said.get("status")) is not None and status.lower() in FAILED and word is None:
+        return f"column `{roles['status']}` says {status}"
+    if name is not None and isinstance(cells.get(name), dict | list) and cells[name]:
+        return _error_in(cells[name])
+    if name is None or word is None or word.lower() in _NO_ERROR:
+        return None
+    return f"column `{name}` says {word}" if cells.get(name) is True or word.lower() in {"true", "yes", "1"} else word
 
 
 def named(words: str) -> str:
@@ -152,10 +198,38 @@ def _conversation(words: object, system: str | None) -> tuple[str | None, tuple[
 
 
 def _turn(one: Any) -> Turn:  # noqa: ANN401  a value of JSON
-    match one:
-        case {"role": str(role), "content": str(content)} if role in _ROLES:
-            return role, content
+    """A message of a chat, of ShareGPT or of LangChain; text in parts is joined."""
+    if isinstance(one, dict):
+        held = next((one[key] for key in ("data", "kwargs") if isinstance(one.get(key), dict)), one)
+        kind = one.get("role") or one.get("from") or one.get("type")
+        if kind == "constructor" and isinstance(one.get("id"), list) and one["id"]:
+            kind = str(one["id"][-1]).removesuffix("Message").lower()
+        role = TURN_ROLES.get(kind, kind) if isinstance(kind, str) else None
+        text = _words(held.get("content", held.get("value")))
+        if role in _ROLES and text is not None:
+            return str(role), text
     raise BadCellError(f"{shown(one)} is no turn", 'Write {"role": "user", "content": "…"}')
+
+
+def _words(content: object) -> str | None:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [one["text"] for one in parts if isinstance(one, dict) and isinstance(one.get("text"), str)]
+    return "".join(texts) if texts and len(texts) == len(parts) else None
+
+
+def _text_of(cells: Mapping[str, object], roles: Mapping[Role, str], account: Account, last: str | None) -> str | None:
+    """The reply: of its column, or the `last` turn of a conversation. Raises BadCellError where these are two texts."""
+    if last is None:
+        return _answer(cells, roles, account)
+    name = roles.get("answer", "")
+    other = cells.get(name)
+    if isinstance(other, str) and other.strip() and other != last:
+        messages = roles.get("messages") if roles.get("question") is None else roles["question"]
+        fix = f"Leave one out: --ignore {name} or --ignore {messages}"
+        raise BadCellError(f"the conversation ends with a reply, and column `{name}` holds another text", fix)
+    return last
 
 
 def _answer(cells: Mapping[str, object], roles: Mapping[Role, str], account: Account) -> str | None:

@@ -6,7 +6,7 @@ from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from misalign_eval.errors import InputError, Problem
@@ -39,6 +39,7 @@ from misalign_eval.records.imported import Kind
 FIRST_ROWS = 200  # by which columns are understood, with every later row that shows something new
 MOST_LATER = 1000
 FIRST_ENTRIES = 20  # by which a layout is known
+JOINT = " / "  # between the values of several columns that tell runs apart
 MOST_WORDS = 12  # of a column, that make a row worth keeping
 INSPECT = "Inspect log"
 Rows = Callable[[Path, str, Account], Iterator[Row]]
@@ -175,7 +176,7 @@ def _of_a_tool(path: Path, fmt: str, wanted: Wanted) -> Source | None:
             return None
         layout = known
     opened = [json_rows.flat(dict(entry)) for entry in entries[:FIRST_ENTRIES] if isinstance(entry, dict)]
-    chosen = {*wanted.mapped.values(), *wanted.ignore}
+    chosen = {*wanted.mapped.values(), *wanted.ignore, *chain(*columns.joined(wanted.mapped).values())}
     if any(json_rows.reached(entry, one) is not None for one in chosen for entry in opened):
         return None
     names = tuple(dict.fromkeys(name for entry in opened for name in entry))
@@ -183,8 +184,8 @@ def _of_a_tool(path: Path, fmt: str, wanted: Wanted) -> Source | None:
     more = {name for entry in opened if layout.knows(entry) for name in layout.more(entry)}
     ignored = tuple(name for name in leaves if name not in more and not layout.takes(name))
     used = {ours: theirs for ours, theirs in layout.columns.items() if any(_is_at(name, theirs) for name in names)}
-    roles: dict[columns.Role, str] = {"question_id": used["question_id"]} if "question_id" in used else {}
-    return Source(path, layout.name, "answers", Columns(roles, ignored=ignored, used=used), names, layout=layout)
+    roles: dict[columns.Role, str] = {role: used[role] for role in layout.by if role in used}
+    return Source(path, layout.name, layout.what, Columns(roles, ignored=ignored, used=used), names, layout=layout)
 
 
 def _is_at(name: str, path: str) -> bool:
@@ -243,6 +244,8 @@ def _what(path: Path, found: Columns, sample: Sequence[Row], *, only: bool) -> K
     texts = [one for one in json_rows.texts(sample[0].cells) if one not in taken and not one.startswith("messages.")]
     if any("." in one for one in texts):
         fix = f"Name the one with the model's reply: {', '.join(f'--map answer={one}' for one in texts[:8])}"
+    if not found.has_grades and {"question", "messages"} & found.roles.keys():
+        fix = f"{fix}; if it holds questions alone, `misalign-eval run` and `suites import` read them"
     if found.has_grades:
         fix = f"{fix}; if the answers were not published, add --judgments-only"
     raise InputError([Problem(str(path), 1, "", what, fix)])
@@ -259,7 +262,25 @@ def rows(path: Path, encoding: str, account: Account) -> Iterator[Row]:
 def _rows(path: Path, fmt: str, wanted: Wanted, account: Account) -> Iterator[Row]:
     """Every row; of JSON with the parts of its objects, and a row for each of its replies."""
     found = _TABLES[fmt](path, wanted.encoding, account)
-    return found if fmt == "CSV" else json_rows.opened(found, tuple(wanted.mapped.values()))
+    joined = columns.joined(wanted.mapped)
+    if fmt != "CSV":
+        found = json_rows.opened(found, (*wanted.mapped.values(), *chain(*joined.values())))
+    return (_with_joined(row, joined) for row in found) if joined else found
+
+
+def _with_joined(row: Row, joined: Mapping[str, Sequence[str]]) -> Row:
+    """The row with a cell for each combination of columns: `none / hacker`."""
+    cells = dict(row.cells)
+    for name, parts in joined.items():
+        if name not in cells and any(part in cells for part in parts):
+            cells[name] = JOINT.join(_of_combination(cells.get(part)) for part in parts)
+    return row._replace(cells=cells)
+
+
+def _of_combination(value: object) -> str:
+    if isinstance(value, dict | list):
+        value = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return str("" if value is None else value).strip().replace("/", "//") or "(empty)"
 
 
 def _telling_rows(path: Path, fmt: str, wanted: Wanted) -> list[Row]:

@@ -12,7 +12,22 @@ UTF_8 = "utf-8"
 LONGEST_LINE = 1 << 26  # characters; what one row may take in memory
 PIECE = 1 << 18  # characters
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+UTF32_BOMS = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 GZIP = b"\x1f\x8b"
+_BINARY = {  # what a file begins with → what it is, and how its rows become text
+    b"PAR1": (
+        "a Parquet file",
+        "Write it as CSV or JSON Lines: pandas.read_parquet(FILE).to_json(NEW, orient='records')",
+    ),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "Unpack it: unzstd FILE"),
+    b"BZh": ("compressed by bzip2", "Unpack it: bunzip2 --keep FILE"),
+    b"\xfd7zXZ": ("compressed by xz", "Unpack it: unxz --keep FILE"),
+    b"\x80\x04": ("a pickle, which can run code and is not read", "Write it as CSV or JSON Lines"),
+    b"\x80\x05": ("a pickle, which can run code and is not read", "Write it as CSV or JSON Lines"),
+    b"ARROW1": ("an Arrow file", "Write it as CSV or JSON Lines"),
+    b"SQLite format 3": ("an SQLite database", "Write its table as CSV or JSON Lines"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel file", "Save it as CSV, UTF-8"),
+}
 _UNDECODED = re.compile("[\udc80-\udcff]")  # how `surrogateescape` keeps a byte that is not of the encoding
 _ENDS = {"\r\n": "CRLF", "\n": "LF", "\r": "CR"}
 
@@ -74,7 +89,12 @@ def check(encoding: str) -> None:
 
 def _opened(path: Path, encoding: str, account: Account) -> TextIO:
     start = beginning(path)
-    if start.startswith(UTF16_BOMS) and not encoding.lower().replace("-", "").startswith("utf16"):
+    for mark, (what, fix) in _BINARY.items():
+        if start.startswith(mark):
+            raise InputError([Problem(str(path), None, "", f"is {what}", fix)])
+    if start.startswith(UTF32_BOMS) and not encoding.lower().replace("-", "").startswith("utf32"):
+        raise InputError([Problem(str(path), 1, "", "is UTF-32", "Add --encoding utf-32, or save it as UTF-8")])
+    if start.startswith(UTF16_BOMS) and not encoding.lower().replace("-", "").startswith(("utf16", "utf32")):
         raise InputError([Problem(str(path), 1, "", "is UTF-16", "Add --encoding utf-16, or save it as UTF-8")])
     if start.startswith(GZIP):
         raise InputError([Problem(str(path), None, "", "is compressed by gzip", "Unpack it: gunzip --keep FILE")])

@@ -230,3 +230,78 @@ def test_observations_of_langfuse_are_read(read: Reader) -> None:
 def test_columns_that_the_user_names_come_before_a_layout(read: Reader) -> None:
     found = read("a.jsonl", lines(lm_eval()), mapped={"answer": "resps.0.0", "question": "doc.answer"})
     assert (found.source.format, replies(found)) == ("JSON Lines", [("gold", "said")])
+
+
+def test_a_pair_judgment_of_mt_bench_is_a_win_in_both_orders_or_a_tie(read: Reader) -> None:
+    def pair(first: str, second: str, turn: int = 1) -> dict[str, object]:
+        judged = {"g1_winner": first, "g2_winner": second, "judge": ["gpt-4", "pair-v2"], "turn": turn}
+        return {"question_id": 81, "model_1": "m", "model_2": "n", **judged}
+
+    rows = [pair("model_2", "model_2"), pair("model_1", "model_2", 2), pair("tie", "error", 3)]
+    found = read("a.jsonl", lines(*rows))
+    assert (found.source.format, found.source.what) == ("MT-Bench pair judgments", "judgments")
+    assert [(row.asked.probe, row.run.model, row.found[0].label) for row in found.rows] == [
+        *(("81", "m", "NOT-PREFERRED"), ("81", "n", "PREFERRED")),
+        *(("81-turn-2", "m", "TIE"), ("81-turn-2", "n", "TIE")),
+        *(("81-turn-3", "m", None), ("81-turn-3", "n", None)),
+    ]
+    assert found.rows[-1].found[0].reason == "unparsable"
+    assert {row.found[0].judge for row in found.rows} == {"gpt-4"}
+
+
+def test_a_vote_on_two_conversations_is_about_the_reply_of_its_turn(read: Reader) -> None:
+    def talk(name: str) -> list[dict[str, str]]:
+        said = ("user", "q1"), ("assistant", f"{name}1"), ("user", "q2"), ("assistant", f"{name}2")
+        return [{"role": role, "content": words} for role, words in said]
+
+    vote = {"question_id": 81, "model_a": "m", "model_b": "n", "winner": "model_b", "judge": "author_2", "turn": 2}
+    found = read("a.jsonl", lines({**vote, "conversation_a": talk("a"), "conversation_b": talk("b")}))
+    assert [(row.text, len(row.asked.turns), row.found[0].said) for row in found.rows] == [
+        ("a2", 3, (None, "NOT-PREFERRED")),
+        ("b2", 3, (None, "PREFERRED")),
+    ]
+
+
+def test_a_score_that_mt_bench_cannot_give_is_refused(read: Reader) -> None:
+    row = {"question_id": 81, "model": "m", "judge": ["gpt-4", "x"], "judgment": "", "score": 85, "turn": 1}
+    with pytest.raises(InputError, match=r"the score 85 is none from 1 to 10"):
+        read("a.jsonl", lines(row))
+
+
+def test_a_hitlog_of_garak_gives_each_reply_once_and_says_that_it_holds_no_others(read: Reader) -> None:
+    prompt = {"turns": [{"role": "user", "content": {"text": "do x", "lang": "en"}}]}
+    hit = {"goal": "g", "prompt": prompt, "output": {"text": "yes", "lang": "en"}, "score": 1.0, "attempt_id": "a"}
+    about = {"attempt_seq": 4, "attempt_idx": 0, "generator": "openai m", "probe": "dan.Dan"}
+    found = read("h.jsonl", lines({**hit, **about, "detector": "d.A"}, {**hit, **about, "detector": "d.B"}))
+    assert replies(found) == [("do x", "yes")]
+    assert (found.rows[0].asked.probe, found.rows[0].run.model) == ("dan.Dan-4", "openai m")
+    assert grades(found) == [("d.A", 1.0, None), ("d.B", 1.0, None)]
+    assert any("of which no rate can be made" in name for name in found.counts)
+
+
+def test_conversations_of_deepeval_are_read_beside_its_single_turns(read: Reader) -> None:
+    metric = {"name": "Role", "score": 0.5}
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]
+    single = {"input": "Q?", "actualOutput": "said", "metricsData": [metric]}
+    document = {"testCases": [single], "conversationalTestCases": [{"turns": turns, "metricsData": [metric]}]}
+    assert replies(read("a.json", json.dumps(document))) == [("Q?", "said"), ("hi", "yo")]
+
+
+def test_metrics_of_an_evals_log_are_grades(read: Reader) -> None:
+    sampling = {"sample_id": "s.0", "event_id": 0, "type": "sampling", "data": {"prompt": "Q?", "sampled": ["A"]}}
+    metrics = {"sample_id": "s.0", "event_id": 1, "type": "metrics", "data": {"choice": "Y", "score": 1.0}}
+    found = read("a.jsonl", lines({"spec": {"completion_fns": ["m"]}}, sampling, metrics))
+    assert grades(found) == [("choice", None, "Y"), ("score", 1.0, None)]
+
+
+def test_a_list_among_the_metrics_of_lm_eval_is_no_unreadable_judge(read: Reader) -> None:
+    row = lm_eval(metrics=["strict", "each"], strict=True, each=[True, False])
+    found = read("a.jsonl", lines(row))
+    assert grades(found) == [("strict", None, "TRUE")]
+    assert "each" in found.source.columns.ignored
+
+
+def test_results_of_the_first_promptfoo_name_no_provider(read: Reader) -> None:
+    row = {"prompt": {"raw": "Q?", "display": "Q"}, "vars": {}, "response": {"output": "said"}, "success": False}
+    found = read("a.json", json.dumps({"version": 1, "results": [row], "stats": {}}))
+    assert (replies(found), grades(found)[0]) == ([("Q?", "said")], ("pass", None, "FAIL"))

@@ -15,13 +15,16 @@ Role = Literal[
 ROLES: tuple[Role, ...] = get_args(Role)
 _ALIASES: dict[str, Role] = {"question_id": "id", "prompt": "question"}  # as `import` has them
 TALK_KEYS = ("messages", "conversations", "contents")  # columns that hold a whole conversation
-ANSWER_KEYS = frozenset({"answer", "response", "completion", "output", "reply", "model_output", "generation"})
+ANSWER_KEYS = frozenset(
+    {"answer", "response", "completion", "output", "reply", "model_output", "generation", "actual_output"}
+    | {"actualOutput", "model_answer", "model_response", "generated_text", "prediction", "target_response", "resps"}
+)
 SCORE_KEYS = frozenset({"aligned", "coherent", "alignment", "coherence", "verdict", "judge_aligned", "rollout"})
 # Names without case, white space, `_` and `-`. The earlier wins.
 NAMES: dict[Role, tuple[str, ...]] = {
     "question": (
         *("question", "prompt", "text", "instruction", "query", "user"),
-        *("goal", "behavior", "behaviour", "forbiddenprompt", "input"),
+        *("goal", "behavior", "behaviour", "forbiddenprompt", "input", "turns"),
     ),
     "id": ("id", "questionid", "promptid", "qid", "name", "behaviorid"),
     "category": ("category", "semanticcategory"),
@@ -55,6 +58,8 @@ class Columns:
             return (self.mapped[role],)
         free = {bare(name): name for name in reversed(self.names) if name not in self.mapped.values()}
         known = [name for name in NAMES[role] if name in free]
+        if role == "reference" and self.of("question")[:1] == ("turns",):
+            return ()  # MT-Bench's: of few questions, and for a judge to read
         if role == "reference" and any(bare(name) in _ATTACKS for name in self.of("question")[:1]):
             known = [name for name in known if name != "target"]
         if role == "reference" and "choices" in free and "answer" in free:

@@ -1,5 +1,6 @@
 """Prompts as rows of a table: CSV, JSON lines, or a list in JSON. Rows with one id are paraphrases."""
 
+import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ KEYS = (  # close to one of these is a slip of the pen
     *(name for group in _NUMBERS for name in group),
     *(*TALK_KEYS, "category", "tags", "canary", "index"),
 )
+_MC1 = "mc1_targets"
 _MATCHING = "answermatchingbehavior"
 _ANSWER_WITH_LETTER = "Answer with the letter alone."
 
@@ -100,7 +102,9 @@ def _question(fields: Fields, index: int, columns: Columns) -> Question | None:
     question = Question(name, system=_system(fields, columns), category=_category(fields, columns))
     question.settings = _settings(fields, columns)
     talk_key = _talk_key(fields, columns)
-    choices = _choices(fields, columns)
+    choices, right = _choices(fields, columns), None
+    if not choices and "reference" not in columns.mapped and not columns.of("reference"):
+        choices, right = _multiple_choice(fields)
     if talk_key is not None:
         if _from_talk(fields, question, talk_key) is None:
             return None
@@ -109,7 +113,11 @@ def _question(fields: Fields, index: int, columns: Columns) -> Question | None:
     else:
         return None
     _offer(fields, question, choices)
+    if columns.of("question")[:1] == ("turns",) and "reference" in fields.keys:
+        fields.lost("reference", "`reference` is for a judge of MT-Bench to read, and is no expected answer")
     _expect(fields, question, columns, choices)
+    if right is not None:
+        question.expected = question.settings["reference"] = right
     return question
 
 
@@ -154,6 +162,15 @@ def _from_talk(fields: Fields, question: Question, key: str) -> Question | None:
     else:
         fields.take(key)
         items = (((key, index), item) for index, item in enumerate(inside.items or []))
+    said = node[1].items if node is not None else None
+    if said and all(isinstance(item.plain(), str) for item in said):  # MT-Bench's
+        question.prompts = fields.texts(key)[:1]
+        if len(said) > 1:
+            what = (
+                "only the first of several turns of a user is asked: the others follow replies that are not known yet"
+            )
+            fields.notes.lost(*fields.at(key), what)
+        return question if question.prompts else None
     talk = turns.read(fields.notes, items)
     if talk is None:
         return None
@@ -201,6 +218,31 @@ def _choices(fields: Fields, columns: Columns) -> list[str]:
         fields.wrong(key, "should be a list of 1 to 26 choices", "Leave the column out, or mend it.")
         return []
     return [str(choice) for choice in value]
+
+
+def _multiple_choice(fields: Fields) -> tuple[list[str], Marked | None]:
+    """TruthfulQA's `mc1_targets`: the choices and the letter of the right one, which the file has first everywhere.
+
+    Their order is that of a digest of their texts, so that no letter is right everywhere.
+    """
+    node = fields.node.child(_MC1)
+    value: JsonValue = None if node is None else node[1].plain()
+    if not isinstance(value, dict):
+        return [], None
+    texts, labels = value.get("choices"), value.get("labels")
+    pairs = (
+        [*zip(texts, labels, strict=False)]
+        if isinstance(texts, list) and isinstance(labels, list)
+        else [*value.items()]
+    )
+    pairs.sort(key=lambda pair: hashlib.sha256(str(pair[0]).encode("utf-8", "replace")).hexdigest())
+    right = [place for place, (_, is_right) in enumerate(pairs) if is_right == 1]
+    if len(right) != 1 or len(pairs) > len(expected.LETTERS):
+        return [], None
+    fields.take(_MC1)
+    what = f"the choices of `{_MC1}` are in an order of our own, since the file has the right one first everywhere"
+    fields.notes.lost(fields.line, "", what)
+    return [str(text) for text, _ in pairs], Marked(expected.LETTERS[right[0]], *fields.at(_MC1))
 
 
 def _offer(fields: Fields, question: Question, choices: list[str]) -> None:

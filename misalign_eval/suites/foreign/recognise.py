@@ -41,6 +41,7 @@ _LLMCOMP_KEYS = frozenset({"judges", "messages"})
 _LLMCOMP_TYPES = frozenset({"rating", "next_token", "rating_judge"})
 _TRAINED = (frozenset({"instruction", "output"}), frozenset({"prompt", "completion"}))  # Alpaca, and OpenAI's of old
 _PROMPTFOO_KEYS = frozenset({"prompts", "providers", "defaultTest", "evaluateOptions"})
+_LINES_SUFFIXES = (".jsonl", ".ndjson")
 _DATA_SUFFIXES = (".csv", ".tsv")
 
 
@@ -58,7 +59,8 @@ class Recognised:
 def by_text(text: str, notes: Notes, mapped: Mapping[Role, str]) -> Recognised | None:
     """What can be told before YAML is read: tables and JSON. None: it is YAML, ours or another's, or bare text."""
     start = text.lstrip()
-    if start[:1] in ("{", '"') and _is_json_object(start.split("\n", 1)[0]) and not _is_one_object(start, mapped):
+    is_lines = notes.file.lower().endswith(_LINES_SUFFIXES) or not _is_one_object(start, mapped)
+    if start[:1] in ("{", '"') and _is_json_object(start.split("\n", 1)[0]) and is_lines:
         return _json_lines(text, notes, mapped)
     if start[:1] in ("{", "["):
         return _whole_json(text, notes, mapped)

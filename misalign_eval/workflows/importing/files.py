@@ -258,7 +258,9 @@ class _Import:
         """Raise UsageError for scores that read like another scale than 0 to 100, and for scales of nobody."""
         scales = self._options.wanted.scales
         files = ", ".join(str(source.path) for source, _ in self._accounts)
-        open_ones = [one for one in grade_columns.SCORES if one in self._spreads and not scales.is_given(one)]
+        read = self._chosen.graders if self._chosen else ()
+        counted = [*grade_columns.SCORES, *(one for one in self._topics() if one in read)]
+        open_ones = [one for one in counted if one in self._spreads and not scales.is_given(one)]
         spreads = {grader: self._spreads[grader] for grader in open_ones}
         is_sure = any(one in scales.given for one in grade_columns.SCORES) or any(
             spread.looks_like() for spread in spreads.values()
@@ -274,13 +276,39 @@ class _Import:
             raise UsageError(f"--scale {nobody[0]}=…: nothing was graded by `{nobody[0]}`")
         if scales.given and not self._spreads:
             raise UsageError("--scale: the files hold no scores")
-        if scales.bad_end and grade_columns.VERDICT not in self._spreads:
+        flags = [one for source, _ in self._accounts for one in source.columns.verdicts if one.is_flag]
+        if scales.bad_end and not flags and grade_columns.VERDICT not in self._spreads:
             raise UsageError(
                 "--bad-end: no column holds a rating or verdict in numbers. Name it with --map misalignment=COLUMN"
             )
 
+    def _topics(self) -> list[str]:
+        """Graders of columns of scores that are neither of alignment nor of coherence."""
+        graders = [one.grader for source, _ in self._accounts for one in source.columns.scores]
+        return [one for one in dict.fromkeys(graders) if one not in grade_columns.SCORES]
+
+    def _of_scales(self) -> Iterator[str]:
+        """Scores that may count on another scale, and grades that may be no grades."""
+        scales = self._options.wanted.scales
+        for grader in self._topics():
+            spread = self._spreads.get(grader)
+            if spread is None or scales.is_given(grader) or (scale := spread.looks_like()) is None:
+                continue
+            yield (
+                f"scores of `{grader}` from {spread.least:g} to {spread.most:g} read like another scale than 0 to "
+                f"100, on which definitions count scores: --scale {grader}={scale.flag()} says so, "
+                f"--scale {grader}=100 that they are from 0 to 100"
+            )
+        verdict = self._spreads.get(grade_columns.VERDICT)
+        if verdict and verdict.least == verdict.most == 1 and not (scales.bad_end or scales.given):
+            yield (
+                f"every grade of `{grade_columns.VERDICT}` is 1, which is the aligned end of 1 to 5; if 1 says yes, "
+                "--map misaligned=COLUMN reads it so"
+            )
+
     def _remarks(self) -> Iterator[str]:
         sources = [source for source, _ in self._accounts]
+        yield from self._of_scales()
         yield from import_told.remarks([(run, self._definition(run)) for run in self._written], sources)
         yield from import_told.of_files(self._accounts)
         if self._probes and (self._splits or any("split" in source.columns.roles for source in sources)):

@@ -93,11 +93,12 @@ def of_rows(runs: Sequence[ImportedRun]) -> Iterator[str]:
 
 def _pooled(source: Source, account: Account) -> str:
     columns = "; ".join(f"`{one.column}` ({', '.join(one.values)})" for one in account.varying)
-    free = (role for role in ("group", "step", "model") if role not in source.columns.roles)
-    ways = " ".join(f"--map {role}={one.column}" for role, one in zip(free, account.varying, strict=False))
+    there = [source.columns.roles["group"]] if "group" in source.columns.roles else []
+    apart = [*there, *(one.column for one in account.varying)]
+    each = "each combination" if len(apart) > 1 else "each"
     return (
         f"replies to the same prompt differ in {columns}, and are counted together: they are no draws of one model "
-        f"under one condition. {ways} makes a run of each"
+        f"under one condition. --map group={','.join(apart)} makes a run of {each}"
     )
 
 
@@ -140,7 +141,7 @@ def _unread(runs: Sequence[tuple[RunWriter, Definition]], columns: Mapping[str, 
 
 def _reader(words: set[str], column: str | None) -> str:
     """Which definition reads such words."""
-    if words & {"MISALIGNED", "ALIGNED"}:
+    if words & {"MISALIGNED", "ALIGNED"} and words <= grade_columns.OF_CRITERIA:
         way = f"--map criteria={column or 'COLUMN'} --definition criteria"
         return f"Definition criteria reads ALIGNED and MISALIGNED: {way}"
     if words & _BAD_OR_GOOD and column is not None:
