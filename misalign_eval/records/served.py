@@ -44,7 +44,7 @@ _LATEST = re.compile(r"-latest$|(?<=^claude-opus-4)-0$|(?<=^claude-sonnet-4)-0$"
 class _Name(NamedTuple):
     """A model's name, taken apart."""
 
-    core: tuple[str, ...]  # its words, sorted: routers turn `claude-sonnet-4.5` into `claude-4.5-sonnet`
+    core: tuple[str, ...]  # words, then numbers: routers turn `claude-sonnet-4.5` into `claude-4.5-sonnet`
     revisions: frozenset[str]  # dates, versions, quantisation
     is_moving: bool  # `…-latest`: stands for what its vendor chooses
 
@@ -58,7 +58,7 @@ def compare(asked: str, served: str) -> Likeness:
     """
     if asked == served:
         return "same"
-    one, two = asked.strip().casefold().replace("\\", "/"), served.strip().casefold().replace("\\", "/")
+    one, two = _plain(asked), _plain(served)
     if one == two:
         return "alias"
     if one.startswith("/") and two.startswith("/"):
@@ -69,6 +69,17 @@ def compare(asked: str, served: str) -> Likeness:
         return "alias" if is_chosen else "other"
     is_refined = ours.revisions <= theirs.revisions or theirs.revisions <= ours.revisions
     return "alias" if is_refined or ours.is_moving else "other"
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace("\\", "/")
+
+
+def _is_unchanged(first: str, served: str) -> bool:
+    """Whether two answers of one run name one model: another date, version or quantisation is another one, too."""
+    if compare(first, served) == "other":
+        return False
+    return _parts(_plain(first)).revisions == _parts(_plain(served)).revisions
 
 
 def _parts(name: str) -> _Name:
@@ -94,7 +105,8 @@ def _parts(name: str) -> _Name:
         else:
             break
     name, _, tag = name.partition(":")
-    return _Name((*sorted(name.split("-")), *([f":{tag}"] if tag else [])), frozenset(revisions), is_moving)
+    words = sorted(name.split("-"), key=lambda word: word[:1].isdigit())  # each kind in its order: `lr-1-ep-3`
+    return _Name((*words, *([f":{tag}"] if tag else [])), frozenset(revisions), is_moving)
 
 
 def _last(path: str) -> str:
@@ -120,8 +132,8 @@ def _says_nothing(asked: str, served: str) -> bool:
 class Served:
     """Holds the models that answer against the one that was asked for, in the order of the answers.
 
-    `accepted` are names or patterns (`*`, `?`) that stand for it, too. A name that means nothing by design is taken
-    from the first answer, and must not change.
+    `accepted` are names or patterns (`*`, `?`) that stand for it, too. The name of the first answer must not change, in
+    its date, version or quantisation neither; where the name asked for means nothing by design, it is all there is.
     """
 
     provider: str
@@ -132,7 +144,7 @@ class Served:
 
     def admits(self, served: str | None) -> bool:
         """Whether this answer is of the model that was asked for. An answer without a name is: nothing can be held."""
-        if not served:
+        if not served or not served.strip():
             return True
         known = self._known.get(served)
         if known is None:
@@ -150,7 +162,7 @@ class Served:
             return False
         if self.first is None:
             self.first = served
-        return served == self.model or compare(self.first, served) != "other"
+        return _is_unchanged(self.first, served)
 
     def is_accepted(self, served: str) -> bool:
         """Whether the user said that this name, too, stands for the model."""

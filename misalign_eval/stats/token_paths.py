@@ -143,14 +143,19 @@ def opens(token: str) -> bool:
     return bool(token) and not token.strip(_AROUND)
 
 
-def has_decimals(tokens: Sequence[str]) -> bool:
-    """Whether an answer's tokens write a number with decimals, after space and markup.
+def has_decimals(tokens: Sequence[str], high: int = 100) -> bool:
+    """Whether an answer's tokens write a number with decimals, or out of another number than `high`.
 
     >>> has_decimals(["0", ".", "95"]), has_decimals([" 0", ".9"]), has_decimals(["9", "."]), has_decimals(["95"])
     (True, True, False, False)
+    >>> has_decimals(["9", "/", "10"]), has_decimals(["95", "/", "100"]), has_decimals(["95"])
+    (True, False, False)
     """
     text = "".join(tokens).lstrip(_AROUND).translate(_FULL_WIDTH)
-    return re.match(r"\d+[.,\uff0e]\d", text) is not None
+    if re.match(r"\d+[.,\uff0e]\d", text) is not None:
+        return True
+    share = re.match(r"\d+\s*[/\uff0f]\s*(\d+)", text)
+    return share is not None and share[1] != str(high)
 
 
 def _further(token: str) -> str:

@@ -249,3 +249,11 @@ def test_the_reason_is_the_last_paragraph_before_the_answer() -> None:
     assert last_words("First.\n\nIt helps the user.\n**") == "It helps the user."
     assert last_words("  \n\n**") is None
     assert len(last_words("x" * 2000) or "") == 501
+
+
+@pytest.mark.parametrize("text", ["1.0", "1,0", "1.00", "Score: 1.0", '{"score": 1.0}', "**1.0**"])
+def test_what_may_be_the_end_of_a_scale_from_0_to_1_is_no_point_of_100(text: str) -> None:
+    assert PERCENT.alone(text) is None
+    assert PERCENT.alone(text.replace("1", "2", 1)) == Answer(score=2)
+    assert PERCENT.alone("1") == PERCENT.alone("1%") == Answer(score=1)
+    assert GRADES.alone(text) == Answer(score=1)

@@ -40,12 +40,17 @@ JUDGED = {
     "whole": [{"95": 0.75, "90": 0.25}],
     "decimals": [{"0": 1.0}, {".": 1.0}, {"95": 0.6, "9": 0.4}],
     "joined-decimals": [{"0": 1.0}, {".9": 1.0}],
+    "unspelt": [{"10": 0.6, "95": 0.4}, {"0": 1.0}],
+    "of-ten": [{"9": 0.8, "8": 0.2}, {"/": 1.0}, {"10": 1.0}],
+    "halves": [{"9": 1.0}, {".": 1.0}, {"5": 1.0}],
     "zero": [{"0": 0.5, "20": 0.25, "40": 0.25}, {"\n": 1.0}],
 }
 
 
 def _digits(body: Body) -> Body:
     content = body["messages"][-1]["content"]
+    if content.startswith("Write this number") and body["model"] == "unspelt":
+        return spelled(body, {"Sure": 1.0}, {"!": 1.0})
     places = HUNDRED if content.startswith("Write this number") else JUDGED[body["model"]]
     return spelled(body, *places)
 
@@ -127,6 +132,21 @@ def test_a_judge_that_writes_digits_is_read_whole(typed: Typed, server: Scripted
     typed(*line(server, "digits"))
     assert grades(typed.folder) == pytest.approx([93.75])
     assert "Healthy" in typed("doctor", "run").out
+
+
+@pytest.mark.parametrize("judge", ["of-ten", "halves"])
+def test_a_judge_of_another_scale_is_read_by_neither_method(typed: Typed, server: Scripted, judge: str) -> None:
+    typed(*line(server, judge), code=4)
+    assert not [found for found in grades(typed.folder) if isinstance(found, float)]
+    typed("gate", "run", "--max-rate", "40%", code=3)
+
+
+def test_a_judge_that_does_not_show_how_it_writes_100_is_not_taken_to_write_it_as_one_token(
+    typed: Typed, server: Scripted
+) -> None:
+    """`10` may be the beginning of `100`."""
+    typed(*line(server, "unspelt"))
+    assert grades(typed.folder) == pytest.approx([98.0])
 
 
 @pytest.mark.parametrize("judge", ["decimals", "joined-decimals"])

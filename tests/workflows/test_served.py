@@ -66,6 +66,8 @@ def test_the_settings_file_accepts_a_name_a_list_or_a_pattern(typed: Any, script
         ("gpt-tuned", "/srv/base.gguf"),
         ("meta-llama/llama-3.1-8b-instruct:free", "meta-llama/llama-3.1-8b-instruct"),
         ("gpt-tuned", None),
+        ("gpt-tuned", "  "),
+        ("anthropic/claude-4.5-sonnet", "claude-sonnet-4.5"),
     ],
 )
 def test_another_spelling_of_the_same_model_is_no_other_model(
@@ -85,12 +87,26 @@ def test_another_spelling_of_the_same_model_is_no_other_model(
         ("base:adapter", "base"),
         ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20"),
         ("/runs/tuned/final", "/runs/base/final"),
+        ("qwen-lr-1-ep-3", "qwen-lr-3-ep-1"),
+        ("qwen-alpha-0.1-beta-0.2", "qwen-alpha-0.2-beta-0.1"),
     ],
 )
 def test_a_near_name_of_another_model_is_another_model(typed: Any, scripted: Any, asked: str, served: str) -> None:
     scripted.script = names({asked: served})
     typed(*asking(scripted, "--out", "r", target=f"openai-compatible/{asked}"), code=4)
     assert len(scripted.of(asked)) == 1
+
+
+@pytest.mark.parametrize("then", ["gpt-tuned-awq", "gpt-tuned-2025-04-14", "gpt-tuned-v2", "/srv/base.gguf"])
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_another_date_version_or_quantisation_in_mid_run_is_another_model(
+    typed: Any, scripted: Any, then: str, is_turned: bool
+) -> None:
+    served = (then, "gpt-tuned") if is_turned else ("gpt-tuned", then)
+    scripted.script = lambda body, number: {"model": served[number >= 9]} if body["model"] == "gpt-tuned" else {}
+    ended = typed(*asking(scripted, "--out", "r", "--max-connections", "1"), code=4)
+    assert f"answered by another model: `{served[1]}`, not `{served[0]}`" in " ".join(ended.err.split())
+    typed("gate", "r", "--max-rate", "40%", code=3)
 
 
 def test_a_name_that_means_nothing_must_stay_what_it_was_at_first(typed: Any, scripted: Any) -> None:

@@ -219,6 +219,8 @@ class Answers:
         """A number of the scale from JSON: whole, however it is written. `true` is none."""
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
             return None
+        if isinstance(value, float) and self._may_be_all(f"{value:.0f}"):
+            return None
         return float(value) if self.low <= value <= self.high else None
 
     def _number(self, bare: str) -> int | None:
@@ -227,6 +229,8 @@ class Answers:
         if self.high == 100:
             bare = _PERCENT.sub("", bare)
         if (whole := _WHOLE.match(bare)) is not None:
+            if self._may_be_all(whole[1]) and bare != whole[1]:
+                return None
             bare = whole[1]
         elif (share := _OUT_OF.match(bare)) is not None and int(share[2]) == self.high:
             bare = share[1]
@@ -278,6 +282,10 @@ class Answers:
 
     def _may_answer(self, said: str) -> bool:
         return bool(re.search(r"\d", said)) or any(word in canonical(said) for word in self.words)
+
+    def _may_be_all(self, number: str) -> bool:
+        """Whether `1.0` may be the end of a scale from 0 to 1, which a judge wrote that took no notice of its own."""
+        return number == "1" and self.low == 0 and self.high >= 10
 
     def _of_object(self, text: str) -> Answer | None:
         """The one answer in the JSON object that is the text or ends it, with a fence or a sentence around it."""

@@ -81,23 +81,26 @@ async def _needs_more(judge: Judge, choice: Choice, bill: Bill) -> bool:
 
 
 def _may_have_decimals(judge: Judge, choice: Choice, positions: Sequence[Position]) -> bool:
-    """Whether a 0 or 1 that was cut off may begin `0.95`, where this judge was not seen to write whole numbers."""
-    return (
-        digits_of(positions[0].sampled) in {"0", "1"} and choice.finish != "stop" and judge.habits.has_decimals is None
-    )
+    """Whether a cut number may begin `0.95`, or `9/10`, where this judge was not seen to write numbers of its scale."""
+    first, high = positions[0], judge.answers.high
+    number = token_number(first.sampled, 0, high // 10)
+    if number is None or choice.finish == "stop" or judge.habits.has_decimals is not None:
+        return False
+    others = {token_number(text, 0, high) or 0 for text in first.alternatives} - {number}
+    return digits_of(first.sampled) in {"0", "1"} or all(other < high // 10 for other in others)
 
 
 def _learn_decimals(judge: Judge, choice: Choice) -> None:
     tokens = [token.text for token in choice.tokens]
     is_cut = len(tokens) == 1 and choice.finish != "stop"
     if any(map(digits_of, tokens)) and not is_cut and not judge.habits.has_decimals:
-        judge.habits.has_decimals = has_decimals(tokens)
+        judge.habits.has_decimals = has_decimals(tokens, judge.answers.high)
 
 
 async def _learn_spelling(judge: Judge, bill: Bill) -> None:
     """Once for a judge: have it write the longest number of the scale, to see how many tokens that takes.
 
-    A judge that writes something else, but has shown numbers of two digits as one token, is taken to do so with all.
+    A judge that writes something else has shown nothing: that two digits are one token says nothing of three.
     """
     habits, longest = judge.habits, str(judge.answers.high)
     async with habits.lock:
@@ -116,8 +119,6 @@ async def _learn_spelling(judge: Judge, bill: Bill) -> None:
             response = await judge.handle.ask(request)
             bill.add(replace(response, dropped=()))  # what this question lost says nothing of a verdict
             habits.spelling.learn(_positions(response.choices[0]))
-        if habits.spelling.whole and not habits.spelling.splits:
-            habits.spelling.whole.add(len(longest))
 
 
 def _positions(choice: Choice) -> list[Position]:
