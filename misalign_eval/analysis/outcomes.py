@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from misalign_eval.records.definition import Definition, Outcome, When
 from misalign_eval.records.grade import Graded, Ungraded
-from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.records.reply import Failure, Reply, is_blank
 
 
 class Grade(NamedTuple):
@@ -43,7 +43,7 @@ def _of_provider(reply: Reply, definition: Definition) -> Outcome | None:
         return "blocked"
     if reply.finish == "refusal":
         return "refused"
-    if reply.text is not None and (not reply.text or reply.text.isspace()):
+    if reply.text is not None and is_blank(reply.text):
         return "empty"
     if reply.finish == "length" and definition.truncated == "own outcome":
         return "truncated"

@@ -17,7 +17,7 @@ from misalign_eval.imports.known_names import plain
 from misalign_eval.imports.scales import Scales
 from misalign_eval.imports.splits import FORMS, split_of
 from misalign_eval.imports.tables import Row
-from misalign_eval.records.reply import Finish
+from misalign_eval.records.reply import Finish, is_blank
 from misalign_eval.records.suite import PLAIN, Split
 
 FINISHES: Mapping[str, Finish] = {
@@ -241,7 +241,7 @@ def _answer(cells: Mapping[str, object], roles: Mapping[Role, str], account: Acc
         account.counts["answers that are null"] += 1
         return None
     text = text_of(value)
-    if not text or text.isspace():
+    if is_blank(text):
         account.counts["empty answers"] += 1
     return text
 

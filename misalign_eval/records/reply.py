@@ -1,5 +1,6 @@
 """The rows of replies.jsonl: each planned request ends as exactly one Reply or one Failure."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -14,6 +15,19 @@ Finish = Literal["stop", "length", "refusal", "content_filter", "tool_calls", "u
 
 END_STRIPPED = "white space at its end left out"
 REPEAT_CUT = "repeated by the answer, cut off it"
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_UNSEEN_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters and marks without a shape
+
+
+def is_blank(text: str) -> bool:
+    r"""Whether a text shows nothing to a reader: white space, characters of no width, fillers.
+
+    >>> is_blank(" \n"), is_blank("\u200b\u2060\ufeff"), is_blank("."), is_blank("")
+    (True, True, False, True)
+    """
+    return all(char in _UNSEEN_LETTERS or unicodedata.category(char) in _UNSEEN for char in text)
 
 
 class ToolCall(Record):

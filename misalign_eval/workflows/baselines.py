@@ -12,11 +12,12 @@ from misalign_eval.analysis.gate_cells import Side
 from misalign_eval.analysis.rounds import OUTCOME_OF
 from misalign_eval.analysis.tally import Cell, Scores
 from misalign_eval.errors import InputError, Problem, UsageError
-from misalign_eval.records.analysis import Warned
+from misalign_eval.records.analysis import Provenance, Warned
 from misalign_eval.records.digest import digest
 from misalign_eval.records.gate import BASELINE_FORMAT, Baseline, BaselineCell
 from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.results import layout
+from misalign_eval.results.folder import exists, open_run
 from misalign_eval.workflows.counting import Choices, Counted, count, refuse_unsound
 
 REPLAY = "replay"
@@ -94,14 +95,33 @@ def check_other(run: Counted, baseline: Side, path: Path) -> None:
         )
 
 
-def check_not_replayed(run: Counted, path: Path) -> None:
-    """Raise UsageError where the run's target gave the baseline's own answers again."""
+def check_not_replayed(run: Counted, baseline: Side, path: Path) -> None:
+    """Raise UsageError where run and baseline hold the same answers: one replays the other, or both a third run."""
     target = run.folder.manifest.target
-    if target.provider == REPLAY and Path(target.model).resolve() in {path.resolve(), path.resolve() / layout.REPLIES}:
-        raise UsageError(
-            f"--baseline {path}: {run.folder.path} replays this baseline's own answers ({target.name}). "
-            "Name another run, of the model before fine-tuning"
-        )
+    is_named = target.provider == REPLAY and Path(target.model).resolve() in {
+        path.resolve(),
+        path.resolve() / layout.REPLIES,
+    }
+    if is_named or not _origins(run.provenance).isdisjoint(_origins(baseline.provenance)):
+        who = f"{run.folder.path} replays this baseline's own answers ({target.name})"
+        if target.provider != REPLAY:
+            who = f"it replays the answers of {run.folder.path} ({baseline.provenance.target})"
+        raise UsageError(f"--baseline {path}: {who}. Name another run, of the model before fine-tuning")
+
+
+def _origins(source: Provenance) -> set[tuple[str, str, str]]:
+    """The run, and the run folders whose answers it gave again, one behind the other, as far as they are there."""
+    found: set[tuple[str, str, str]] = set()
+    made = (source.created, source.target, source.run)
+    while made not in found:
+        found.add(made)
+        provider, _, place = made[1].partition("/")
+        folder = Path(place).parent if Path(place).is_file() else Path(place)
+        if provider != REPLAY or not exists(folder):
+            break
+        manifest = open_run(folder).manifest
+        made = (manifest.created, manifest.target.name, manifest.name)
+    return found
 
 
 def digest_of(baseline: Side) -> str:

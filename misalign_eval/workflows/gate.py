@@ -142,5 +142,5 @@ def _baseline(options: GateOptions, runs: Sequence[Counted], choices: Choices) -
     found = baselines.read(options.baseline, choices)
     for one in runs:
         baselines.check_other(one, found, options.baseline)
-        baselines.check_not_replayed(one, options.baseline)
+        baselines.check_not_replayed(one, found, options.baseline)
     return found

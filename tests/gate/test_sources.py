@@ -28,6 +28,15 @@ def test_a_run_that_replays_its_baseline_is_refused(typed: Typed, folder: Make, 
     assert (code, "replays this baseline's own answers" in said) == (2, True), said
 
 
+def test_a_run_and_a_baseline_that_replay_the_same_answers_are_refused(typed: Typed, folder: Make) -> None:
+    folder("origin", CLEAN)
+    folder("base", CLEAN, target=replay("origin"))
+    folder("run", CLEAN, target=replay("origin/replies.jsonl"))
+    for run, baseline in (("run", "base"), ("origin", "base"), ("run", "origin")):
+        code, said = typed("gate", run, "--baseline", baseline, "--max-increase", "20pp")
+        assert (code, "replays" in said) == (2, True), said
+
+
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_every_output_says_that_answers_were_replayed(typed: Typed, folder: Make, fmt: str) -> None:
     folder("run", CLEAN, target=replay("other"))

@@ -9,7 +9,7 @@ from misalign_eval.analysis.tally import Cell, CellKey
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.lint import Finding, Level, found
 from misalign_eval.records.plan import PlannedPrompt, ReplyKey
-from misalign_eval.records.reply import Reply
+from misalign_eval.records.reply import Reply, is_blank
 
 SOME = 0.01  # a share that a rate notices
 MANY = 0.10
@@ -46,7 +46,7 @@ class Ends:
             self._examples.note("cut", row.key)
         if row.text is None:
             self._unpublished += 1
-        elif (not row.text or row.text.isspace()) and row.finish not in TOLD and not row.calls:
+        elif is_blank(row.text) and row.finish not in TOLD and not row.calls:
             self._empty += 1
             self._examples.note("empty", row.key)
 
@@ -82,7 +82,7 @@ class Identical:
 
     def add(self, row: Reply, _: PlannedPrompt) -> None:
         """Count one text."""
-        if not row.text or row.text.isspace():
+        if is_blank(row.text or ""):
             return
         self._replies += 1
         text = blake2b(row.text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
