@@ -82,7 +82,7 @@ class Identical:
 
     def add(self, row: Reply, _: PlannedPrompt) -> None:
         """Count one text."""
-        if is_blank(row.text or ""):
+        if row.text is None or is_blank(row.text):
             return
         self._replies += 1
         text = blake2b(row.text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
