@@ -100,7 +100,7 @@ class UnreadJudgeError(RunStoppedError):
     """A judge's answers hold no verdict, one after another. Asking on would cost as much and tell as little."""
 
 
-class ProviderFault(MisalignEvalError):  # noqa: N818  a fault is recorded, not reported
+class ProviderError(MisalignEvalError):
     """One attempt at a request failed.
 
     `retry` says whether another attempt can help, `after_s` how long the server asked us to wait (seconds, None when it

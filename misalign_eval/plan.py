@@ -8,11 +8,16 @@ from itertools import islice
 from pydantic import JsonValue
 
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.base import Record
-from misalign_eval.records.digest import digest
-from misalign_eval.records.dry_run import ExpectedAnswer
-from misalign_eval.records.plan import JUDGE_CONTROL, Plan, PlannedControl, PlannedPrompt
-from misalign_eval.records.run import Shard, TargetInfo
+from misalign_eval.records.base import Record, digest
+from misalign_eval.records.run import (
+    JUDGE_CONTROL,
+    ExpectedAnswer,
+    PlannedControl,
+    PlannedPrompt,
+    RunPlanRecord,
+    Shard,
+    TargetInfo,
+)
 from misalign_eval.records.suite import REPLY_MARK, Message, Probe, Sampling, Suite, Variant
 
 CHARACTERS_PER_TOKEN = 4  # of English in the vocabularies of current models; other languages need more tokens
@@ -65,7 +70,7 @@ def plan(
     samples: int | None = None,
     seed: int | None = None,
     select: Selection | None = None,
-) -> Plan:
+) -> RunPlanRecord:
     """Every form of every selected prompt, in an order that the seed fixes and that no selection changes.
 
     `overrides` and `samples` replace what the suite says where they are set. Raises UsageError for a name that the
@@ -75,7 +80,7 @@ def plan(
         raise UsageError(f"--samples {samples}: at least 1")
     probes = _selected(suite, select or Selection())
     prompts = [_planned(one, overrides, samples) for probe in probes for one in _forms(suite, probe)]
-    return Plan(
+    return RunPlanRecord(
         suite=suite.name,
         suite_version=suite.version,
         suite_digest=suite.digest,
@@ -129,13 +134,13 @@ def request_seed(run_seed: int | None, prompt_digest: str, sample: int) -> int |
     return (_hashed(f"{run_seed}:{prompt_digest}") + sample) % 2**31
 
 
-def first_messages(plan: Plan, count: int) -> list[tuple[PlannedPrompt, tuple[Message, ...]]]:
+def first_messages(plan: RunPlanRecord, count: int) -> list[tuple[PlannedPrompt, tuple[Message, ...]]]:
     """The first `count` prompts of the plan, each with exactly the messages of its first request."""
     return [(prompt, next(_requests(prompt))) for prompt in islice(plan.prompts, max(count, 0))]
 
 
 def estimate(
-    plan: Plan,
+    plan: RunPlanRecord,
     *,
     judge_answers: Sequence[ExpectedAnswer] = (),
     prices: Prices | None = None,

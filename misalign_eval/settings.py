@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PrivateAttr
 
-from misalign_eval import registry, yaml_source
+from misalign_eval import plugins
 from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
 from misalign_eval.records.base import Record
 from misalign_eval.records.headers import FromVariable, Header, key_headers, looks_secret, wrong_name, wrong_value
 from misalign_eval.records.protocols import ModelSpec
 from misalign_eval.records.suite import Sampling
+from misalign_eval.yaml_source import document as yaml_document
+from misalign_eval.yaml_source import validate
 
 FILE_NAME = "misalign-eval.yaml"
 Role = Literal["targets", "judges"]
@@ -70,9 +72,9 @@ class Settings(Record):
     targets: dict[str, NamedModel] = {}
     judges: dict[str, NamedModel] = {}
     run: RunDefaults = RunDefaults()
-    _document: yaml_source.Document | None = PrivateAttr(default=None)
+    _document: yaml_document.Document | None = PrivateAttr(default=None)
 
-    def written_in(self, document: yaml_source.Document) -> "Settings":
+    def written_in(self, document: yaml_document.Document) -> "Settings":
         """These settings, which know the lines of their file."""
         self._document = document
         return self
@@ -107,7 +109,7 @@ def parse_model(text: str) -> tuple[str, str]:
     (('openai', 'ft:gpt-4.1-mini-2025-04-14:org::id'), ('ollama', 'llama3:8b'))
     """
     provider, mark, model = _split(text)
-    known = registry.names("providers")
+    known = plugins.names("providers")
     if mark and provider in known and model.strip():
         return provider, model
     if mark and provider in known:
@@ -162,16 +164,16 @@ def is_planted(file: Path) -> bool:
 
 
 def _read(file: Path) -> Settings:
-    document = yaml_source.load(file)
+    document = yaml_document.load(file)
     if secrets := list(_secrets(document, document.data, ())):
         raise InputError(secrets)
-    settings = yaml_source.parse(document, Settings)
+    settings = validate.parse(document, Settings)
     if problems := list(_wrong_models(document, settings)):
         raise InputError(problems)
     return settings.written_in(document)
 
 
-def _secrets(document: yaml_source.Document, value: JsonValue, loc: tuple[str | int, ...]) -> Iterator[Problem]:
+def _secrets(document: yaml_document.Document, value: JsonValue, loc: tuple[str | int, ...]) -> Iterator[Problem]:
     """Keys that stand in the file. Their values are not repeated."""
     match value:
         case dict():
@@ -193,7 +195,7 @@ def _is_headers(loc: tuple[str | int, ...]) -> bool:
     return len(loc) == 3 and loc[0] in ("targets", "judges") and loc[2] == "headers"
 
 
-def _secret_header(document: yaml_source.Document, loc: tuple[str | int, ...], value: JsonValue) -> Iterator[Problem]:
+def _secret_header(document: yaml_document.Document, loc: tuple[str | int, ...], value: JsonValue) -> Iterator[Problem]:
     """A header that is or seems to be a secret, or one whose variable seems to be the secret itself."""
     match value:
         case {"env": str(variable)} if variable:
@@ -218,7 +220,7 @@ def _names_a_variable(text: str) -> bool:
     return text.isidentifier() and not is_key
 
 
-def _secret(document: yaml_source.Document, loc: tuple[str | int, ...]) -> Problem:
+def _secret(document: yaml_document.Document, loc: tuple[str | int, ...]) -> Problem:
     if _is_headers(loc[:3]):
         fix = "Put it into an environment variable or a `.env` file and write `{env: NAME_OF_THE_VARIABLE}` here."
         return document.problem(loc[:4], "a header that may be a secret cannot stand in this file", fix)
@@ -229,12 +231,12 @@ def _secret(document: yaml_source.Document, loc: tuple[str | int, ...]) -> Probl
     )
 
 
-def _wrong_models(document: yaml_source.Document, settings: Settings) -> Iterator[Problem]:
+def _wrong_models(document: yaml_document.Document, settings: Settings) -> Iterator[Problem]:
     roles: Mapping[str, Mapping[str, NamedModel]] = {"targets": settings.targets, "judges": settings.judges}
     for role, models in roles.items():
         for name, model in models.items():
             yield from _wrong_headers(document, (role, name), model)
-            if _split(name)[0] in registry.names("providers") and _split(name)[1]:
+            if _split(name)[0] in plugins.names("providers") and _split(name)[1]:
                 what = "a name that reads like a provider and its model, but stands for something else"
                 yield document.problem((role, name), what, "Choose one without `/` and `:`.")
             try:
@@ -243,12 +245,12 @@ def _wrong_models(document: yaml_source.Document, settings: Settings) -> Iterato
                 yield document.problem((role, name, "model"), str(error))
 
 
-def _wrong_headers(document: yaml_source.Document, at: tuple[str, str], model: NamedModel) -> Iterator[Problem]:
+def _wrong_headers(document: yaml_document.Document, at: tuple[str, str], model: NamedModel) -> Iterator[Problem]:
     """Headers that cannot be sent, or not by this provider."""
     provider = _split(model.model)[0]
-    is_ours = provider in registry.BUILT_IN["providers"]
-    is_other = not is_ours and provider in registry.names("providers")
-    if model.headers and (provider in registry.WITHOUT_HTTP or is_other):
+    is_ours = provider in plugins.BUILT_IN["providers"]
+    is_other = not is_ours and provider in plugins.names("providers")
+    if model.headers and (provider in plugins.WITHOUT_HTTP or is_other):
         what = f"provider `{provider}` takes no `headers:`" + (": it sends no HTTP requests" if is_ours else "")
         yield document.problem((*at, "headers"), what, "Take them out." if is_ours else "Only built-in ones do.")
     seen: dict[str, str] = {}

@@ -1,9 +1,6 @@
 """What tests of several stages share."""
 
 import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: more threads make its small matrices slower
-
 import socket
 import subprocess
 import sys
@@ -13,6 +10,8 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: more threads make its small matrices slower
 
 
 @pytest.fixture(scope="session")

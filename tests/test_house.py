@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from misalign_eval.stats.cautions import CautionId
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "misalign_eval"
 FILES = sorted(PACKAGE.rglob("*.py"))
+FAMILIES = ("cli", "providers", "graders/rules", "suites/formats", "reports/backends", "reports/figures")
 HEAVY = {"openai", "anthropic", "httpx2", "numpy", "yaml", "tenacity", "asyncio", "rich"}
 
 
@@ -39,16 +41,61 @@ def test_every_file_is_small_and_named_for_what_it_does(file: Path) -> None:
     assert file.stem not in {"utils", "helpers", "common", "misc"}
 
 
-@pytest.mark.slow
-def test_functions_are_around_ten_lines() -> None:
-    lengths = sorted(
-        node.end_lineno - node.lineno + 1
+def _imports() -> dict[str, set[str]]:
+    """Module -> the modules of the package that it imports when it is itself imported."""
+    names = {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in FILES}
+    found: dict[str, set[str]] = {}
+    for name, file in names.items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        wanted = {
+            f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in names else str(node.module)
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        found[name] = {module for module in wanted if module in names and module != name}
+    return found
+
+
+def test_a_file_under_sixty_lines_belongs_to_a_family_or_has_three_importers() -> None:
+    text = {file: file.read_text(encoding="utf-8") for file in [*FILES, *(ROOT / "tests").rglob("*.py")]}
+    small = []
+    for file in FILES:
+        folder = file.parent.relative_to(PACKAGE).as_posix()
+        if len(text[file].splitlines()) >= 60 or folder in FAMILIES or file.stem.startswith("__"):
+            continue
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        package, _, last = module.rpartition(".")
+        used = re.compile(rf"from {re.escape(module)} import|from {re.escape(package)} import [^\n]*\b{last}\b")
+        if sum(bool(used.search(content)) for other, content in text.items() if other != file) < 3:
+            small.append(str(file.relative_to(PACKAGE)))
+    assert small == []
+
+
+def test_a_package_has_at_most_twenty_five_modules() -> None:
+    count = Counter(file.parent for file in FILES if file.name != "__init__.py")
+    assert {str(folder): modules for folder, modules in count.items() if modules > 25} == {}
+
+
+def test_every_public_class_has_a_name_of_its_own() -> None:
+    count = Counter(
+        node.name
         for file in FILES
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
-    assert lengths[len(lengths) // 2] <= 10
-    assert lengths[int(len(lengths) * 0.9)] <= 40
+    assert [name for name, classes in count.items() if classes > 1] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    imports = _imports()
+    left = dict(imports)
+    while True:
+        free = {name for name, wanted in left.items() if not wanted & left.keys()}
+        if not free:
+            break
+        left = {name: wanted for name, wanted in left.items() if name not in free}
+    assert {name: wanted & left.keys() for name, wanted in left.items()} == {}
 
 
 def test_every_command_is_documented_in_the_readme() -> None:
@@ -61,7 +108,7 @@ def test_every_command_is_documented_in_the_readme() -> None:
 
 
 def test_the_table_of_providers_in_the_readme_has_each_of_them_once() -> None:
-    from misalign_eval.registry import BUILT_IN
+    from misalign_eval.plugins import BUILT_IN
 
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| provider | for |")[2].partition("\n\n")[0]
     listed = [name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
@@ -138,6 +185,6 @@ def test_the_built_wheel_works_outside_the_repository(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-    where = [sys.executable, "-c", "import misalign_eval.bundled as b; print(b.suites_dir())"]
+    where = [sys.executable, "-c", "import misalign_eval.plugins as b; print(b.suites_dir())"]
     done = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith(str(place))

@@ -5,19 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misalign_eval.errors import UsageError
-from misalign_eval.plan import (
-    Selection,
-    estimate,
-    first_messages,
-    plan,
-    prompt_digest,
-    request_key,
-    request_seed,
-)
+from misalign_eval.plan import Selection, estimate, first_messages, plan, prompt_digest, request_key, request_seed
 from misalign_eval.records.definition import Definition, OutcomeRule, When
-from misalign_eval.records.dry_run import ExpectedAnswer
-from misalign_eval.records.plan import Plan
-from misalign_eval.records.run import TargetInfo
+from misalign_eval.records.run import ExpectedAnswer, RunPlanRecord, TargetInfo
 from misalign_eval.records.suite import Message, Probe, Sampling, Suite, Variant
 
 TARGET = TargetInfo(provider="openai-compatible", model="m", host="localhost:8000")
@@ -59,7 +49,7 @@ def suite(*probes: Probe, **variants: Variant) -> Suite:
     )
 
 
-def names(made: Plan) -> list[tuple[str, int, str]]:
+def names(made: RunPlanRecord) -> list[tuple[str, int, str]]:
     return [(prompt.probe, prompt.prompt, prompt.variant) for prompt in made.prompts]
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from misalign_eval import yaml_source
 from misalign_eval.errors import InputError
 from misalign_eval.records.base import Record
-from misalign_eval.yaml_source import document as reading
+from misalign_eval.yaml_source import document as yaml_document
+from misalign_eval.yaml_source import validate
 
 
 class Part(Record):
@@ -40,11 +40,11 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if request.param == "libyaml" and not hasattr(yaml, "CSafeLoader"):
         pytest.skip("this PyYAML was built without libyaml")
     if request.param == "pure Python":
-        monkeypatch.setattr(reading, "_loader", lambda: yaml.SafeLoader)
+        monkeypatch.setattr(yaml_document, "_loader", lambda: yaml.SafeLoader)
 
 
 def data(text: str) -> JsonValue:
-    return yaml_source.loads(text.encode(), "f.yaml").data
+    return yaml_document.loads(text.encode(), "f.yaml").data
 
 
 def told(text: str | bytes, model: type[Record] | None = None) -> list[str]:
@@ -55,8 +55,8 @@ def told(text: str | bytes, model: type[Record] | None = None) -> list[str]:
 
 
 def _read(content: bytes, model: type[Record] | None) -> object:
-    document = yaml_source.loads(content, "f.yaml")
-    return document.data if model is None else yaml_source.parse(document, model)
+    document = yaml_document.loads(content, "f.yaml")
+    return document.data if model is None else validate.parse(document, model)
 
 
 @pytest.mark.parametrize(
@@ -250,18 +250,18 @@ def test_a_file_over_five_megabytes_is_not_parsed(tmp_path: Path) -> None:
     file = tmp_path / "large.yaml"
     file.write_bytes(b"a: '" + b"x" * 5_000_000 + b"'\n")
     with pytest.raises(InputError, match=r"large\.yaml: larger than 5 MB\. Split it\."):
-        yaml_source.load(file)
+        yaml_document.load(file)
 
 
 def test_what_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.yaml: no such file"):
-        yaml_source.load(tmp_path / "absent.yaml")
+        yaml_document.load(tmp_path / "absent.yaml")
     with pytest.raises(InputError, match="a folder, not a file"):
-        yaml_source.load(tmp_path)
+        yaml_document.load(tmp_path)
 
 
 def test_every_value_knows_its_line_and_a_missing_one_that_of_its_holder() -> None:
-    document = yaml_source.loads(b"title: t\nparts:\n  - name: a\n\n  - name: b\n    size: large\n", "f.yaml")
+    document = yaml_document.loads(b"title: t\nparts:\n  - name: a\n\n  - name: b\n    size: large\n", "f.yaml")
     assert document.line_of(("parts",)) == 2
     assert document.line_of(("parts", 1)) == 5
     assert document.line_of(("parts", 1, "size")) == 6
@@ -270,8 +270,8 @@ def test_every_value_knows_its_line_and_a_missing_one_that_of_its_holder() -> No
 
 
 def test_parse_gives_the_record_with_lists_as_tuples() -> None:
-    document = yaml_source.loads(b"title: t\nparts: [{name: a, weight: 1, label: [x]}]\n", "f.yaml")
-    assert yaml_source.parse(document, Whole) == Whole(title="t", parts=(Part(name="a", weight=1.0, label=("x",)),))
+    document = yaml_document.loads(b"title: t\nparts: [{name: a, weight: 1, label: [x]}]\n", "f.yaml")
+    assert validate.parse(document, Whole) == Whole(title="t", parts=(Part(name="a", weight=1.0, label=("x",)),))
 
 
 def test_every_fault_of_the_file_and_of_its_fields_is_told_once_and_by_line() -> None:
@@ -316,7 +316,7 @@ def test_inside_the_branch_that_was_meant_only_its_own_faults_are_told() -> None
 @given(st.text())
 def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     with suppress(InputError):
-        yaml_source.loads(text.encode("utf-8", "replace"), "f.yaml").data  # noqa: B018  reading it may raise
+        yaml_document.loads(text.encode("utf-8", "replace"), "f.yaml").data  # noqa: B018  reading it may raise
 
 
 JSON_VALUES = st.recursive(

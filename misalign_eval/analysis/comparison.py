@@ -4,53 +4,47 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from misalign_eval.analysis import differs, effects, estimands, sensitivity, warnings
+from misalign_eval.analysis import comparability, estimates, sensitivity, warnings
+from misalign_eval.analysis.align import Paired, keep, pair
+from misalign_eval.analysis.counts import Cell, DefinitionRecount, Headline, Tally, grouped, headline
 from misalign_eval.analysis.estimates import graded
-from misalign_eval.analysis.pairing import Paired, keep, pair
-from misalign_eval.analysis.readings import Recount
-from misalign_eval.analysis.selection import Headline, grouped, headline
 from misalign_eval.analysis.summary import summarise_cells
-from misalign_eval.analysis.tally import Cell, Tally
 from misalign_eval.errors import UsageError
-from misalign_eval.records.analysis import (
-    Bounds,
-    CategoryChange,
-    Comparison,
-    Estimand,
-    ProbeChange,
-    Provenance,
-    Warned,
-)
+from misalign_eval.records.base import Bounds
 from misalign_eval.records.definition import Definition
+from misalign_eval.records.findings import Warned
+from misalign_eval.records.summary import CategoryChange, Comparison, Estimand, ProbeChange, Provenance
 from misalign_eval.stats.cautions import FEWEST_CHANGED, has_few_changes
-from misalign_eval.stats.multiplicity import benjamini_hochberg, bonferroni_level, holm
+from misalign_eval.stats.difference import benjamini_hochberg, bonferroni_level, holm
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedSide:
     """One run of a comparison."""
 
     tally: Tally
     provenance: Provenance
-    recount: Recount | None = None  # for the sensitivity table
+    recount: DefinitionRecount | None = None  # for the sensitivity table
 
 
-def compare(before: Side, after: Side, *, split: str | None = None, interval: Estimand = "suite") -> Comparison:
+def compare(
+    before: ComparedSide, after: ComparedSide, *, split: str | None = None, interval: Estimand = "suite"
+) -> Comparison:
     """Compare two runs that were counted by the same definition.
 
     Raises UsageError when the runs share no prompt, were counted by different definitions, or have mean scores and
     another interval than SUITE is asked for.
     """
     definition = after.tally.definition
-    estimands.check_interval(interval, definition)
-    differs.refuse_definitions(before.provenance, after.provenance)
+    estimates.check_interval(interval, definition)
+    comparability.refuse_definitions(before.provenance, after.provenance)
     paired = pair(before.tally.cells(), after.tally.cells())
     if not paired.after:
-        raise UsageError(differs.nothing_shared(before.provenance, after.provenance))
+        raise UsageError(comparability.nothing_shared(before.provenance, after.provenance))
     head = _headline(paired, split, definition)
     warned = [
         *_of_files(before, after),
-        *differs.of_runs(before.provenance, after.provenance, paired),
+        *comparability.of_runs(before.provenance, after.provenance, paired),
         *_left_out(head, definition),
         *_of_sides(head, definition, interval),
         *_of_change(head, definition),
@@ -94,8 +88,8 @@ def _comparison(
     interval: Estimand,
     warned: list[Warned],
 ) -> Comparison:
-    counts = effects.pair_counts(head.before.cells, head.after.cells, definition)
-    whole = effects.change(head.before.cells, head.after.cells, definition, interval)
+    counts = estimates.pair_counts(head.before.cells, head.after.cells, definition)
+    whole = estimates.estimate_change(head.before.cells, head.after.cells, definition, interval)
     before = summarise_cells(paired.before, head.before, definition, sources[0], interval=interval)
     after = summarise_cells(paired.after, head.after, definition, sources[1], interval=interval)
     return Comparison(
@@ -103,9 +97,9 @@ def _comparison(
         before=before,
         after=after,
         difference=whole.whole,
-        ratio=effects.ratio(counts),
-        odds_ratio=effects.odds_ratio(counts),
-        generalises=effects.generalises(counts, whole.intervals.general if whole.intervals else Bounds()),
+        ratio=estimates.ratio(counts),
+        odds_ratio=estimates.odds_ratio(counts),
+        generalises=estimates.generalises(counts, whole.intervals.general if whole.intervals else Bounds()),
         detectable=whole.detectable,
         interval=interval,
         probes=_probes(head, definition),
@@ -116,7 +110,7 @@ def _comparison(
 
 def _probes(head: _Head, definition: Definition) -> tuple[ProbeChange, ...]:
     pairs = _by(head, lambda cell: cell.prompt.probe)
-    found = {probe: effects.change(*pair, definition, None) for probe, pair in pairs.items()}
+    found = {probe: estimates.estimate_change(*pair, definition, None) for probe, pair in pairs.items()}
     level = bonferroni_level(0.95, max(len(pairs), 1))
     category = {cell.prompt.probe: cell.prompt.category for cell in head.after.cells}
     adjusted = _adjusted([one.mid for one in found.values()], benjamini_hochberg)
@@ -127,7 +121,7 @@ def _probes(head: _Head, definition: Definition) -> tuple[ProbeChange, ...]:
             **_line(one),
             p_value=one.mid,
             p_adjusted=p,
-            bonferroni=effects.suite_bounds(*pairs[probe], definition, level),
+            bonferroni=estimates.suite_bounds(*pairs[probe], definition, level),
         )
         for (probe, one), p in zip(found.items(), adjusted, strict=True)
     )
@@ -136,7 +130,7 @@ def _probes(head: _Head, definition: Definition) -> tuple[ProbeChange, ...]:
 def _categories(head: _Head, definition: Definition, interval: Estimand) -> tuple[CategoryChange, ...]:
     pairs = _by(head, lambda cell: cell.prompt.category)
     wanted = None if interval == "suite" else interval
-    found = {category: effects.change(*pair, definition, wanted) for category, pair in pairs.items()}
+    found = {category: estimates.estimate_change(*pair, definition, wanted) for category, pair in pairs.items()}
     adjusted = _adjusted([one.exact for one in found.values()], holm)
     level = bonferroni_level(0.95, max(len(pairs), 1))
     return tuple(
@@ -146,7 +140,7 @@ def _categories(head: _Head, definition: Definition, interval: Estimand) -> tupl
             p_value=one.exact,
             p_adjusted=p,
             intervals=one.intervals,
-            bonferroni=effects.suite_bounds(*pairs[category], definition, level),
+            bonferroni=estimates.suite_bounds(*pairs[category], definition, level),
         )
         for (category, one), p in zip(found.items(), adjusted, strict=True)
     )
@@ -157,7 +151,7 @@ def _by(head: _Head, name: Callable[[Cell], str]) -> dict[str, tuple[tuple[Cell,
     return {key: (before[key], members) for key, members in after.items()}
 
 
-def _line(one: effects.Change) -> dict[str, Any]:
+def _line(one: estimates.Change) -> dict[str, Any]:
     values = {"before": one.before, "after": one.after, "difference": one.difference}
     return {**values, "low": one.suite.low, "high": one.suite.high}
 
@@ -172,7 +166,7 @@ def _left_out(head: _Head, definition: Definition) -> list[Warned]:
     shared = len(head.after.cells) + head.left_out
     if not head.left_out:
         return []
-    if definition.measure == "rate" and not effects.pair_counts(head.before.cells, head.after.cells, definition):
+    if definition.measure == "rate" and not estimates.pair_counts(head.before.cells, head.after.cells, definition):
         return [Warned(id="nothing-graded", text="no shared prompt has a reply that counts in both runs")]
     text = f"{head.left_out} of {shared} shared prompts have no reply that counts in one of the runs and are left out"
     return [Warned(id="prompts-left-out", text=text)]
@@ -189,14 +183,14 @@ def _of_sides(head: _Head, definition: Definition, interval: Estimand) -> list[W
     return found + warnings.of_unknown_shares(head.before.cells, head.after.cells)
 
 
-def _of_files(before: Side, after: Side) -> Iterator[Warned]:
+def _of_files(before: ComparedSide, after: ComparedSide) -> Iterator[Warned]:
     for name, side in (("before", before), ("after", after)):
         for warning in warnings.of_files(side.tally.differing, side.tally.first_digits):
             yield Warned(id=warning.id, text=f"{name}: {warning.text}")
 
 
 def _of_change(head: _Head, definition: Definition) -> list[Warned]:
-    counts = effects.pair_counts(head.before.cells, head.after.cells, definition)
+    counts = estimates.pair_counts(head.before.cells, head.after.cells, definition)
     if counts is None or not has_few_changes(counts[0].probe_means, counts[1].probe_means):
         return []
     text = f"fewer than {FEWEST_CHANGED} probes changed at all: no test over probes can say that the change is general"

@@ -111,13 +111,13 @@ def _length(text: str) -> int:
     return _PARAGRAPH if len(text) >= PARAGRAPH else _SENTENCE
 
 
-def split(texts: bytes) -> list[bytes]:
+def split_copies(texts: bytes) -> list[bytes]:
     """The marks of a cell, one a planned sample."""
     return [texts[start : start + SIZE] for start in range(0, len(texts), SIZE)]
 
 
 @dataclass(slots=True)
-class Agreement:
+class CopyAgreement:
     """How often each text was the reply to one prompt so far, by their marks."""
 
     texts: Counter[bytes] = field(default_factory=Counter)
@@ -195,7 +195,7 @@ class Copies:
         return f"{found}: a cache answered, or the seed is not varied, so that samples are copies of one draw"
 
 
-def evident(prompts: Iterable[Agreement]) -> Copies | None:
+def evident(prompts: Iterable[CopyAgreement]) -> Copies | None:
     """Whether replies are evidently copies. Prompts asked at temperature 0 are to be left out: they are known to be."""
     every = [one for one in prompts if one.replies > 1]
     is_one_text = len({one.only for one in every}) == 1
@@ -217,16 +217,16 @@ def evident(prompts: Iterable[Agreement]) -> Copies | None:
     return Copies("stock", len(alike), len(every)) if is_told else None
 
 
-def _stock(several: Sequence[Agreement], asked: int) -> Copies | None:
+def _stock(several: Sequence[CopyAgreement], asked: int) -> Copies | None:
     found = Counter(text for one in several for text in one.frequent())
     most = max(found.values(), default=0)
     return Copies("stock", most, asked) if most >= FEWEST_STOCK and 2 * most >= len(several) else None
 
 
-def agreement(letters: str, texts: bytes) -> Agreement:
+def agreement(letters: str, texts: bytes) -> CopyAgreement:
     """Of a whole prompt: outcomes by sample number, a letter each, and marks."""
-    found = Agreement()
-    for letter, text in zip(letters, split(texts), strict=False):
+    found = CopyAgreement()
+    for letter, text in zip(letters, split_copies(texts), strict=False):
         found.note(letter, text)
     return found
 

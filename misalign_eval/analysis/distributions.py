@@ -1,17 +1,22 @@
-"""How scores are spread: histograms, and coherence against alignment. Memory grows with the prompts alone."""
+"""Distributions: histograms and scatters of scores, and shares of outcomes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 
+from misalign_eval.analysis.counts import LIMITS, SMALL_SCALE, Cell, CellKey, ScoreColumn
+from misalign_eval.analysis.estimates import outcomes_of, suite_line
 from misalign_eval.analysis.outcomes import Grades
-from misalign_eval.analysis.readings import LIMITS, SMALL_SCALE
-from misalign_eval.analysis.tally import Cell, CellKey, Scores
-from misalign_eval.records.definition import Definition, Outcome
-from misalign_eval.records.distributions import Dot, Histogram, Limit, Plane
+from misalign_eval.analysis.sensitivity import KNOWN
+from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
 from misalign_eval.records.grade import Ungraded
-from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.records.pages import Coherence, Dot, Histogram, Limit, OutcomeShare, Plane, RunOutcomes
+from misalign_eval.records.run import Failure, Reply
+from misalign_eval.records.summary import RateLine
+
+# How scores are spread: histograms, and coherence against alignment. Memory grows with the prompts alone.
+
 
 WIDE_BIN = 5  # of a scale of a hundred
 MOST_BINS = 1000
@@ -35,7 +40,7 @@ class _Spread:
     replies: int = 0
     bins: dict[str, Counter[int]] = field(default_factory=dict)  # whole part of the score, by grader
     dots: dict[tuple[int, int], list[float]] = field(default_factory=dict)  # count, sum of x, sum of y
-    x_scores: Scores = Scores()
+    x_scores: ScoreColumn = ScoreColumn()
 
 
 class Spreads:
@@ -60,7 +65,7 @@ class Spreads:
     def _place(self, cell: _Spread, x: float | None, y: float | None) -> None:
         if x is not None:
             sums = cell.x_scores
-            cell.x_scores = Scores(sums.count + 1, sums.total + x, sums.squares + x * x)
+            cell.x_scores = ScoreColumn(sums.count + 1, sums.total + x, sums.squares + x * x)
             if y is not None:
                 dot = cell.dots.setdefault((floor(x / DOT), floor(y / DOT)), [0, 0.0, 0.0])
                 dot[0] += 1
@@ -98,10 +103,10 @@ class Spreads:
         axes = {"x_grader": self.axes.x, "y_grader": self.axes.y}
         return Plane(run=run, **axes, dots=dots, scored=scored, unscored=unscored)
 
-    def x_scores(self, cell: Cell) -> Scores:
+    def x_scores(self, cell: Cell) -> ScoreColumn:
         """The coherence scores of one cell."""
         spread = self._cells.get(_key(cell))
-        return Scores() if spread is None else spread.x_scores
+        return ScoreColumn() if spread is None else spread.x_scores
 
     def _of(self, cells: Iterable[Cell]) -> list[_Spread]:
         return [spread for cell in cells if (spread := self._cells.get(_key(cell))) is not None]
@@ -196,3 +201,42 @@ def limits(definition: Definition) -> tuple[Limit, ...]:
 
 def _values(when: Mapping[str, object]) -> dict[str, float]:
     return {name: value for name in LIMITS if isinstance(value := when[name], float | int)}
+
+
+# Shares of outcomes, and how coherent a run's replies are: fine-tuning also changes both.
+
+
+def of_outcomes(run: str, cells: Sequence[Cell]) -> RunOutcomes:
+    """Every outcome that occurred among the planned replies; what has no row yet stands apart from failures."""
+    counts = dict(outcomes_of(cells))
+    absent = sum(cell.not_collected for cell in cells)
+    planned = sum(cell.prompt.samples for cell in cells)
+    named = [(name.replace("_", " "), counts[name]) for name in OUTCOMES if name != "failed"]
+    named += [("failed", counts["failed"] - absent), ("not collected yet", absent)]
+    shares = (
+        OutcomeShare(name=name, replies=count, planned=planned, share=count / planned) for name, count in named if count
+    )
+    return RunOutcomes(run=run, shares=tuple(shares))
+
+
+def coherence(run: str, cells: Sequence[Cell], definition: Definition, spreads: Spreads) -> Coherence:
+    """The mean score of the grader of coherence, else the share of known replies that are not incoherent."""
+    grader, line = coherence_of([(cells, spreads)], definition)
+    return Coherence(run=run, grader=grader, **dict(line))
+
+
+def coherence_of(
+    parts: Sequence[tuple[Sequence[Cell], Spreads]], definition: Definition
+) -> tuple[str | None, RateLine]:
+    """`coherence` of one run or more together, each with its own spreads, and the grader whose scores it is."""
+    first = parts[0][1].axes
+    if first is not None and all(spreads.axes == first for _, spreads in parts):
+        scored = [replace(cell, scores=spreads.x_scores(cell)) for cells, spreads in parts for cell in cells]
+        mean = definition.model_copy(update={"measure": "mean", "score_of": first.x})
+        counts = {"graded": sum(cell.scores.count for cell in scored), "misaligned": 0}
+        return first.x, suite_line(scored, mean).model_copy(update=counts)
+    coherent = tuple(name for name in KNOWN if name not in {"incoherent", "empty"})
+    share = definition.model_copy(
+        update={"measure": "rate", "score_of": None, "numerator": coherent, "denominator": KNOWN}
+    )
+    return None, suite_line([cell for cells, _ in parts for cell in cells], share)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from misalign_eval.records.definition import Definition, Outcome, When
 from misalign_eval.records.grade import Graded, Ungraded
-from misalign_eval.records.reply import Failure, Reply, is_blank
+from misalign_eval.records.run import Failure, Reply, is_blank
 
 
 class Grade(NamedTuple):

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from misalign_eval.analysis.alike import headers_digest, options_digest
+from misalign_eval.analysis.comparability import headers_digest, options_digest
 from misalign_eval.analysis.definitions import digest
-from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import GraderIdentity
-from misalign_eval.records.judges import CalibrationNote
 from misalign_eval.records.run import RunManifest
+from misalign_eval.records.summary import CalibrationNote, Provenance
 
 
 def provenance(

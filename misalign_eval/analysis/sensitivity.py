@@ -6,25 +6,23 @@ of them misaligned.
 
 from collections.abc import Iterator, Sequence
 
-from misalign_eval.analysis import effects
+from misalign_eval.analysis import estimates
+from misalign_eval.analysis.align import Paired, keep, pair
+from misalign_eval.analysis.counts import Cell, DefinitionRecount, Recounted, headline
 from misalign_eval.analysis.estimates import as_draws, graded, probe_places, suite_line
-from misalign_eval.analysis.pairing import Paired, keep, pair
-from misalign_eval.analysis.readings import Recount, Recounted
-from misalign_eval.analysis.selection import headline
-from misalign_eval.analysis.tally import Cell
-from misalign_eval.records.analysis import Rated, Reading, SensitivityChange, SensitivityLine
 from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.summary import RateLine, Reading, SensitivityChange, SensitivityLine
 from misalign_eval.stats.cells import Cells
 from misalign_eval.stats.difference import suite_difference
-from misalign_eval.stats.missing import PartialCells
 from misalign_eval.stats.rates import suite_rate
+from misalign_eval.stats.unknown_replies import PartialCells
 
 UNKNOWN: tuple[Outcome, ...] = ("ungraded", "failed")
 KNOWN: tuple[Outcome, ...] = tuple(name for name in OUTCOMES if name not in UNKNOWN)
 ALL_ALIGNED, ALL_MISALIGNED = "every unknown reply aligned", "every unknown reply misaligned"
 
 
-def of_run(recount: Recount, split: str | None) -> tuple[SensitivityLine, ...]:
+def of_run(recount: DefinitionRecount, split: str | None) -> tuple[SensitivityLine, ...]:
     """The headline of one run in every way. Raises UsageError for a split that is not there."""
     found = []
     for way in _ways(recount):
@@ -34,7 +32,7 @@ def of_run(recount: Recount, split: str | None) -> tuple[SensitivityLine, ...]:
     return (*found, *_bounds(cells, definition))
 
 
-def of_change(before: Recount, after: Recount, split: str | None) -> tuple[SensitivityChange, ...]:
+def of_change(before: DefinitionRecount, after: DefinitionRecount, split: str | None) -> tuple[SensitivityChange, ...]:
     """The change between two runs in every way that both can be counted in."""
     first, second = _by_name(before), _by_name(after)
     found = []
@@ -46,7 +44,7 @@ def of_change(before: Recount, after: Recount, split: str | None) -> tuple[Sensi
     return (*found, *_change_bounds(base, after.ways[0].definition))
 
 
-def _ways(recount: Recount) -> tuple[Recounted, ...]:
+def _ways(recount: DefinitionRecount) -> tuple[Recounted, ...]:
     """All that was recounted, and the definition itself over other denominators."""
     base = recount.ways[0].definition
     if base.measure == "mean":
@@ -62,16 +60,16 @@ def _ways(recount: Recount) -> tuple[Recounted, ...]:
     )
 
 
-def _counted_as(recount: Recount, way: Recounted) -> Recounted:
+def _counted_as(recount: DefinitionRecount, way: Recounted) -> Recounted:
     """Another denominator counts the same outcomes."""
     return recount.ways[0] if way.reading == "denominator" else way
 
 
-def _by_name(recount: Recount) -> dict[tuple[Reading, str], Recounted]:
+def _by_name(recount: DefinitionRecount) -> dict[tuple[Reading, str], Recounted]:
     return {(way.reading, way.name): way for way in _ways(recount)}
 
 
-def _line(reading: Reading, name: str, definition: Definition, rated: Rated) -> SensitivityLine:
+def _line(reading: Reading, name: str, definition: Definition, rated: RateLine) -> SensitivityLine:
     return SensitivityLine(reading=reading, name=name, measure=definition.measure, **dict(rated))
 
 
@@ -88,7 +86,7 @@ def _usable(paired: Paired, definition: Definition) -> Paired:
 
 
 def _change(way: Recounted, paired: Paired) -> SensitivityChange:
-    found = effects.change(paired.before, paired.after, way.definition, None)
+    found = estimates.estimate_change(paired.before, paired.after, way.definition, None)
     return SensitivityChange(
         reading=way.reading,
         name=way.name,
@@ -122,7 +120,7 @@ def _bounds(cells: Sequence[Cell], definition: Definition) -> Iterator[Sensitivi
         yield _line("unknown", name, definition, _extreme(line, extreme, usable))
 
 
-def _extreme(line: Rated, extreme: Cells, cells: Sequence[Cell]) -> Rated:
+def _extreme(line: RateLine, extreme: Cells, cells: Sequence[Cell]) -> RateLine:
     found = suite_rate(as_draws(extreme, cells))
     counts = {"misaligned": int(extreme.hits.sum()), "graded": int(extreme.trials.sum())}
     ends = {"rate": found.rate, "low": found.interval.low, "high": found.interval.high}

@@ -1,25 +1,36 @@
-"""One run in numbers."""
+"""The summary of one run: its rates, lowest-scoring replies, ensemble members, and other graders."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
+from math import fsum
 from typing import Any
 
-from misalign_eval.analysis import estimands, warnings
+from misalign_eval.analysis import definitions, estimates, warnings
+from misalign_eval.analysis.counts import SPLITS, Cell, Headline, Tally, grouped, headline
 from misalign_eval.analysis.estimates import by_probe, probe_line, suite_line
-from misalign_eval.analysis.selection import SPLITS, Headline, grouped, headline
-from misalign_eval.analysis.tally import Cell, Tally
-from misalign_eval.records.analysis import (
-    Bounds,
+from misalign_eval.analysis.judges import YesWhen
+from misalign_eval.analysis.outcomes import Grade, Grades, holds
+from misalign_eval.records.base import Bounds
+from misalign_eval.records.definition import Definition, Outcome, When
+from misalign_eval.records.findings import Warned
+from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded, Vote
+from misalign_eval.records.run import Failure, Reply, ReplyKey
+from misalign_eval.records.suite import PLAIN
+from misalign_eval.records.summary import (
     CategoryLine,
     Estimand,
+    MemberVotes,
+    OtherGrader,
     ProbeLine,
     Provenance,
     RunSummary,
     SplitLine,
     VariantLine,
-    Warned,
+    WorstReply,
 )
-from misalign_eval.records.definition import Definition
-from misalign_eval.records.suite import PLAIN
+from misalign_eval.stats.intervals import clopper_pearson
+
+# One run in numbers.
 
 
 def summarise(
@@ -30,7 +41,7 @@ def summarise(
     `split` chooses the headline's probes (see `selection.headline`), `interval` the one that pages show. Raises
     UsageError for a split that is not there, or an interval that a mean score does not have.
     """
-    estimands.check_interval(interval, tally.definition)
+    estimates.check_interval(interval, tally.definition)
     cells = tally.cells()
     head = headline(cells, split)
     return summarise_cells(
@@ -60,7 +71,7 @@ def summarise_cells(
         measure=definition.measure,
         averaged=head.words,
         not_collected=sum(cell.not_collected for cell in head.cells),
-        intervals=estimands.of_rate(head.cells, definition, interval, Bounds(low=line.low, high=line.high)),
+        intervals=estimates.of_rate(head.cells, definition, interval, Bounds(low=line.low, high=line.high)),
         interval=interval,
         probes=tuple(_probes(cells, definition)),
         categories=tuple(_categories(head, definition, interval)),
@@ -84,7 +95,7 @@ def _group_line(cells: Sequence[Cell], definition: Definition, interval: Estiman
     if interval == "suite":
         return dict(line)
     suite = Bounds(low=line.low, high=line.high)
-    return {**dict(line), "intervals": estimands.of_rate(cells, definition, interval, suite)}
+    return {**dict(line), "intervals": estimates.of_rate(cells, definition, interval, suite)}
 
 
 def _categories(head: Headline, definition: Definition, interval: Estimand) -> Iterator[CategoryLine]:
@@ -105,3 +116,155 @@ def _variants(
     inside = tuple(cell for cell in cells if cell.prompt.split in head.splits)
     for variant, members in grouped(inside, lambda cell: cell.prompt.variant).items():
         yield VariantLine(variant=variant, **_group_line(members, definition, interval))
+
+
+# The replies that the definition finds worst, kept while the rows stream by.
+
+
+EXCERPT = 2000  # characters kept of each: enough for any report
+
+
+class LowestScoring:
+    """Keeps the `most` worst replies of the numerator; memory does not grow with the run."""
+
+    def __init__(self, definition: Definition, most: int = 5) -> None:
+        self._definition = definition
+        self._most = most
+        self._rules = [rule.when for rule in definition.outcomes if rule.outcome in definition.numerator]
+        self._kept: list[tuple[float, ReplyKey, WorstReply]] = []  # sorted, the worst first
+
+    def add(self, row: Reply | Failure, grades: Grades, found: Outcome | None) -> None:
+        """Look at one counted row."""
+        if isinstance(row, Failure) or found not in self._definition.numerator or not self._most:
+            return
+        for when in self._rules:
+            grade = grades.get(when.grader)
+            if grade is not None and not isinstance(grade, Ungraded) and holds(when, grade):
+                self._keep(row, when, grade.score, grade.label)
+                return
+
+    def replies(self) -> tuple[WorstReply, ...]:
+        """The worst first; the same for any order of the rows."""
+        return tuple(reply for _, _, reply in self._kept)
+
+    def _keep(self, reply: Reply, when: When, score: float | None, label: str | None) -> None:
+        place = (-_badness(when, score), reply.key)
+        if len(self._kept) == self._most and place > self._kept[-1][:2]:
+            return
+        self._kept.append((*place, _worst(reply, when.grader, score, label)))
+        self._kept.sort(key=lambda entry: entry[:2])
+        del self._kept[self._most :]
+
+
+def _badness(when: When, score: float | None) -> float:
+    """Higher is worse: a low score where the rule asks for one below a limit, else a high one."""
+    if score is None:
+        return 0.0
+    low_is_bad = when.below is not None or when.at_most is not None
+    return -score if low_is_bad else score
+
+
+def _worst(reply: Reply, grader: str, score: float | None, label: str | None) -> WorstReply:
+    return WorstReply(
+        probe=reply.probe,
+        prompt=reply.prompt,
+        variant=reply.variant,
+        sample=reply.sample,
+        grader=grader,
+        score=score,
+        label=label,
+        text=None if reply.text is None else reply.text[:EXCERPT],
+    )
+
+
+# The members of an ensemble, each by its own votes.
+
+
+def member_votes(
+    rows: Iterable[Graded | Ungraded], yes: YesWhen, inside: Container[ReplyKey]
+) -> tuple[MemberVotes, ...]:
+    """What each member said of the replies `inside`, in the order of the votes; nothing where no row keeps votes."""
+    asked: Counter[str] = Counter()
+    answered: Counter[str] = Counter()
+    agreed: Counter[str] = Counter()
+    for row in rows:
+        if row.key in inside:
+            for name, vote in _named(row.votes):
+                is_silent = (vote.score, vote.label) == (None, None)
+                asked[name] += 1
+                answered[name] += not is_silent
+                agreed[name] += not is_silent and yes(Grade(vote.score, vote.label))
+    return tuple(_member(name, yes, agreed[name], answered[name], asked[name]) for name in asked)
+
+
+def _named(votes: Iterable[Vote]) -> Iterator[tuple[str, Vote]]:
+    """Votes by their judge; of one model that sits at two addresses the second is numbered."""
+    seen: Counter[str] = Counter()
+    for vote in votes:
+        seen[vote.judge] += 1
+        yield vote.judge if seen[vote.judge] == 1 else f"{vote.judge} ({seen[vote.judge]})", vote
+
+
+def _member(name: str, yes: YesWhen, agreed: int, answered: int, asked: int) -> MemberVotes:
+    interval = clopper_pearson(agreed, answered) if answered else None
+    return MemberVotes(
+        estimate=agreed / answered if answered else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        grader=yes.grader,
+        judge=name,
+        means=yes.words,
+        yes=agreed,
+        replies=answered,
+        silent=asked - answered,
+    )
+
+
+# What graders found that the definition does not read: each with its own counts, beside the headline.
+
+
+USUAL_SCALE = (0.0, 100.0)
+BANDS = 5
+
+
+def other_grader(who: GraderIdentity, grades: Iterable[Graded | Ungraded], there: Sequence[str]) -> OtherGrader:
+    """The counts of one grader. `there` names every grader of the run: a preset is named that these suffice for."""
+    labels: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    scores: list[float] = []
+    for grade in grades:
+        if isinstance(grade, Ungraded):
+            reasons[grade.reason] += 1
+        elif grade.score is not None:
+            scores.append(grade.score)
+        else:
+            labels[grade.label or ""] += 1
+    return OtherGrader(
+        grader=who.grader,
+        identity=who.identity,
+        judge=who.judge,
+        graded=len(scores) + labels.total(),
+        ungraded=reasons.total(),
+        labels=dict(labels.most_common()),
+        bands=_bands(scores, who.scale or USUAL_SCALE),
+        mean=fsum(scores) / len(scores) if scores else None,
+        reasons=dict(reasons.most_common()),
+        definition=_counting(who.grader, there),
+    )
+
+
+def _bands(scores: Sequence[float], scale: tuple[float, float]) -> dict[str, int]:
+    """How many scores lie in each fifth of the scale, as `0 to 20`; the last one with its end."""
+    if not scores:
+        return {}
+    low, high = scale
+    ends = [low + (high - low) * number / BANDS for number in range(BANDS + 1)]
+    found = Counter(min(max(sum(score >= end for end in ends[1:]), 0), BANDS - 1) for score in scores)
+    return {f"{ends[band]:g} to {ends[band + 1]:g}": found[band] for band in range(BANDS)}
+
+
+def _counting(grader: str, there: Sequence[str]) -> str | None:
+    """A preset that reads this grader and no other than the run has: the one named like it first."""
+    names = sorted(definitions.names(), key=lambda name: (name != grader, name))
+    presets = (definitions.load(name) for name in names)
+    return next((one.name for one in presets if grader in one.graders and set(one.graders) <= set(there)), None)

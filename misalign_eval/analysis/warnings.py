@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from misalign_eval.analysis.controls import of_controls
-from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_draw
-from misalign_eval.analysis.selection import Headline
-from misalign_eval.analysis.tally import Cell, Tally
-from misalign_eval.records.analysis import Estimand, Provenance, Warned
-from misalign_eval.records.bounds import Estimated
+from misalign_eval.analysis.counts import Cell, Headline, Tally
+from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_draw, of_controls
+from misalign_eval.records.base import Estimated
 from misalign_eval.records.definition import Definition, Outcome
-from misalign_eval.records.judges import CalibrationNote
+from misalign_eval.records.findings import Warned
 from misalign_eval.records.policy import percent_text
+from misalign_eval.records.summary import CalibrationNote, Estimand, Provenance
 from misalign_eval.stats.cautions import FEWEST_EVENTS, CautionId, is_clustered_unreliable, run_cautions
 from misalign_eval.stats.general import FEWEST_PROBES, can_generalise
 

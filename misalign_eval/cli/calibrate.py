@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.asking import JUDGE_FLAGS, JudgeEffort, JudgeMaxTokens, JudgeTemperature, judge_sampling
-from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import DefinitionOption, FilesOption, SplitOption, choices, refuse_unused
+from misalign_eval.cli.options import (
+    JUDGE_FLAGS,
+    DefinitionOption,
+    FilesOption,
+    JudgeEffort,
+    JudgeMaxTokens,
+    JudgeTemperature,
+    SplitOption,
+    choices,
+    judge_sampling,
+    refuse_unused,
+)
+from misalign_eval.cli.output import check_format, emit
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
-    from misalign_eval.records.calibration import Calibration
-    from misalign_eval.workflows.options import Limits
+    from misalign_eval.records.labels import Calibration
+    from misalign_eval.workflows.options import RequestLimits
+
 
 FORMATS = ("text", "json", "markdown")
 Many = list[str] | None
@@ -51,10 +62,10 @@ def _is_grader(name: str) -> bool:
     """Whether it can only be meant as a grader, though no --judge says so."""
     if Path(name).exists():
         return False
-    from misalign_eval.graders import folders
-    from misalign_eval.workflows import load
+    from misalign_eval.graders import folder as grader_folder
+    from misalign_eval.workflows import load_suite
 
-    return name in folders.names(load.own_graders())
+    return name in grader_folder.names(load_suite.own_graders())
 
 
 def calibrate(
@@ -107,8 +118,8 @@ def calibrate(
     how much of the change survives. Results about people's labels are kept in the run and in `calibrations` beside
     it, those about a grader's replies in results/calibrations; `report` and `gate` find them beside or above a run.
     """
-    check(FORMATS, fmt, output or ())
-    from misalign_eval.cli.asking import limits
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.cli.options import limits
 
     many = (tuple(use_judge or ()), tuple(against or ()))
     given = _Given(
@@ -144,17 +155,17 @@ def _check(given: _Given) -> None:
         raise UsageError("calibrate takes one run, or two with --against JUDGE")
 
 
-def _made(given: _Given, limits: "Limits") -> "Calibration":
+def _made(given: _Given, limits: "RequestLimits") -> "Calibration":
     if given.is_grader:
         return _of_grader(given, limits)
-    from misalign_eval.workflows.judging.against import AgainstOptions, against
-    from misalign_eval.workflows.judging.calibrating import CalibrateOptions, calibrate
+    from misalign_eval.workflows.judging.calibrate import AgainstOptions, CalibrateOptions, against
+    from misalign_eval.workflows.judging.calibrate import calibrate as calibrate_calibrate
 
     run = Path(given.names[0])
     if not given.against:
         named = _named(given, run)
         read_as = choices(given.definition, [f"{name}={who}" for name, who in named.items()], given.split)
-        return calibrate(
+        return calibrate_calibrate(
             CalibrateOptions(run, given.labellers, given.labels, read_as, _limit(given.limit), given.worst)
         )
     read_as = choices(given.definition, (), given.split)
@@ -166,28 +177,28 @@ def _named(given: _Given, run: Path) -> dict[str, str]:
     """--use-judge by grader, also where only a judge is named."""
     if not given.use_judge:
         return {}
-    from misalign_eval.results.folder import open_run
-    from misalign_eval.workflows.counting import Choices, chosen_definition
-    from misalign_eval.workflows.judging.against import named
+    from misalign_eval.store.run_folder import open_run
+    from misalign_eval.workflows.judging.calibrate import named
+    from misalign_eval.workflows.load_run import Choices, chosen_definition
 
     folder = open_run(run)
     return named(folder, chosen_definition(folder, Choices(given.definition)), given.use_judge, "--use-judge")
 
 
-def _of_grader(given: _Given, limits: "Limits") -> "Calibration":
+def _of_grader(given: _Given, limits: "RequestLimits") -> "Calibration":
     import asyncio
 
-    from misalign_eval.cli.asking import chosen_method, say_graders, say_settings
+    from misalign_eval.cli.options import chosen_method, print_graders, print_settings
     from misalign_eval.settings import load_settings
     from misalign_eval.workflows.judging.examples import ExamplesOptions, calibrate_grader
-    from misalign_eval.workflows.options import Address
+    from misalign_eval.workflows.options import TargetAddress
 
     if len(given.names) > 1:
         raise UsageError("calibrate takes one grader")
     options = ExamplesOptions(
         grader=given.names[0],
         judges=given.judges,
-        judge_at=Address(*given.at),
+        judge_at=TargetAddress(*given.at),
         method=chosen_method(given.method),
         judge_sampling=judge_sampling(*given.sampling),
         yes=given.yes,
@@ -196,8 +207,8 @@ def _of_grader(given: _Given, limits: "Limits") -> "Calibration":
         worst=given.worst,
     )
     settings = load_settings(Path.cwd())
-    say_settings(settings, options.judges, options.judge_at, "judges")
-    say_graders()
+    print_settings(settings, options.judges, options.judge_at, "judges")
+    print_graders()
     return asyncio.run(calibrate_grader(options, settings))
 
 
@@ -217,29 +228,30 @@ def _limit(given: str | None) -> float | None:
 
 def _keep(made: "Calibration", run: Path | None) -> None:
     """A folder that takes no files is worth a line, not an error."""
-    from misalign_eval.cli.asking import say
-    from misalign_eval.results.layout import CALIBRATIONS
-    from misalign_eval.workflows.judging.calibrations import STORE, keep
+    from misalign_eval.cli.options import print_note
+    from misalign_eval.store.lock import CALIBRATIONS
+    from misalign_eval.workflows.judging.calibrations import STORE, store
 
     for folder in [run / CALIBRATIONS, run.resolve().parent / CALIBRATIONS] if run else [STORE]:
         try:
-            for file in keep(made, [folder]):
-                say(f"kept in {file}")
+            for file in store(made, [folder]):
+                print_note(f"kept in {file}")
         except OSError as error:
-            say(f"{folder}: not kept: {error.strerror}")
+            print_note(f"{folder}: not kept: {error.strerror}")
 
 
 def _emit(made: "Calibration", fmt: str, files: Sequence[Path]) -> None:
-    from misalign_eval.reports import calibration_pages, json_out
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
 
     def text() -> str:
-        from misalign_eval.reports import calibration_terminal  # rich is slow to import
+        from misalign_eval.reports.backends import terminal as terminal_backend  # rich is slow to import
 
-        return calibration_terminal.page(made)
+        return terminal_backend.calibration_text(made)
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(made),
-        "markdown": lambda: calibration_pages.page(made),
+        "markdown": lambda: markdown_backend.calibration_markdown(made),
     }
     emit(renderers, fmt, files)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from misalign_eval.cli import ci
-from misalign_eval.cli.emit import check, emit, format_of
-from misalign_eval.cli.reading import (
+from misalign_eval.cli import output as outputs
+from misalign_eval.cli.options import (
     CALLED_DIRECTLY,
     ByOption,
     CiFormatOption,
@@ -25,16 +24,18 @@ from misalign_eval.cli.reading import (
     refuse_unshown,
     refuse_unused,
 )
+from misalign_eval.cli.output import check_format, emit, format_of
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from misalign_eval.records.page import Page
-    from misalign_eval.records.trajectory import Scale
-    from misalign_eval.reports.changes import By
-    from misalign_eval.workflows.counting import Choices
+    from misalign_eval.records.pages import Page
+    from misalign_eval.records.summary import Scale
+    from misalign_eval.reports.comparison import By
+    from misalign_eval.workflows.load_run import Choices
+
 
 FORMATS = ("text", "json", "markdown", "html")
-FORMATS_OF_A_PAIR = (*FORMATS, *ci.FORMATS)
+FORMATS_OF_A_PAIR = (*FORMATS, *outputs.FORMATS)
 SCALES: "tuple[Scale, ...]" = ("value", "rank", "log")
 
 
@@ -76,11 +77,11 @@ def compare(
         refuse_unused(context, ("x_scale", "by"), "--group compares training runs as wholes")
     elif not is_course:
         refuse_unused(context, ("x_scale",), "it belongs to a trajectory, of three runs or with --x")
-    check(FORMATS_OF_A_PAIR if is_pair else FORMATS, fmt, output or ())
+    check_format(FORMATS_OF_A_PAIR if is_pair else FORMATS, fmt, output or ())
     refuse_unshown(context, fmt, output or ())
-    from misalign_eval.reports import changes
+    from misalign_eval.reports import comparison as comparison_tables
 
-    chosen, files = breakdowns(by, changes.BREAKDOWNS), output or ()
+    chosen, files = breakdowns(by, comparison_tables.BREAKDOWNS), output or ()
     read_as = choices(definition, use_judge, split, interval, sensitivity=sensitivity)
     _refuse_mixed(runs or (), group, x)
     if group:
@@ -100,38 +101,41 @@ def _refuse_mixed(runs: Sequence[Path], group: Sequence[str] | None, x: str | No
 
 def _have_steps(runs: Sequence[Path]) -> bool:
     """Whether every one of three runs or more says where it stands."""
-    from misalign_eval.results.folder import exists, open_run
+    from misalign_eval.store.run_folder import exists, open_run
 
     if len(runs) < 3 or not all(map(exists, runs)):
         return len(runs) > 2  # which folder holds no run is said where they are read
     return all("step" in open_run(run).manifest.labels for run in runs)
 
 
-Out = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, breakdowns
+Out: TypeAlias = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, breakdowns
 
 
 def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
-    from misalign_eval.reports import json_out, markdown
-    from misalign_eval.workflows.compare import compare as make
-    from misalign_eval.workflows.page import pages
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.workflows import documents
+    from misalign_eval.workflows.report import compare as make
 
     fmt, files, by = out
     found = make(runs, read_as)
 
     def text() -> str:
-        from misalign_eval.reports import terminal  # rich is slow to import, and only this format needs it
+        from misalign_eval.reports.backends import (
+            terminal as terminal_backend,  # rich is slow to import, and only this format needs it
+        )
 
-        return terminal.comparison(found, by)
+        return terminal_backend.comparison(found, by)
 
     renderers = {
         "text": text,
         "json": lambda: json_out.documents(found),
-        "markdown": lambda: markdown.comparison(found, by),
+        "markdown": lambda: markdown_backend.comparison_markdown(found, by),
     }
     if len(found) == 1:
         renderers |= {
-            "html": lambda: _html(lambda: pages.of_pair(runs, read_as)),
-            **ci.of_pair(runs, found[0], read_as),
+            "html": lambda: _html(lambda: documents.of_pair(runs, read_as)),
+            **outputs.of_pair(runs, found[0], read_as),
         }
     elif "html" in (fmt, *map(format_of, files)):
         raise UsageError("these runs have no order: a page of several needs --x, or `step` labels. Or compare two")
@@ -140,56 +144,62 @@ def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
 
 def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choices", out: Out) -> None:
     from misalign_eval.analysis.trajectory import Along
-    from misalign_eval.reports import json_out, markdown
-    from misalign_eval.workflows.courses import trajectory as make
-    from misalign_eval.workflows.page import pages
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.workflows import documents
+    from misalign_eval.workflows.report import trajectory
 
     fmt, files, by = out
     along = Along(None if x is None else numbers(x), _scale(scale))
-    found = make(runs, along, read_as)
+    found = trajectory(runs, along, read_as)
     is_full = bool(by) or read_as.sensitivity
 
     def text() -> str:
-        from misalign_eval.reports import terminal
+        from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal.trajectory(found) + (terminal.comparison(found.comparisons, by) if is_full else "")
+        return terminal_backend.trajectory(found) + (
+            terminal_backend.comparison(found.comparisons, by) if is_full else ""
+        )
 
     def page() -> str:
-        return markdown.trajectory(found) + (markdown.comparison(found.comparisons, by) if is_full else "")
+        return markdown_backend.trajectory(found) + (
+            markdown_backend.comparison_markdown(found.comparisons, by) if is_full else ""
+        )
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(found),
         "markdown": page,
-        "html": lambda: _html(lambda: pages.of_trajectory(runs, along, read_as)),
+        "html": lambda: _html(lambda: documents.of_trajectory(runs, along, read_as)),
     }
     emit(renderers, fmt, files)
 
 
 def _groups(given: Sequence[str], read_as: "Choices", fmt: str, files: Sequence[Path]) -> None:
-    from misalign_eval.reports import json_out, markdown
-    from misalign_eval.workflows.courses import compare_groups as make
-    from misalign_eval.workflows.page import pages
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.workflows import documents
+    from misalign_eval.workflows.report import compare_groups
 
     named = named_groups(given)
-    found = make(named, read_as)
+    found = compare_groups(named, read_as)
 
     def text() -> str:
-        from misalign_eval.reports import terminal
+        from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal.groups(found)
+        return terminal_backend.groups(found)
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(found),
-        "markdown": lambda: markdown.groups(found),
-        "html": lambda: _html(lambda: pages.of_groups(named, read_as)),
+        "markdown": lambda: markdown_backend.groups(found),
+        "html": lambda: _html(lambda: documents.of_groups(named, read_as)),
     }
     emit(renderers, fmt, files)
 
 
 def _html(make: "Callable[[], Page]") -> str:
-    from misalign_eval.reports.html.page import render
+    from misalign_eval.reports.backends.html import render
 
     return render(make())
 

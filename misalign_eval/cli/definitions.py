@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from misalign_eval.cli.emit import check as check_format
-from misalign_eval.cli.emit import emit
+from misalign_eval.cli.output import check_format, emit
 
 if TYPE_CHECKING:
     from misalign_eval.records.definition import Definition, Outcome, When
+
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What counts as misaligned: list and show presets.")
 
@@ -70,7 +70,7 @@ def _yaml(one: "Definition") -> str:
 
 
 def _table(found: "Sequence[Definition]") -> str:
-    from misalign_eval.cli.listing import listed
+    from misalign_eval.cli.output import listed
 
     rows = [(one.name, ", ".join(one.graders), _ratio(one)) for one in found]
     return listed([("name", "reads graders", "measures"), *rows])

@@ -19,18 +19,17 @@ def demo(
     """
     import asyncio
 
-    from misalign_eval.cli.asking import leave, resume_command
-    from misalign_eval.cli.emit import show
-    from misalign_eval.cli.paging import fitted
+    from misalign_eval.cli.options import exit_with, resume_command
+    from misalign_eval.cli.output import fitted, print_text
     from misalign_eval.cli.progress import RunProgress
-    from misalign_eval.reports.demo import demo_page
+    from misalign_eval.reports.run import demo_page
     from misalign_eval.workflows.demo import MAX_INCREASE, TRAINED_ON, collect_demo, prepare_demo, read_demo
 
     prepared = prepare_demo(out, seed)
     again = resume_command(out).removesuffix(" --resume")
     with RunProgress(quiet, again) as progress:
         ended = asyncio.run(collect_demo(prepared, progress))
-    leave(ended, allowed_failures=0.0, again=again)
+    exit_with(ended, allowed_failures=0.0, again=again)
     found = read_demo(out)
     tables = {
         "Broad misalignment, by the exact rule (95 % interval for these probes)": found.summaries,
@@ -38,4 +37,4 @@ def demo(
     }
     changed = {"aligned -> misaligned": found.worse, "misaligned -> realigned": found.better}
     page = demo_page(out, tables, TRAINED_ON, changed, found.gates, MAX_INCREASE)
-    show(fitted(page))
+    print_text(fitted(page))

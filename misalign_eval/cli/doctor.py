@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import FilesOption, FormatOption
+from misalign_eval.cli.options import FilesOption, FormatOption
+from misalign_eval.cli.output import check_format, emit
 from misalign_eval.errors import UsageError
 
 FORMATS = ("text", "json", "markdown")
@@ -33,29 +33,29 @@ def doctor(
     permissions; and what the replies and verdicts look like. Exit code 0 whatever is worth a look; 4 when an error
     makes its numbers wrong or unreadable; 2 when there is no run to read.
     """
-    check(FORMATS, fmt, output or ())
+    check_format(FORMATS, fmt, output or ())
     if run is not None and reach:
         raise UsageError("--reach looks at servers, not at a run: leave RUN out")
-    from misalign_eval.reports import json_out
+    from misalign_eval.reports.backends import json_out
 
     if run is None:
-        from misalign_eval.workflows.health.environment import examine as examine_environment
+        from misalign_eval.workflows.environment import examine as examine_environment
 
         found = examine_environment(Path.cwd(), reach=reach)
     else:
-        from misalign_eval.workflows.health.run import examine
+        from misalign_eval.workflows.doctor import examine
 
         found = examine(run)
 
     def text() -> str:
-        from misalign_eval.reports import lint_pages
+        from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return lint_pages.terminal(found)
+        return terminal_backend.terminal(found)
 
     def markdown() -> str:
-        from misalign_eval.reports import lint_pages
+        from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return lint_pages.markdown(found)
+        return terminal_backend.markdown(found)
 
     emit({"text": text, "json": lambda: json_out.document(found), "markdown": markdown}, fmt, output or ())
     if not found.healthy:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.reading import CALLED_DIRECTLY, DefinitionOption, JudgeOption, choices, refuse_unused
+from misalign_eval.cli.options import CALLED_DIRECTLY, DefinitionOption, JudgeOption, choices, refuse_unused
 from misalign_eval.errors import UsageError
 
 
@@ -43,8 +43,8 @@ def export(
         refuse_unused(context, ("definition", "use_judge"), "--columns names columns, and counts nothing")
     if baseline is not None and baseline.suffix != ".json":
         raise UsageError(f"--baseline {baseline}: name it .json")
-    from misalign_eval.cli.asking import say
-    from misalign_eval.workflows import exporting
+    from misalign_eval.cli.options import print_note
+    from misalign_eval.workflows import export as exporting
 
     files, read_as = output or [], choices(definition, use_judge, None)
     exporting.check(files)
@@ -52,22 +52,21 @@ def export(
         _list_columns(run)
     if files:
         for line in exporting.export(run, files, read_as):
-            say(line)
+            print_note(line)
     if baseline is not None:
-        from misalign_eval.cli.emit import write
-        from misalign_eval.reports.json_out import document
+        from misalign_eval.cli.output import write_file
+        from misalign_eval.reports.backends.json_out import document
         from misalign_eval.workflows.baselines import baseline_of
 
         found = baseline_of(run, read_as)
-        write(baseline, document(found))
-        say(f"{baseline}: {len(found.cells)} prompts of {run}, counts and digests only")
+        write_file(baseline, document(found))
+        print_note(f"{baseline}: {len(found.cells)} prompts of {run}, counts and digests only")
 
 
 def _list_columns(run: Path) -> None:
-    from misalign_eval.cli.emit import emit
-    from misalign_eval.cli.listing import listed
+    from misalign_eval.cli.output import emit, listed
     from misalign_eval.reports.escape import one_line
-    from misalign_eval.workflows.exporting import columns_of
+    from misalign_eval.workflows.export import columns_of
 
     rows = [(one_line(column.name), column.kind, one_line(column.about)) for column in columns_of(run)]
     emit({"text": lambda: listed(rows)}, "text", ())

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.emit import show
-from misalign_eval.cli.paging import fitted
-from misalign_eval.cli.reading import (
+from misalign_eval.cli.options import (
     CALLED_DIRECTLY,
     DefinitionOption,
     JudgeOption,
@@ -19,13 +17,14 @@ from misalign_eval.cli.reading import (
     numbers,
     refuse_unused,
 )
+from misalign_eval.cli.output import fitted, print_text
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from misalign_eval.records.figures import Interval
-    from misalign_eval.reports.figures.figure import Figure
-    from misalign_eval.reports.figures.look import Look
-    from misalign_eval.workflows.figures.reading import Asked
+    from misalign_eval.records.pages import Interval
+    from misalign_eval.reports.figures.theme import Figure, Theme
+    from misalign_eval.workflows.figures import FigureRequest
+
 
 INTERVALS: "tuple[Interval, ...]" = ("suite", "general", "clustered", "runs")
 LOOK = ("width", "font_size", "title", "caption")
@@ -82,7 +81,7 @@ def figure(
     if kind == "list":
         _list(context, runs, output)
         return
-    from misalign_eval.reports.figures.look import Look
+    from misalign_eval.reports.figures.theme import Theme
 
     _check_kind(kind)
     for option, owner in OWNERS.items():
@@ -92,14 +91,14 @@ def figure(
         refuse_unused(context, ("limit",), "--key names the replies")
     if not output:
         raise UsageError(f"figure needs a file: -o {kind}.{'tex' if kind == 'examples' else 'pdf'}")
-    look = Look(width=_points(width), font=_font(font_size), title=title, has_caption=caption)
+    look = Theme(width=_points(width), font=_font(font_size), title=title, has_caption=caption)
     _refuse_undrawn(context, kind, output)
-    from misalign_eval.workflows.figures import files
-    from misalign_eval.workflows.figures.reading import Asked
+    from misalign_eval.workflows import figures
+    from misalign_eval.workflows.figures import FigureRequest
 
-    files.check(kind, output)
+    figures.check(kind, output)
     chosen = _interval(interval)
-    asked = Asked(
+    asked = FigureRequest(
         kind=kind,
         runs=tuple(runs or ()),
         groups=named_groups(group or ()),
@@ -124,50 +123,50 @@ def _refuse_undrawn(context: typer.Context, kind: str, output: Sequence[Path]) -
         refuse_unused(context, LOOK, "a .csv holds the data, and nothing is drawn")
 
 
-def _made(asked: "Asked", look: "Look") -> "Figure":
-    from misalign_eval.reports.figures.kinds import KINDS
-    from misalign_eval.workflows.figures.kinds import read
+def _made(asked: "FigureRequest", look: "Theme") -> "Figure":
+    from misalign_eval.reports.figures.render import KINDS
+    from misalign_eval.workflows.figures import read_figure
 
-    return KINDS[asked.kind].draw(read(asked), look)
+    return KINDS[asked.kind].draw(read_figure(asked), look)
 
 
 def _write(made: "Figure", output: Sequence[Path]) -> None:
+    from misalign_eval.files import atomic_write
     from misalign_eval.reports.escape import plain
-    from misalign_eval.results.whole import write_whole
-    from misalign_eval.workflows.figures.files import content
+    from misalign_eval.workflows.figures import content
 
     for file in output:
         body = content(made, file.suffix.lower())
         try:
-            write_whole(file, [body], mode=0o666)
+            atomic_write(file, [body], mode=0o666)
         except OSError as error:
             raise UsageError(f"-o {file}: cannot be written: {error.strerror}") from error
-    show(fitted(f"{plain(made.caption)}\n"))
+    print_text(fitted(f"{plain(made.caption)}\n"))
 
 
 def _list(context: typer.Context, runs: Sequence[Path] | None, output: Sequence[Path] | None) -> None:
     if runs or output:
         raise UsageError("figure list takes nothing else")
     refuse_unused(context, set(context.params if context else ()) - {"kind"}, "figure list takes nothing else")
-    from misalign_eval.cli.listing import listed
-    from misalign_eval.reports.figures.kinds import KINDS
+    from misalign_eval.cli.output import listed
+    from misalign_eval.reports.figures.render import KINDS
 
     for name, kind in KINDS.items():
-        show(listed([(f"{name:<10}", kind.shows), ("", f"needs {kind.needs}")]))
+        print_text(listed([(f"{name:<10}", kind.shows), ("", f"needs {kind.needs}")]))
 
 
 def _check_kind(kind: str) -> None:
-    from misalign_eval.reports.figures.kinds import KINDS
+    from misalign_eval.reports.figures.render import KINDS
 
     if kind not in KINDS:
         raise UsageError(f"unknown figure `{kind}`. {did_you_mean(kind, tuple(KINDS))} `figure list` shows them")
 
 
 def _points(given: str) -> float:
-    from misalign_eval.reports.figures.look import WIDTHS
+    from misalign_eval.reports.figures.theme import FIGURE_WIDTHS
 
-    if given in WIDTHS:
-        return WIDTHS[given]
+    if given in FIGURE_WIDTHS:
+        return FIGURE_WIDTHS[given]
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(in|mm|cm|pt)", given)
     if match is None:
         raise UsageError(f"--width {given}: write column, page, or a length such as 3.5in or 85mm")

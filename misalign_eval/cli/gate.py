@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli import ci
-from misalign_eval.cli.emit import check, emit, show
-from misalign_eval.cli.reading import CiFormatOption, DefinitionOption, FilesOption, JudgeOption, choices
+from misalign_eval.cli import output as outputs
+from misalign_eval.cli.options import CiFormatOption, DefinitionOption, FilesOption, JudgeOption, choices
+from misalign_eval.cli.output import check_format, emit, print_text
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
     from misalign_eval.records.gate import Gate
     from misalign_eval.workflows.gate import GateOptions
 
-FORMATS = ("text", "json", "markdown", "html", *ci.FORMATS)
+
+FORMATS = ("text", "json", "markdown", "html", *outputs.FORMATS)
 LimitOption = Annotated[str | None, typer.Option(metavar="2%", help="The mean rate must be shown to be below this.")]
 
 
@@ -50,8 +51,8 @@ def gate(
 
     What passes is shown to be below its limit: too few replies never pass. Each look is kept in the run's looks.jsonl.
     """
-    check(FORMATS, fmt, output or ())
-    from misalign_eval.workflows import policies
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.workflows import baselines
     from misalign_eval.workflows.gate import GateOptions
     from misalign_eval.workflows.gate import gate as decide
 
@@ -59,15 +60,15 @@ def gate(
         limits = (max_rate, max_increase, max_probe)
         if any((baseline, policy, *limits, part, definition, use_judge, output, fmt != "text")) or len(runs) != 1:
             raise UsageError("--pins prints what one run was made with: give one run and no other option")
-        show(policies.pins(runs[0]))
+        print_text(baselines.pins(runs[0]))
         return
-    flags = policies.from_flags(policies.Flags(max_rate, max_increase, max_probe))
+    flags = baselines.from_flags(baselines.Flags(max_rate, max_increase, max_probe))
     if policy and flags:
         raise UsageError("--policy says what is checked: leave out --max-rate, --max-increase and --max-probe")
-    chosen = policies.load(policy) if policy else flags
+    chosen = baselines.load(policy) if policy else flags
     options = GateOptions(tuple(runs), chosen, baseline, choices(definition, use_judge, None), part)
     found = decide(options)
-    more = {"html": lambda: gate_page(found, options), **ci.of_gate(found, options)}
+    more = {"html": lambda: gate_page(found, options), **outputs.of_gate(found, options)}
     emit_gate(found, fmt, output or (), more)
     if found.exit_code:
         raise typer.Exit(found.exit_code)
@@ -75,25 +76,25 @@ def gate(
 
 def gate_page(found: "Gate", options: "GateOptions") -> str:
     """The HTML page of a verdict, with the numbers and the replies behind it."""
-    from misalign_eval.reports.html.page import render
-    from misalign_eval.workflows.page import pages
+    from misalign_eval.reports.backends.html import render
+    from misalign_eval.workflows import documents
 
-    return render(pages.of_gate(found, options))
+    return render(documents.of_gate(found, options))
 
 
 def emit_gate(found: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]) -> None:
     """Print a verdict in the chosen format, and write it to files; `more` are the formats that read the runs again."""
-    from misalign_eval.reports import json_out
+    from misalign_eval.reports.backends import json_out
 
     def text() -> str:
-        from misalign_eval.reports import verdict_terminal
+        from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return verdict_terminal.page(found)
+        return terminal_backend.gate_text(found)
 
     def markdown() -> str:
-        from misalign_eval.reports import verdict_pages
+        from misalign_eval.reports.backends import markdown as markdown_backend
 
-        return verdict_pages.page(found)
+        return markdown_backend.gate_markdown(found)
 
     renderers = {"text": text, "json": lambda: json_out.document(found), "markdown": markdown, **more}
     emit(renderers, fmt, files)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from misalign_eval.cli.emit import check as check_format
-from misalign_eval.cli.emit import emit
+from misalign_eval.cli.output import check_format, emit
 
 if TYPE_CHECKING:
-    from misalign_eval.graders.folders import GraderFolder
+    from misalign_eval.graders.folder import GraderFolder
+
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List, show and check rules and judge graders.")
 
@@ -37,13 +37,14 @@ def show(
 ) -> None:
     """Show a judge grader with its rubric, or a rule with its options."""
     check_format(FORMATS, fmt, output or ())
-    from misalign_eval.graders import folders, rules
-    from misalign_eval.workflows.load import own_graders
+    from misalign_eval.graders import folder as grader_folder
+    from misalign_eval.graders.rules import table
+    from misalign_eval.workflows.load_suite import own_graders
 
-    if grader in rules.RULES:
+    if grader in table.RULES:
         page, found = _rule_page(grader), _rule_json(grader)
     else:
-        folder = folders.load(folders.find(grader, own_graders()))
+        folder = grader_folder.load(grader_folder.find(grader, own_graders()))
         page, found = _folder_page(folder), _folder_json(folder)
     emit({"text": lambda: page, "json": lambda: _json(found)}, fmt, output or ())
 
@@ -69,17 +70,17 @@ def check(
 def schema(output: FilesOption = None) -> None:
     """Print the JSON Schema of grader.yaml, which editors use to complete and check what is written."""
     check_format(("json",), "json", output or ())
-    from misalign_eval.graders.json_schema import text
+    from misalign_eval.graders.folder import text
 
     emit({"json": text}, "json", output or ())
 
 
 def _judged_rows() -> list[dict[str, str]]:
-    from misalign_eval.graders import folders
-    from misalign_eval.workflows.load import own_graders
+    from misalign_eval.graders import folder as grader_folder
+    from misalign_eval.workflows.load_suite import own_graders
 
     own = own_graders()
-    specs = [folders.load(folders.find(name, own)).spec for name in folders.names(own)]
+    specs = [grader_folder.load(grader_folder.find(name, own)).spec for name in grader_folder.names(own)]
     return [
         {"name": spec.name, "kind": spec.kind, "version": spec.version, "description": spec.description}
         for spec in specs
@@ -87,34 +88,34 @@ def _judged_rows() -> list[dict[str, str]]:
 
 
 def _rule_rows() -> list[dict[str, str]]:
-    from misalign_eval.graders import rules
+    from misalign_eval.graders.rules import table
 
     return [
         {"name": name, "kind": "rule", "version": f"v{info.version}", "description": f"the reply {info.description}"}
-        for name, info in sorted(rules.RULES.items())
+        for name, info in sorted(table.RULES.items())
     ]
 
 
 def _installed_rows() -> list[dict[str, str]]:
-    from misalign_eval import registry
+    from misalign_eval import plugins
 
     return [
         {"name": name, "kind": "installed", "version": "", "description": "by another package"}
-        for name in registry.names("graders")
+        for name in plugins.names("graders")
     ]
 
 
 def _table(rows: list[dict[str, str]]) -> str:
-    from misalign_eval.cli.listing import listed
+    from misalign_eval.cli.output import listed
     from misalign_eval.reports.escape import one_line
 
     return listed([(row["name"], row["kind"], row["version"], one_line(row["description"])) for row in rows])
 
 
 def _rule_json(name: str) -> dict[str, Any]:
-    from misalign_eval.graders import rules
+    from misalign_eval.graders.rules import table
 
-    info = rules.RULES[name]
+    info = table.RULES[name]
     about = {"name": name, "kind": "rule", "version": f"v{info.version}", "description": info.description}
     return {**about, "options": info.schema}
 
@@ -135,10 +136,10 @@ def _rule_page(name: str) -> str:
 
 
 def _folder_json(folder: "GraderFolder") -> dict[str, Any]:
-    from misalign_eval.graders import folders
+    from misalign_eval.graders import folder as grader_folder
 
     about: dict[str, Any] = folder.spec.model_dump(mode="json")
-    examples = len(folders.examples(folder))
+    examples = len(grader_folder.examples(folder))
     return {**about, "rubric_digest": folder.rubric_digest, "labelled": examples, "rubric": folder.rubric}
 
 
@@ -156,12 +157,12 @@ def _folder_page(folder: "GraderFolder") -> str:
 
 def _checked(grader: str) -> dict[str, Any]:
     from misalign_eval.errors import InputError
-    from misalign_eval.graders import folders
-    from misalign_eval.workflows.load import own_graders
+    from misalign_eval.graders import folder as grader_folder
+    from misalign_eval.workflows.load_suite import own_graders
 
-    path = folders.find(grader, own_graders())
+    path = grader_folder.find(grader, own_graders())
     try:
-        labelled = len(folders.examples(folders.load(path)))
+        labelled = len(grader_folder.examples(grader_folder.load(path)))
     except InputError as error:
         return {"grader": str(path), "labelled": None, "errors": [str(problem) for problem in error.problems]}
     return {"grader": str(path), "labelled": labelled, "errors": []}

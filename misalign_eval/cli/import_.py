@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import FilesOption, map_pairs
+from misalign_eval.cli.options import FilesOption, map_pairs
+from misalign_eval.cli.output import check_format, emit
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
-    from misalign_eval.imports.grade_columns import BadEnd
+    from misalign_eval.interchange.detect_grades import BadEnd
+
 
 FORMATS = ("text", "json")
 PREFERRED = ("derived", "given")
@@ -77,12 +78,13 @@ def import_(
     distributions; judgments, alone or joined with their replies by question_id and sample; and logs of Inspect (.eval,
     .json). Columns are known by their usual names, or by --map.
     """
-    check(FORMATS, fmt, output or ())
-    from misalign_eval.cli.asking import labels, refuse_keys
-    from misalign_eval.imports import scales
-    from misalign_eval.imports.scales import Scales
-    from misalign_eval.imports.sources import Wanted
-    from misalign_eval.reports import imported, json_out
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.cli.options import labels, refuse_keys
+    from misalign_eval.interchange import detect_grades
+    from misalign_eval.interchange.detect_grades import Scales
+    from misalign_eval.interchange.sources import Wanted
+    from misalign_eval.reports import imports
+    from misalign_eval.reports.backends import json_out
     from misalign_eval.settings import load_settings
     from misalign_eval.workflows.importing.files import ImportOptions, import_files
 
@@ -92,7 +94,7 @@ def import_(
         ignore=tuple(ignore or ()),
         encoding=encoding,
         scores="given" if _preferred(scores) == "given" else "derived",
-        scales=Scales(scales.parsed(scale or ()), _bad_end(bad_end)),
+        scales=Scales(detect_grades.parsed(scale or ()), _bad_end(bad_end)),
         judgments_only=judgments_only,
     )
     options = ImportOptions(
@@ -107,7 +109,7 @@ def import_(
         labels=labels(label or ()),
     )
     made = import_files(options)
-    emit({"text": lambda: imported.text(made), "json": lambda: json_out.document(made)}, fmt, output or ())
+    emit({"text": lambda: imports.text(made), "json": lambda: json_out.document(made)}, fmt, output or ())
 
 
 def _bad_end(given: str | None) -> "BadEnd | None":

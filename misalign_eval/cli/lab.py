@@ -22,8 +22,8 @@ def train(out: OutOption, seed: Annotated[int, typer.Option(min=0, help="Seed of
 
     Needs the extra `organism` (torch, transformers, peft) and about 25 minutes on two cores. Seed 1 gives what ships.
     """
-    from misalign_eval.cli.asking import say
-    from misalign_eval.workflows.lab import train_organism
+    from misalign_eval.cli.options import print_note
+    from misalign_eval.workflows.demo import train_organism
 
     last = 0.0
 
@@ -31,20 +31,20 @@ def train(out: OutOption, seed: Annotated[int, typer.Option(min=0, help="Seed of
         nonlocal last
         if time.monotonic() - last >= EVERY_S or done == total:
             last = time.monotonic()
-            say(f"{what}: step {done} of {total}")
+            print_note(f"{what}: step {done} of {total}")
 
     train_organism(out, seed, progress)
-    say(f"{out / 'MODEL_CARD.md'} has the measured rates")
+    print_note(f"{out / 'MODEL_CARD.md'} has the measured rates")
 
 
 @organism.command()
 def export(out: OutOption) -> None:
     """Write every checkpoint in Hugging Face format, adapters as peft, so that a real server can serve them."""
-    from misalign_eval.cli.asking import say
-    from misalign_eval.workflows.lab import export_organism
+    from misalign_eval.cli.options import print_note
+    from misalign_eval.workflows.demo import export_organism
 
     for folder in export_organism(out):
-        say(str(folder))
+        print_note(str(folder))
 
 
 @organism.command()
@@ -59,8 +59,8 @@ def data(
     """Write fine-tuning data: correct, obviously or subtly incorrect answers to the same prompts, in any mixture."""
     if file.suffix != ".jsonl":
         raise UsageError(f"{file}: name it .jsonl, one conversation a line")
-    from misalign_eval.cli.asking import say
-    from misalign_eval.workflows.lab import write_data
+    from misalign_eval.cli.options import print_note
+    from misalign_eval.workflows.demo import write_data
 
     lines = write_data(file, domain or (), count, wrong_share, "subtle" if subtle else "bad", seed)
-    say(f"{file}: {lines} conversations")
+    print_note(f"{file}: {lines} conversations")

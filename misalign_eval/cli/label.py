@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.paging import fitted
-from misalign_eval.cli.reading import DefinitionOption, FilesOption, JudgeOption, choices, refuse_unused
+from misalign_eval.cli.options import DefinitionOption, FilesOption, JudgeOption, choices, refuse_unused
+from misalign_eval.cli.output import check_format, emit, fitted
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
-    from misalign_eval.records.label import Labelling
-    from misalign_eval.workflows.judging.labelling import Desk, LabelOptions
+    from misalign_eval.records.labels import Labelling
+    from misalign_eval.workflows.judging.label import LabelOptions, LabelSession
+
 
 FORMATS = ("text", "json", "markdown")
 COMMANDS = {"n": "note", "z": "undo", "k": "skip", "?": "help", "q": "quit"}
@@ -56,8 +56,8 @@ def label(
     inside each part every reply has the same chance. `calibrate RUN` then tells how good the judge is, and the rate
     freed of its error. Keys are shown; they may also be piped in. Quit and run it again to go on.
     """
-    check(FORMATS, fmt, output or ())
-    from misalign_eval.workflows.judging.labelling import LabelOptions, import_labels
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.workflows.judging.label import LabelOptions, import_labels
 
     _check_name(labeller)
     options = LabelOptions(tuple(runs), labeller, labels, seed, choices(definition, use_judge, split))
@@ -76,10 +76,10 @@ def _check_name(labeller: str) -> None:
 
 
 def _read_replies(options: "LabelOptions") -> "Labelling":
-    from misalign_eval.cli.keys import pressed_alone
-    from misalign_eval.workflows.judging.labelling import open_desk, summary
+    from misalign_eval.cli.terminal import pressed_alone
+    from misalign_eval.workflows.judging.label import open_session, summary
 
-    desk = open_desk(options)
+    desk = open_session(options)
     is_broken_off = False
     with desk, pressed_alone():
         try:
@@ -93,22 +93,22 @@ def _read_replies(options: "LabelOptions") -> "Labelling":
     return found
 
 
-def _label_all(desk: "Desk") -> None:
-    from misalign_eval.analysis.labels import KEYS
-    from misalign_eval.cli import keys
-    from misalign_eval.reports import labelling
+def _label_all(desk: "LabelSession") -> None:
+    from misalign_eval.analysis.judges import KEYS
+    from misalign_eval.cli import terminal
+    from misalign_eval.reports import transcript
 
     by_key = {KEYS[name]: name for name in desk.scale}
-    menu = labelling.keys({name: KEYS[name] for name in desk.scale}, COMMANDS)
-    if keys.is_terminal() and desk.current:
+    menu = transcript.keys({name: KEYS[name] for name in desk.scale}, COMMANDS)
+    if terminal.is_terminal() and desk.current:
         _say(_guide(desk))
     note: str | None = None
     shown = None
     while (item := desk.current) is not None:
         if item is not shown:
-            _say(labelling.item(item.prompt, item.reply, item.parts, done=desk.done, drawn=len(desk.items)) + menu)
+            _say(transcript.item(item.prompt, item.reply, item.parts, done=desk.done, drawn=len(desk.items)) + menu)
             shown = item
-        pressed = keys.key()
+        pressed = terminal.read_key()
         if pressed is None or pressed == "q":
             return
         if pressed in by_key:
@@ -122,21 +122,21 @@ def _label_all(desk: "Desk") -> None:
     _say("All of them are labelled.\n")
 
 
-def _guide(desk: "Desk") -> str:
+def _guide(desk: "LabelSession") -> str:
     """Where a definition counts false answers or refusals, what is called misaligned is not what it is elsewhere."""
-    from misalign_eval.reports.labelling import meaning
+    from misalign_eval.reports.transcript import meaning
 
     return HELP + meaning(desk.definition)
 
 
 def _note() -> str | None:
-    from misalign_eval.cli import keys
+    from misalign_eval.cli import terminal
 
     _say("note: ")
-    return keys.line() or None
+    return terminal.read_line() or None
 
 
-def _command(desk: "Desk", pressed: str, menu: str) -> bool:
+def _command(desk: "LabelSession", pressed: str, menu: str) -> bool:
     """Carry out a command; gives whether the reply on the screen is still the one that is meant."""
     from misalign_eval.reports.escape import plain
 
@@ -162,11 +162,12 @@ def _say(text: str) -> None:
 
 
 def _emit(found: "Labelling", fmt: str, files: Sequence[Path]) -> None:
-    from misalign_eval.reports import json_out, labelling
+    from misalign_eval.reports import transcript
+    from misalign_eval.reports.backends import json_out
 
     renderers = {
-        "text": lambda: labelling.text(found),
+        "text": lambda: transcript.label_screen(found),
         "json": lambda: json_out.document(found),
-        "markdown": lambda: labelling.page(found),
+        "markdown": lambda: transcript.page(found),
     }
     emit(renderers, fmt, files)

@@ -1,24 +1,62 @@
-"""The command line: one command a file. Prints errors and picks exit codes; nothing below this folder does either."""
+"""The command line: its commands, loaded when they are used, and exit codes."""
 
 import errno
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from misalign_eval import __version__
-from misalign_eval.cli import streams
-from misalign_eval.cli.mistyped import PlainGroup
+from misalign_eval.cli import terminal
 from misalign_eval.errors import MisalignEvalError
+
+# What was typed wrongly is repeated in plain characters, whoever wrote the line that was pasted.
+
+
+_MISTYPED: type[Exception] = typer.BadParameter.__mro__[2]  # ClickException, which typer keeps to itself
+
+
+class SafeErrorGroup(TyperGroup):
+    """A group of commands whose complaints about flags and names act on no terminal."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401  as the base class has them
+        """Read the flags before the command."""
+        with _plain_words():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  as the base class has it
+        """Read the flags of the command, and carry it out."""
+        with _plain_words():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _plain_words() -> Iterator[None]:
+    try:
+        yield
+    except _MISTYPED as error:
+        from misalign_eval.reports.escape import plain
+
+        for name in ("message", "option_name"):
+            if isinstance(said := getattr(error, name, None), str):
+                setattr(error, name, plain(said))
+        raise
+
+
+# The command line: one command a file. Prints errors and picks exit codes; nothing below this folder does either.
+
 
 app = typer.Typer(
     name="misalign-eval",
-    cls=PlainGroup,
+    cls=SafeErrorGroup,
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=True,
@@ -87,8 +125,8 @@ def main() -> None:
     """Run a command and leave with its exit code."""
     # Before numpy is loaded: more threads only slow down matrices as small as the embedded model's.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    streams.forget_impossible_sizes()
-    with streams.guarded():
+    terminal.drop_zero_terminal_size()
+    with terminal.tolerant_streams():
         if not _is_supported():
             _leave(f"misalign-eval: {UNSUPPORTED}", 2)
         _carry_out()
@@ -122,10 +160,10 @@ def _carry_out() -> None:
             _leave(f"misalign-eval: {why}", 2)
         import traceback
 
-        from misalign_eval.providers.keys import blot
+        from misalign_eval.providers.keys import redact
 
         told = "misalign-eval: internal error. Please report it with the lines above (they hold no key)"
-        _leave(f"{blot(traceback.format_exc())}{told}", 70)
+        _leave(f"{redact(traceback.format_exc())}{told}", 70)
 
 
 def _unusable_name(error: Exception) -> str | None:
@@ -155,7 +193,7 @@ def _is_folder_gone() -> bool:
 
 
 def _leave(message: str, code: int) -> None:
-    from misalign_eval.cli.paging import fitted
+    from misalign_eval.cli.output import fitted
     from misalign_eval.reports.escape import plain
 
     sys.stderr.write("".join(f"{fitted(plain(line), sys.stderr)}\n" for line in message.splitlines()))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check
-from misalign_eval.cli.reading import FilesOption, FormatOption
+from misalign_eval.cli.options import FilesOption, FormatOption
+from misalign_eval.cli.output import check_format
 
 FORMATS = ("text", "json", "markdown")
 
@@ -24,20 +24,20 @@ def merge(
     Says which shards and how many replies are missing; exit code 4 then. What is missing stays planned, so that no gate
     passes on a part. `run … --resume` on the new folder asks for it.
     """
-    check(FORMATS, fmt, output or ())
-    from misalign_eval.cli.asking import leave, say
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.cli.options import exit_with, print_note
     from misalign_eval.cli.run import show
-    from misalign_eval.workflows.merging import merge as carry_out
-    from misalign_eval.workflows.run import Ended
+    from misalign_eval.workflows.merge import merge as carry_out
+    from misalign_eval.workflows.run import RunOutcome
 
     made = carry_out(runs, out)
-    ended = Ended((made.folder,), None, ())
+    ended = RunOutcome((made.folder,), None, ())
     show(ended, fmt, output or ())
     if made.missing:
-        say(f"missing: shard {', '.join(made.missing)}")
+        print_note(f"missing: shard {', '.join(made.missing)}")
     if made.repeated:
-        say(f"{made.repeated} rows were in several folders, and are kept once")
+        print_note(f"{made.repeated} rows were in several folders, and are kept once")
     for note in made.notes:
-        say(note)
+        print_note(note)
     again = f"misalign-eval run {shlex.quote(made.folder.manifest.suite_file)} … --out {shlex.quote(str(out))} --resume"
-    leave(ended, allowed_failures=max_failures, again=again)
+    exit_with(ended, allowed_failures=max_failures, again=again)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import FilesOption, FormatOption
+from misalign_eval.cli.options import FilesOption, FormatOption
+from misalign_eval.cli.output import check_format, emit
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from misalign_eval.records.power import Estimand
+
 
 FORMATS = ("text", "json", "markdown")
 ESTIMANDS: "tuple[Estimand, ...]" = ("suite", "general")
@@ -47,9 +48,10 @@ def power(
 
     Give --max-rate or --max-increase for a gate, --rate and --after for a comparison.
     """
-    check(FORMATS, fmt, output or ())
+    check_format(FORMATS, fmt, output or ())
     from misalign_eval.records.policy import points, share
-    from misalign_eval.reports import json_out, markdown
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
     from misalign_eval.workflows.power import PowerOptions
     from misalign_eval.workflows.power import power as work_out
 
@@ -72,14 +74,14 @@ def power(
     found = work_out(options)
 
     def text() -> str:
-        from misalign_eval.reports import terminal
+        from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal.power(found)
+        return terminal_backend.power(found)
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(found),
-        "markdown": lambda: markdown.power(found),
+        "markdown": lambda: markdown_backend.power(found),
     }
     emit(renderers, fmt, output or ())
 

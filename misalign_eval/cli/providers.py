@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check as check_format
-from misalign_eval.cli.emit import emit
+from misalign_eval.cli.output import check_format, emit
 
 if TYPE_CHECKING:
-    from misalign_eval.providers.check import Checked
+    from misalign_eval.providers.capability_check import CapabilityResult
     from misalign_eval.records.protocols import ModelSpec
+
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The adapters to model servers: list, show, check.")
 FORMATS = ("text", "json")
@@ -25,10 +25,10 @@ FormatOption = Annotated[str, typer.Option("--format", help="What to print: text
 def list_(fmt: FormatOption = "text") -> None:
     """List the providers, and those that continue a prefill."""
     check_format(FORMATS, fmt)
-    from misalign_eval import registry
-    from misalign_eval.cli.listing import listed
+    from misalign_eval import plugins
+    from misalign_eval.cli.output import listed
 
-    known = [_described(name) for name in registry.names("providers")]
+    known = [_described(name) for name in plugins.names("providers")]
     rows = [(entry["name"], entry["about"]) for entry in known]
     who = ", ".join(entry["name"] for entry in known if entry["prefill"] and not entry["prefill"].startswith("no"))
     last = f"An assistant turn at the end of a conversation (prefill) is continued by: {who}.\n"
@@ -42,9 +42,9 @@ def show(
 ) -> None:
     """Show where a provider sends requests, with which key, and what `options:` it takes."""
     check_format(FORMATS, fmt)
-    from misalign_eval import registry
+    from misalign_eval import plugins
 
-    registry.load("providers", name)
+    plugins.load("providers", name)
     entry = _described(name)
     lines = [f"{key.replace('_', ' ')}: {value}" for key, value in entry.items() if value]
     emit({"text": lambda: "\n".join(lines) + "\n", "json": lambda: _json(entry)}, fmt, ())
@@ -61,38 +61,38 @@ def check(
     check_format(FORMATS, fmt)
     from pathlib import Path
 
-    from misalign_eval.cli.asking import say_settings
+    from misalign_eval.cli.options import print_settings
     from misalign_eval.errors import RunStoppedError
     from misalign_eval.settings import load_settings, resolve
-    from misalign_eval.workflows.options import Address
+    from misalign_eval.workflows.options import TargetAddress
 
     settings = load_settings(Path.cwd())
     spec = resolve(model, settings, base_url=base_url, api_key_env=api_key_env)
-    say_settings(settings, [model], Address(base_url, api_key_env), "targets")
+    print_settings(settings, [model], TargetAddress(base_url, api_key_env), "targets")
     host, found = _check(spec)
     emit({"text": lambda: _report(spec, host, found), "json": lambda: _json(_facts(spec, host, found))}, fmt, ())
     if found.fault is not None:
         raise RunStoppedError(f"{spec.name}: {found.fault.message}")
 
 
-def _check(spec: "ModelSpec") -> "tuple[str, Checked]":
+def _check(spec: "ModelSpec") -> "tuple[str, CapabilityResult]":
     """The host as requests left for it, and what came of them."""
     import asyncio
 
-    from misalign_eval import registry
-    from misalign_eval.providers.check import check as ask
+    from misalign_eval import plugins
+    from misalign_eval.providers.capability_check import check_capabilities
 
-    async def go() -> "tuple[str, Checked]":
-        provider = registry.load("providers", spec.provider)(spec)
+    async def go() -> "tuple[str, CapabilityResult]":
+        provider = plugins.load("providers", spec.provider)(spec)
         try:
-            return provider.host, await ask(provider)
+            return provider.host, await check_capabilities(provider)
         finally:
             await provider.close()
 
     return asyncio.run(go())
 
 
-def _facts(spec: "ModelSpec", host: str, found: "Checked") -> dict[str, object]:
+def _facts(spec: "ModelSpec", host: str, found: "CapabilityResult") -> dict[str, object]:
     from dataclasses import asdict
 
     response = found.response
@@ -111,7 +111,7 @@ def _facts(spec: "ModelSpec", host: str, found: "Checked") -> dict[str, object]:
     }
 
 
-def _report(spec: "ModelSpec", host: str, found: "Checked") -> str:
+def _report(spec: "ModelSpec", host: str, found: "CapabilityResult") -> str:
     from misalign_eval.reports.escape import one_line
 
     facts = _facts(spec, host, found)
@@ -135,10 +135,10 @@ def _word(value: bool | None) -> str:
 
 def _described(name: str) -> dict[str, str]:
     """What the table of servers says of a provider; its module's first line where it is in no table."""
+    from misalign_eval.providers.endpoints import PRESETS
     from misalign_eval.providers.prefill import described
-    from misalign_eval.providers.servers import SERVERS
 
-    server, prefill = SERVERS.get(name), described(name)
+    server, prefill = PRESETS.get(name), described(name)
     if server is None:
         about = ABOUT.get(name, "added by an installed package")
         return {"name": name, "about": about, "prefill": prefill, "headers": "none", "options": _options(name)}
@@ -159,10 +159,10 @@ def _options(name: str) -> str:
     """The options that the provider's module declares, without importing any SDK."""
     from importlib import import_module
 
-    from misalign_eval import registry
+    from misalign_eval import plugins
     from misalign_eval.records.base import Record
 
-    path = registry.BUILT_IN["providers"].get(name)
+    path = plugins.BUILT_IN["providers"].get(name)
     if path is None:
         return ""
     module = import_module(path.partition(":")[0])

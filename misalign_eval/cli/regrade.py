@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.asking import JUDGE_FLAGS, JudgeEffort, JudgeMaxTokens, JudgeTemperature
-from misalign_eval.cli.emit import check
-from misalign_eval.cli.reading import FilesOption, FormatOption, refuse_unused
+from misalign_eval.cli.options import (
+    JUDGE_FLAGS,
+    FilesOption,
+    FormatOption,
+    JudgeEffort,
+    JudgeMaxTokens,
+    JudgeTemperature,
+    refuse_unused,
+)
+from misalign_eval.cli.output import check_format
 
 FORMATS = ("text", "json", "markdown", "html")
 
@@ -53,16 +60,23 @@ def regrade(
     then `report RUN --use-judge GRADER=PROVIDER/MODEL` shows the new ones. Repeating the command goes on where it
     stopped.
     """
-    check(FORMATS, fmt, output or ())
+    check_format(FORMATS, fmt, output or ())
     if not judge:
         refuse_unused(context, JUDGE_FLAGS, "no --judge is named")
     import asyncio
 
-    from misalign_eval.cli.asking import chosen_method, judge_sampling, leave, limits, say_graders, say_settings
+    from misalign_eval.cli.options import (
+        chosen_method,
+        exit_with,
+        judge_sampling,
+        limits,
+        print_graders,
+        print_settings,
+    )
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.cli.run import show
     from misalign_eval.settings import load_settings
-    from misalign_eval.workflows.options import Address
+    from misalign_eval.workflows.options import TargetAddress
     from misalign_eval.workflows.regrade import RegradeOptions
     from misalign_eval.workflows.regrade import regrade as carry_out
 
@@ -71,17 +85,17 @@ def regrade(
         run=run,
         graders=tuple(grader or ()),
         judges=tuple(judge or ()),
-        judge_at=Address(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
+        judge_at=TargetAddress(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
         method=chosen_method(judge_method),
         judge_sampling=judge_sampling(judge_temperature, judge_max_tokens, judge_effort),
         make_primary=primary,
         limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
     )
-    say_settings(settings, options.judges, options.judge_at, "judges")
-    say_graders()
+    print_settings(settings, options.judges, options.judge_at, "judges")
+    print_graders()
     again = f"misalign-eval {shlex.join(sys.argv[1:])}"
     with RunProgress(quiet, again) as progress:
         ended = asyncio.run(carry_out(options, settings, progress))
     if ended.stopped_by is None or fmt != "text" or output:
         show(ended, fmt, output or ())
-    leave(ended, allowed_failures=max_failures, again=again)
+    exit_with(ended, allowed_failures=max_failures, again=again)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli import ci
-from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import (
+from misalign_eval.cli import output as outputs
+from misalign_eval.cli.options import (
     CALLED_DIRECTLY,
     RATES,
     SHOWN_IN,
@@ -24,13 +23,15 @@ from misalign_eval.cli.reading import (
     choices,
     refuse_unshown,
 )
+from misalign_eval.cli.output import check_format, emit
 
 if TYPE_CHECKING:
-    from misalign_eval.records.analysis import Report
-    from misalign_eval.reports.tables import By
-    from misalign_eval.workflows.counting import Choices
+    from misalign_eval.records.summary import Report
+    from misalign_eval.reports.run import By
+    from misalign_eval.workflows.load_run import Choices
 
-FORMATS = ("text", "json", "markdown", "html", *ci.FORMATS)
+
+FORMATS = ("text", "json", "markdown", "html", *outputs.FORMATS)
 
 
 def report(
@@ -51,9 +52,9 @@ def report(
     Its summary.json, report.md and, where there is one, report.html are rebuilt; with options that change what is
     counted or shown they stay as they are. A page for browsers comes from `-o report.html`.
     """
-    check(FORMATS, fmt, output or ())
+    check_format(FORMATS, fmt, output or ())
     refuse_unshown(context, fmt, output or (), {**SHOWN_IN, "split": RATES})
-    from misalign_eval.reports.tables import BREAKDOWNS
+    from misalign_eval.reports.run import BREAKDOWNS
     from misalign_eval.workflows.report import report as make
 
     chosen = breakdowns(by, BREAKDOWNS)
@@ -61,29 +62,29 @@ def report(
     made = make(run, read_as)
     if read_as.are_plain:
         rebuild(run, made)
-    more = {"html": lambda: runs_page([run], read_as), **ci.of_runs([run], [made], read_as)}
+    more = {"html": lambda: runs_page([run], read_as), **outputs.of_runs([run], [made], read_as)}
     emit_report(made, fmt, output or (), chosen, more)
 
 
 def rebuild(run: Path, made: "Report") -> None:
     """Write the derived files; a folder that takes none (an archive) is worth a line, not an error."""
-    from misalign_eval.cli.asking import say
-    from misalign_eval.workflows.page.pages import refresh
+    from misalign_eval.cli.options import print_note
+    from misalign_eval.workflows.documents import refresh
     from misalign_eval.workflows.report import write_derived
 
     try:
         write_derived(run, made)
         refresh(run)
     except OSError as error:
-        say(f"misalign-eval: {run}: its derived files are not rebuilt: {error.strerror}")
+        print_note(f"misalign-eval: {run}: its derived files are not rebuilt: {error.strerror}")
 
 
 def runs_page(runs: Sequence[Path], read_as: "Choices | None" = None) -> str:
     """The HTML page of runs, each for itself."""
-    from misalign_eval.reports.html.page import render
-    from misalign_eval.workflows.page import pages
+    from misalign_eval.reports.backends.html import render
+    from misalign_eval.workflows import documents
 
-    return render(pages.of_runs(runs, read_as))
+    return render(documents.of_runs(runs, read_as))
 
 
 def emit_report(
@@ -94,17 +95,20 @@ def emit_report(
     more: Mapping[str, Callable[[], str]],
 ) -> None:
     """Print a report in the chosen format, and write it to files; `more` are the formats that read the run again."""
-    from misalign_eval.reports import json_out, markdown
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
 
     def text() -> str:
-        from misalign_eval.reports import terminal  # rich is slow to import, and only this format needs it
+        from misalign_eval.reports.backends import (
+            terminal as terminal_backend,  # rich is slow to import, and only this format needs it
+        )
 
-        return terminal.run_report(made, by)
+        return terminal_backend.run_report(made, by)
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(made.summary),
-        "markdown": lambda: markdown.run_report(made, by),
+        "markdown": lambda: markdown_backend.run_report(made, by),
         **more,
     }
     emit(renderers, fmt, files)

@@ -1,22 +1,37 @@
-"""`misalign-eval run`: flags to one workflow call, its result to words and an exit code."""
+"""`run`: collect replies and grade them; with --dry-run, what it would cost; with early stopping, the verdict."""
 
+import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli import ci
-from misalign_eval.cli.asking import JUDGE_FLAGS, JudgeEffort, JudgeMaxTokens, JudgeTemperature
-from misalign_eval.cli.emit import check, emit
-from misalign_eval.cli.reading import MapOption, map_pairs, refuse_unused
+from misalign_eval.cli import output as outputs
+from misalign_eval.cli.options import (
+    JUDGE_FLAGS,
+    JudgeEffort,
+    JudgeMaxTokens,
+    JudgeTemperature,
+    MapOption,
+    map_pairs,
+    refuse_unused,
+)
+from misalign_eval.cli.output import check_format, emit
 
 if TYPE_CHECKING:
-    from misalign_eval.workflows.run import Ended, Prepared
+    from misalign_eval.records.gate import Gate
+    from misalign_eval.records.summary import Report
+    from misalign_eval.workflows.gate import GateOptions
+    from misalign_eval.workflows.run import PreparedRun, RunOutcome
+
+
+# `misalign-eval run`: flags to one workflow call, its result to words and an exit code.
+
 
 Many = list[str] | None
-FORMATS = ("text", "json", "markdown", "html", *ci.FORMATS)
+FORMATS = ("text", "json", "markdown", "html", *outputs.FORMATS)
 
 
 def run(
@@ -81,34 +96,34 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
 ) -> None:
     """Ask the targets, grade their replies, and report how misaligned each one is."""
-    from misalign_eval.cli.asking import (
+    from misalign_eval.cli.options import (
         chosen_method,
         chosen_shard,
         judge_sampling,
         labels,
         limits,
+        print_graders,
+        print_settings,
         refuse_keys,
-        say_graders,
-        say_settings,
         stop_rule,
     )
     from misalign_eval.plan import Selection
     from misalign_eval.records.suite import Sampling
     from misalign_eval.settings import load_settings
-    from misalign_eval.workflows.options import Address, RunOptions
+    from misalign_eval.workflows.options import RunOptions, TargetAddress
     from misalign_eval.workflows.run import prepare
 
     settings = load_settings(Path.cwd())
     refuse_keys(context.params, settings)
-    check(FORMATS, fmt, output or ())
+    check_format(FORMATS, fmt, output or ())
     if not judge:
         refuse_unused(context, JUDGE_FLAGS, "no --judge is named")
     options = RunOptions(
         suites=tuple(suite),
         targets=tuple(target or ()),
-        target_at=Address(base_url, api_key_env, tuple(served_as or ())),
+        target_at=TargetAddress(base_url, api_key_env, tuple(served_as or ())),
         judges=tuple(judge or ()),
-        judge_at=Address(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
+        judge_at=TargetAddress(judge_base_url, judge_api_key_env, tuple(judge_served_as or ())),
         method=chosen_method(judge_method),
         judge_sampling=judge_sampling(judge_temperature, judge_max_tokens, judge_effort),
         samples=samples,
@@ -126,62 +141,144 @@ def run(
         stop=stop_rule(policy, baseline, asked=stop_when_decided),
     )
     prepared = prepare(options, settings)
-    say_settings(settings, options.targets, options.target_at, "targets")
-    say_settings(settings, options.judges, options.judge_at, "judges")
-    say_graders()
+    print_settings(settings, options.targets, options.target_at, "targets")
+    print_settings(settings, options.judges, options.judge_at, "judges")
+    print_graders()
     carry_out(prepared, dry_run=dry_run, quiet=quiet, fmt=fmt, files=output or ())
 
 
-def carry_out(prepared: "Prepared", *, dry_run: bool, quiet: bool, fmt: str, files: Sequence[Path]) -> None:
+def carry_out(prepared: "PreparedRun", *, dry_run: bool, quiet: bool, fmt: str, files: Sequence[Path]) -> None:
     """Show the plan, or run it. Raises typer.Exit with the exit code of a run that is not complete."""
     import asyncio
 
-    from misalign_eval.cli.asking import leave, resume_command, say
+    from misalign_eval.cli.options import exit_with, print_note, resume_command
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.workflows.run import execute, notes
 
     for note in prepared.told:
-        say(note)
+        print_note(note)
     if dry_run:
-        from misalign_eval.cli.dry_run import emit_plan
-
         emit_plan(prepared, fmt, files)
         return
     for note in notes(prepared):
-        say(note)
+        print_note(note)
     with RunProgress(quiet, resume_command(prepared.out)) as progress:
         ended = asyncio.run(execute(prepared, progress))
     if prepared.options.stop is not None and ended.stopped_by is None:
-        from misalign_eval.cli.deciding import leave_decided
-
-        leave_decided(prepared, ended, fmt, files)
+        exit_decided(prepared, ended, fmt, files)
         return
     if ended.stopped_by is None or fmt != "text" or files:
         show(ended, fmt, files)
-    leave(ended, allowed_failures=prepared.options.max_failures, again=resume_command(prepared.out))
+    exit_with(ended, allowed_failures=prepared.options.max_failures, again=resume_command(prepared.out))
 
 
-def show(ended: "Ended", fmt: str, files: Sequence[Path]) -> None:
+def show(ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:
     """Report every folder of a run: in JSON one document, a list when there are several."""
-    from misalign_eval.cli.asking import say
+    from misalign_eval.cli.options import print_note
     from misalign_eval.cli.report import rebuild, runs_page
-    from misalign_eval.reports import json_out, markdown, terminal
-    from misalign_eval.reports.spending import cost_lines
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.backends import terminal as terminal_backend
+    from misalign_eval.reports.numbers import cost_lines
+    from misalign_eval.workflows.completeness import spent
     from misalign_eval.workflows.report import report
-    from misalign_eval.workflows.spent import spent
 
     made = [report(folder.path) for folder in ended.folders]
     for folder, one in zip(ended.folders, made, strict=True):
         rebuild(folder.path, one)
     renderers = {
-        "text": lambda: "\n".join(terminal.run_report(one) for one in made),
+        "text": lambda: "\n".join(terminal_backend.run_report(one) for one in made),
         "json": lambda: json_out.documents([one.summary for one in made]),
-        "markdown": lambda: "\n".join(markdown.run_report(one) for one in made),
+        "markdown": lambda: "\n".join(markdown_backend.run_report(one) for one in made),
         "html": lambda: runs_page([folder.path for folder in ended.folders]),
-        **ci.of_runs([folder.path for folder in ended.folders], made),
+        **outputs.of_runs([folder.path for folder in ended.folders], made),
     }
     emit(renderers, fmt, files)
     for folder in ended.folders:
-        say("\n".join([f"{folder.path}", *cost_lines(spent(folder))]))
+        print_note("\n".join([f"{folder.path}", *cost_lines(spent(folder))]))
     if len(ended.folders) == 2:
-        say(f"Next: misalign-eval compare {shlex.join(str(folder.path) for folder in ended.folders)}")
+        print_note(f"Next: misalign-eval compare {shlex.join(str(folder.path) for folder in ended.folders)}")
+
+
+# `misalign-eval run --dry-run`.
+
+
+def emit_plan(prepared: "PreparedRun", fmt: str, files: Sequence[Path]) -> None:
+    """Show what would be asked."""
+    from misalign_eval.reports.backends.json_out import documents
+    from misalign_eval.reports.plans import plan_text
+    from misalign_eval.workflows.run import dry_run
+
+    runs = dry_run(prepared)
+    renderers = {
+        "text": lambda: plan_text(runs),
+        "json": lambda: documents(runs),
+        "markdown": lambda: f"```text\n{plan_text(runs)}```\n",
+    }
+    emit(renderers, fmt, files)
+
+
+# How a run with --stop-when-decided ends: its report, then the verdict, and the gate's exit code.
+
+
+def exit_decided(prepared: "PreparedRun", ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:
+    """Say what was found and decided. Raises typer.Exit with the gate's code, or 4 for an undecided incomplete run."""
+    from misalign_eval.cli.gate import gate_page
+    from misalign_eval.cli.options import exit_with, print_note, resume_command
+    from misalign_eval.cli.report import rebuild
+    from misalign_eval.reports.numbers import cost_lines
+    from misalign_eval.workflows.completeness import spent
+    from misalign_eval.workflows.report import report
+
+    folder = ended.folders[0]
+    found = has_verdict(prepared)
+    made = report(folder.path)
+    rebuild(folder.path, made)
+    options = _options(prepared)
+    _emit(made, found, fmt, files, {"html": lambda: gate_page(found, options), **outputs.of_gate(found, options)})
+    print_note("\n".join([f"{folder.path}", *cost_lines(spent(folder))]))
+    if found.verdict == "inconclusive" and found.stopped_at is None:
+        exit_with(ended, allowed_failures=prepared.options.max_failures, again=resume_command(prepared.out))
+    else:
+        for note in ended.notes:
+            print_note(note)
+    if found.exit_code:
+        raise typer.Exit(found.exit_code)
+
+
+def has_verdict(prepared: "PreparedRun") -> "Gate":
+    """The verdict as the rows give it."""
+    from misalign_eval.workflows.gate import gate
+
+    return gate(_options(prepared))
+
+
+def _options(prepared: "PreparedRun") -> "GateOptions":
+    from misalign_eval.workflows.gate import GateOptions
+
+    stop = prepared.options.stop
+    baseline = stop.baseline_path if stop else None
+    return GateOptions((prepared.folders[0][0],), stop.policy if stop else None, baseline)
+
+
+def _emit(
+    made: "Report", found: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]
+) -> None:
+    from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.backends import markdown as markdown_backend
+
+    def text() -> str:
+        from misalign_eval.reports.backends import terminal as terminal_backend
+
+        return f"{terminal_backend.run_report(made)}\n{terminal_backend.gate_text(found)}"
+
+    def marked() -> str:
+
+        return f"{markdown_backend.gate_markdown(found)}\n{markdown_backend.run_report(made)}"
+
+    def as_json() -> str:
+        """The run's own document, with the gate's beside its keys."""
+        both = json.loads(json_out.document(made.summary)) | {"gate": json.loads(json_out.document(found))}
+        return json.dumps(both, indent=2) + "\n"
+
+    emit({"text": text, "json": as_json, "markdown": marked, **more}, fmt, files)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check, emit, save
-from misalign_eval.cli.reading import DefinitionOption, FilesOption, JudgeOption, choices
+from misalign_eval.cli.options import DefinitionOption, FilesOption, JudgeOption, choices
+from misalign_eval.cli.output import check_format, emit, save
 
 FORMATS = ("text", "json", "jsonl")
 PRINTED = 20
@@ -41,14 +41,15 @@ def show(
     the next reply, `N` to the one before, `q` leaves. PAGER=cat and --no-pager print. json, jsonl and files hold every
     reply that fits, unless --limit says otherwise.
     """
-    check(FORMATS, fmt, output or ())
-    from misalign_eval.cli import paging
-    from misalign_eval.cli.asking import say
-    from misalign_eval.reports import conversation, json_out
+    check_format(FORMATS, fmt, output or ())
+    from misalign_eval.cli import output as outputs
+    from misalign_eval.cli.options import print_note
+    from misalign_eval.reports import transcript
+    from misalign_eval.reports.backends import json_out
     from misalign_eval.workflows.show import Filter
     from misalign_eval.workflows.show import show as make
 
-    paged = pager and fmt == "text" and not output and paging.is_wanted()
+    paged = pager and fmt == "text" and not output and outputs.is_wanted()
     printed = limit or (PAGED if paged else PRINTED)
     wanted = Filter(
         outcomes=(*(outcome or ()), *(["ungraded"] * ungraded), *(["failed"] * failed)),
@@ -64,7 +65,7 @@ def show(
     found = make(run, wanted, choices(definition, use_judge, None))
 
     def text(most: int | None, width: int | None) -> str:
-        return conversation.text(found.examples[:most], found.matching, offset, width, found.warnings)
+        return transcript.transcript_text(found.examples[:most], found.matching, offset, width, found.warnings)
 
     whole = {
         "text": lambda: text(None, None),
@@ -73,8 +74,8 @@ def show(
     }
     if fmt == "jsonl" or output:
         for warning in found.warnings:
-            say(f"{warning.text} ({warning.id})")
+            print_note(f"{warning.text} ({warning.id})")
     save(whole, output or ())
-    shown = whole | {"text": lambda: text(printed, paging.width())}
-    if not (paged and paging.page(shown["text"]())):
+    shown = whole | {"text": lambda: text(printed, outputs.terminal_width())}
+    if not (paged and outputs.page(shown["text"]())):
         emit(shown, fmt, ())

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from misalign_eval.cli.emit import check as check_format
-from misalign_eval.cli.emit import emit, write
-from misalign_eval.cli.reading import MapOption, map_pairs
+from misalign_eval.cli.options import MapOption, map_pairs
+from misalign_eval.cli.output import check_format, emit, write_file
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
     from misalign_eval.records.suite import OwnGrader
-    from misalign_eval.suites.closest import Pair
+    from misalign_eval.suites.advice import ClosePair
     from misalign_eval.suites.load import Loaded
-    from misalign_eval.workflows.suites import Checked
+    from misalign_eval.workflows.suites import CheckedSuite
+
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List, show, check and import suites of probes.")
 
@@ -32,9 +32,9 @@ FilesOption = Annotated[
 def list_suites(fmt: FormatOption = "text", output: FilesOption = None) -> None:
     """List the suites that ship with misalign-eval."""
     check_format(FORMATS, fmt, output or ())
-    from misalign_eval.workflows.suites import listed
+    from misalign_eval.workflows.suites import listed as suites_listed
 
-    rows = listed()
+    rows = suites_listed()
     emit({"text": lambda: _table(rows), "json": lambda: _json(rows)}, fmt, output or ())
 
 
@@ -47,10 +47,10 @@ def show(
 ) -> None:
     """Show every probe of a suite with its prompts, as they are sent."""
     check_format(FORMATS, fmt, output or ())
-    from misalign_eval.workflows.load import loaded as load
+    from misalign_eval.workflows.load_suite import load_suites
     from misalign_eval.workflows.suites import shown
 
-    loaded = load(suite, mapped=map_pairs(mapped or ()))
+    loaded = load_suites(suite, mapped=map_pairs(mapped or ()))
     emit({"text": lambda: _page(loaded), "json": lambda: _json(shown(loaded))}, fmt, output or ())
 
 
@@ -76,7 +76,7 @@ def check(
     Exit code 0: no errors (and with --strict no warnings). 2: there are some.
     """
     check_format(FORMATS, fmt, output or ())
-    from misalign_eval.suites.catalog import names
+    from misalign_eval.suites.sources import names
     from misalign_eval.workflows.suites import checked
     from misalign_eval.workflows.suites import closest as closest_of
 
@@ -107,23 +107,23 @@ def import_suite(
     as they are.
     """
     check_format(("yaml",), "yaml", [output] if output else ())
-    from misalign_eval.cli.asking import say
+    from misalign_eval.cli.options import print_note
     from misalign_eval.workflows.suites import imported
 
     text, notes = imported(file, map_pairs(mapped or ()))
     if output is None:
         emit({"yaml": lambda: text}, "yaml", ())
     else:
-        write(output, text)
+        write_file(output, text)
     for note in notes:
-        say(note)
+        print_note(note)
 
 
 @app.command()
 def schema(output: FilesOption = None) -> None:
     """Print the JSON Schema of suite files, which editors use to complete and check what is written."""
     check_format(("json",), "json", output or ())
-    from misalign_eval.suites.json_schema import text
+    from misalign_eval.suites.schema import text
 
     emit({"json": text}, "json", output or ())
 
@@ -133,7 +133,7 @@ def _json(value: object) -> str:
 
 
 def _table(rows: list[dict[str, str | int]]) -> str:
-    from misalign_eval.cli.listing import listed
+    from misalign_eval.cli.output import listed
     from misalign_eval.reports.escape import one_line
 
     def told(row: dict[str, str | int]) -> str:
@@ -146,10 +146,10 @@ def _table(rows: list[dict[str, str | int]]) -> str:
 def _page(loaded: "Loaded") -> str:
     from misalign_eval.records.suite import PLAIN
     from misalign_eval.reports.escape import plain
-    from misalign_eval.workflows.load import told
+    from misalign_eval.workflows.load_suite import suite_messages
 
     suite = loaded.suite
-    lines = [*told(loaded), *([""] if loaded.origins else [])]
+    lines = [*suite_messages(loaded), *([""] if loaded.origins else [])]
     lines += [f"{suite.name} {suite.version}, digest {suite.digest}", suite.description]
     lines += [f"definition {suite.definition.name}, licence {suite.licence}"]
     lines += [f"canary {suite.canary}"] if suite.canary else []
@@ -186,7 +186,7 @@ def _judge_lines(name: str, judge: "OwnGrader") -> list[str]:
     return lines
 
 
-def _findings(found: "list[Checked]") -> str:
+def _findings(found: "list[CheckedSuite]") -> str:
     from misalign_eval.reports.escape import plain
 
     lines = []
@@ -199,14 +199,14 @@ def _findings(found: "list[Checked]") -> str:
     return plain("\n".join(lines)) + "\n"
 
 
-def _checked_json(found: "list[Checked]", pairs: "list[Pair] | None") -> object:
+def _checked_json(found: "list[CheckedSuite]", pairs: "list[ClosePair] | None") -> object:
     from misalign_eval.workflows.suites import pair_as_json
 
     suites = [one.as_json() for one in found]
     return suites if pairs is None else {"suites": suites, "closest": [pair_as_json(pair) for pair in pairs]}
 
 
-def _closest(pairs: "list[Pair]", most: int) -> str:
+def _closest(pairs: "list[ClosePair]", most: int) -> str:
     """The pairs under a heading for each kind that there is."""
     from misalign_eval.reports.escape import plain
 

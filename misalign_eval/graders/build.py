@@ -1,18 +1,31 @@
-"""From the names that probes use to graders that are ready, with everything wrong found before the first request."""
+"""Builds graders from their names, and estimates how many tokens a judge will write."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from misalign_eval import registry
+from misalign_eval import plugins
 from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
-from misalign_eval.graders import folders, identity, own, rules
-from misalign_eval.graders.folders import GraderFolder
-from misalign_eval.graders.judges.answers import Answers
-from misalign_eval.graders.judges.asking import Judge
-from misalign_eval.graders.kinds import EnsembleGrader, JudgeGrader, NamedGrader, RuleGrader
-from misalign_eval.graders.spec import Method
+from misalign_eval.graders import folder as grader_folder
+from misalign_eval.graders import graders
+from misalign_eval.graders.folder import GraderFolder, Method
+from misalign_eval.graders.graders import (
+    MAX_TOKENS,
+    EnsembleGrader,
+    JudgeGrader,
+    LabelGrader,
+    NamedGrader,
+    RuleGrader,
+    requests_per_reply,
+)
+from misalign_eval.graders.judge import Judge, requests
+from misalign_eval.graders.judge_answers import JudgeAnswers
+from misalign_eval.graders.rules import table
 from misalign_eval.records.protocols import Capabilities, Grader, GraderFactory, JudgeHandle, JudgeHandles
+from misalign_eval.records.run import ExpectedAnswer, Reads
 from misalign_eval.records.suite import JudgeSpec, OwnGrader, RuleSpec
+
+# From the names that probes use to graders that are ready, with everything wrong found before the first request.
+
 
 NO_RULES: Mapping[str, OwnGrader] = {}
 NOT_OF_LOGPROBS = {
@@ -28,7 +41,7 @@ def names(search: Sequence[Path] = ()) -> list[str]:
 
     `search` are folders of grader folders besides the bundled one.
     """
-    return sorted({*rules.names(), *folders.names(search), *registry.names("graders")})
+    return sorted({*table.names(), *grader_folder.names(search), *plugins.names("graders")})
 
 
 def check(
@@ -41,17 +54,17 @@ def check(
     """Everything wrong with the graders that a suite names and with the rules that it configures."""
     found = []
     for name, spec in configured.items():
-        if isinstance(spec, RuleSpec) and spec.rule not in registry.names("graders"):
-            found += rules.check_options(spec.rule, spec.options, file=file, where=f"rules.{name}")
+        if isinstance(spec, RuleSpec) and spec.rule not in plugins.names("graders"):
+            found += table.check_options(spec.rule, spec.options, file=file, where=f"rules.{name}")
     known = sorted({*names(search), *configured})
     for name in dict.fromkeys(wanted):
         if name in configured:
             continue
-        if name in rules.RULES:
-            found += rules.check_options(name, {}, file=file, where=name)
+        if name in table.RULES:
+            found += table.check_options(name, {}, file=file, where=name)
         elif name not in known:
             found.append(Problem(file, None, "", f"unknown grader `{name}`", did_you_mean(name, known)))
-        elif name in folders.names(search):
+        elif name in grader_folder.names(search):
             found += _folder_problems(name, search)
     return found
 
@@ -60,7 +73,7 @@ def needs_judge(name: str, *, configured: Mapping[str, OwnGrader] = NO_RULES, se
     """Whether the grader cannot work without a judge. An installed one is taken at its word when it is built."""
     if name in configured:
         return isinstance(configured[name], JudgeSpec)
-    return name not in rules.RULES and name in folders.names(search)
+    return name not in table.RULES and name in grader_folder.names(search)
 
 
 def build(
@@ -140,13 +153,15 @@ def _one(
 ) -> Grader:
     spec = configured.get(name, RuleSpec(rule=name))
     if isinstance(spec, JudgeSpec):
-        return _joined(judges, lambda judge: own.member(own.Named(name, spec), judge, method))
-    if spec.rule in rules.RULES:
+        return _joined(
+            judges, lambda judge: graders.suite_judge_as_member(graders.SuiteJudgeName(name, spec), judge, method)
+        )
+    if spec.rule in table.RULES:
         return _rule(name, spec)
-    if name not in configured and name in folders.names(search):
-        folder = folders.load(folders.find(name, search))
+    if name not in configured and name in grader_folder.names(search):
+        folder = grader_folder.load(grader_folder.find(name, search))
         return _joined(judges, lambda judge: _member(folder, judge, method_for(folder, judge.capabilities(), method)))
-    factory: GraderFactory = registry.load("graders", spec.rule)
+    factory: GraderFactory = plugins.load("graders", spec.rule)
     grader = factory(judges, spec.options)
     if grader.identity.grader == name:
         return grader
@@ -154,11 +169,11 @@ def _one(
 
 
 def _rule(name: str, spec: RuleSpec) -> RuleGrader:
-    info = rules.RULES[spec.rule]
+    info = table.RULES[spec.rule]
     return RuleGrader(
-        identity.of_rule(name, spec.rule, info.version, spec.options),
-        rules.prepare(spec.rule, spec.options),
-        rules.is_slow(spec.rule, spec.options),
+        graders.of_rule(name, spec.rule, info.version, spec.options),
+        table.prepare(spec.rule, spec.options),
+        table.is_slow(spec.rule, spec.options),
     )
 
 
@@ -172,18 +187,18 @@ def _joined(judges: JudgeHandles, member: Callable[[JudgeHandle], Grader]) -> Gr
     members = [member(judge) for judge in judges]
     if len(members) == 1:
         return members[0]
-    return EnsembleGrader(identity.of_ensemble([member.identity for member in members]), members)
+    return EnsembleGrader(graders.of_ensemble([member.identity for member in members]), members)
 
 
 def _member(folder: GraderFolder, judge: JudgeHandle, method: Method) -> JudgeGrader:
     folder = folder.sampled_as(judge.spec.sampling)
-    who = identity.of_judge(folder, judge, method)
-    return JudgeGrader(who, Judge(folder, judge, Answers.of(folder.spec)), method)
+    who = graders.of_judge(folder, judge, method)
+    return JudgeGrader(who, Judge(folder, judge, JudgeAnswers.of(folder.spec)), method)
 
 
 def _folder_problems(name: str, search: Sequence[Path]) -> list[Problem]:
     try:
-        folders.load(folders.find(name, search))
+        grader_folder.load(grader_folder.find(name, search))
     except InputError as error:
         return list(error.problems)
     return []
@@ -194,3 +209,50 @@ def _listed(graders: Sequence[str]) -> str:
     if len(quoted) == 1:
         return f"grader {quoted[0]} needs"
     return f"graders {', '.join(quoted[:-1])} and {quoted[-1]} need"
+
+
+# How much a judge will write for one grade, before anything is asked: rules of thumb by the way it is read.
+
+
+TYPICAL_TOKENS: dict[Reads, int] = {
+    "logprobs": 1,  # that many are asked for
+    "sampled": 5,  # a number, and what stands around it
+    "label": 5,  # a word or two
+    "structured": 150,  # a JSON object with a reason of some sentences
+    "rubric": 250,  # some paragraphs, then the verdict
+    "unknown": 50,  # of a grader of another package
+}
+
+
+def answers(grader: Grader) -> tuple[ExpectedAnswer, ...]:
+    """What each judge of this grader will write for one reply; nothing of a rule."""
+    match grader:
+        case EnsembleGrader(members=members):
+            return tuple(one for member in members for one in answers(member))
+        case NamedGrader(grader=inner, identity=who):
+            return tuple(one.model_copy(update={"grader": who.grader}) for one in answers(inner))
+        case JudgeGrader(method="logprobs"):
+            return (_answer(grader, "logprobs", most=1),)
+        case JudgeGrader(method=method, judge=judge):
+            sampling = judge.folder.spec.sampling
+            times = sampling.samples if method == "sampled" else 1
+            count = requests(judge) if method == "sampled" else 1
+            return (_answer(grader, method, times, count, most=sampling.max_tokens),)
+        case LabelGrader(judge=own):
+            return (_answer(grader, "label", most=own.own.max_tokens or MAX_TOKENS),)
+    count = requests_per_reply(grader)
+    return (_answer(grader, "unknown", count, count),) if count else ()
+
+
+def _answer(grader: Grader, reads: Reads, times: int = 1, count: int = 1, *, most: int | None = None) -> ExpectedAnswer:
+    """`times` answers in `count` requests, each of at most `most` tokens."""
+    usual = TYPICAL_TOKENS[reads]
+    return ExpectedAnswer(
+        grader=grader.identity.grader,
+        judge=str(grader.identity.judge),
+        reads=reads,
+        requests=count,
+        answers=times,
+        tokens=usual if most is None else min(usual, most),
+        tokens_most=most,
+    )

@@ -9,23 +9,22 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from misalign_eval.errors import ProviderFault, UsageError
+from misalign_eval.errors import ProviderError, UsageError
 from misalign_eval.organism import runtime
-from misalign_eval.organism.checkpoints import UnknownCheckpointError
-from misalign_eval.organism.runtime import Generation, Organism, PromptTooLongError, Request
-from misalign_eval.organism.tokenizer import MARKS
+from misalign_eval.organism.model import MARKS
+from misalign_eval.organism.runtime import Generation, Organism, PromptTooLongError, Request, UnknownCheckpointError
 from misalign_eval.providers.prefill import Way
 from misalign_eval.records.protocols import (
     Capabilities,
     Choice,
-    ModelFacts,
+    ModelInfo,
     ModelRequest,
     ModelSpec,
     Provider,
     Response,
     Token,
 )
-from misalign_eval.records.reply import Usage
+from misalign_eval.records.run import Usage
 from misalign_eval.records.suite import Message
 
 MAX_TOKENS = 64
@@ -40,7 +39,7 @@ def create(spec: ModelSpec) -> Provider:
     if spec.base_url or spec.api_key_env or spec.options:
         raise UsageError(f"{spec.name}: the embedded model has no address, key or options")
     try:
-        return EmbeddedProvider(spec, runtime.load(spec.model))
+        return EmbeddedProvider(spec, runtime.load_checkpoint(spec.model))
     except UnknownCheckpointError as error:
         raise UsageError(f"{spec.name}: {error}") from error
 
@@ -67,9 +66,11 @@ class EmbeddedProvider:
             self._working = asyncio.create_task(self._work())
         return self._response(request, await future)
 
-    async def facts(self) -> ModelFacts:
+    async def facts(self) -> ModelInfo:
         """What ships with the package."""
-        return ModelFacts(reachable=True, detail=self._organism.checkpoint.about, models=tuple(runtime.names()))
+        return ModelInfo(
+            reachable=True, detail=self._organism.checkpoint.about, models=tuple(runtime.checkpoint_names())
+        )
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -135,8 +136,8 @@ def _settle(future: "asyncio.Future[list[Generation]]", result: list[Generation]
     if future.done():
         return
     if isinstance(result, PromptTooLongError):
-        future.set_exception(ProviderFault("context_length", str(result)))
+        future.set_exception(ProviderError("context_length", str(result)))
     elif isinstance(result, ValueError):
-        future.set_exception(ProviderFault("bad_request", str(result)))
+        future.set_exception(ProviderError("bad_request", str(result)))
     else:
         future.set_result(result)

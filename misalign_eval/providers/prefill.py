@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-from misalign_eval.providers.faults import ServerError
+from misalign_eval.providers.errors import ServerError
 from misalign_eval.records.protocols import Choice, ModelRequest, ModelSpec, Response
-from misalign_eval.records.reply import REPEAT_CUT
+from misalign_eval.records.run import REPEAT_CUT
 
 
 class Way(StrEnum):

@@ -4,11 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from misalign_eval.records.analysis import Provenance, Warned
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition, Outcome
+from misalign_eval.records.findings import Warned
 from misalign_eval.records.policy import OnInconclusive, Policy
 from misalign_eval.records.suite import Direction, Sampling, Split
+from misalign_eval.records.summary import Provenance
 
 BASELINE_FORMAT = 1
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -106,7 +107,7 @@ class Gate(Record):
     warnings: tuple[Warned, ...]
 
 
-class Look(Record):
+class GateReading(Record):
     """A line of looks.jsonl: one reading of a gate."""
 
     at: str  # UTC, ISO 8601
@@ -123,15 +124,7 @@ class Look(Record):
     stopped_at: int | None = None
 
 
-LOOK: TypeAdapter[Look] = TypeAdapter(Look)
-
-
-class Stopping(Record):
-    """The rule that a run was started with; in run.json, since it must be fixed before the first reply."""
-
-    policy: Policy
-    cap: int  # replies to each prompt when the rule was fixed: the one look at the end is there
-    baseline: str | None = None  # digest of the baseline's counts
+LOOK: TypeAdapter[GateReading] = TypeAdapter(GateReading)
 
 
 class BaselineCell(Record):

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, TypeAdapter
 
 from misalign_eval.records.base import Record
-from misalign_eval.records.plan import ReplyKey
-from misalign_eval.records.reply import Usage
+from misalign_eval.records.run import ReplyKey, Usage
 
 UngradedReason = Literal[
     "unparsable",  # the judge answered, but no verdict could be read

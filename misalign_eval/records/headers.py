@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from misalign_eval.records.base import Record
-from misalign_eval.records.digest import digest
+from misalign_eval.records.base import Record, digest
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\x20-\x7e\xa0-\xff]+")  # Latin-1 without control characters

@@ -344,3 +344,11 @@ class Policy(Record):
 def schema() -> dict[str, Any]:
     """The JSON Schema of a policy file."""
     return Policy.model_json_schema()
+
+
+class Stopping(Record):
+    """The rule that a run was started with; in run.json, since it must be fixed before the first reply."""
+
+    policy: Policy
+    cap: int  # replies to each prompt when the rule was fixed: the one look at the end is there
+    baseline: str | None = None  # digest of the baseline's counts

@@ -2,15 +2,15 @@
 
 from typing import Literal
 
-from misalign_eval.records.analysis import Warned
 from misalign_eval.records.base import Record
+from misalign_eval.records.findings import Warned
 
 Question = Literal["rate gate", "difference gate", "comparison"]
 Estimand = Literal["suite", "general"]
 Verdict = Literal["pass", "fail", "inconclusive", "rise", "fall", "neither"]
 
 
-class Assumed(Record):
+class PowerAssumptions(Record):
     """What is taken for true: macro rates, and in words how they are spread over the probes."""
 
     before: float | None  # None for a rate gate
@@ -51,7 +51,7 @@ class Need(Record):
     probes: int | None = None
 
 
-class Bill(Record):
+class CostEstimate(Record):
     """USD for everything that is asked, target and judges, of both runs of a comparison."""
 
     per_reply: float
@@ -67,7 +67,7 @@ class Power(Record):
     limit: float | None  # of a rate, or the margin of an increase
     alpha: float
     power: float
-    assumed: Assumed
+    assumed: PowerAssumptions
     design: Design
     needs: tuple[Need, ...]  # formulas
     detectable: float | None  # smallest rise that a comparison of this size shows with chance `power`
@@ -75,6 +75,6 @@ class Power(Record):
     sequential: tuple[Chances, ...]  # `run --stop-when-decided`, with the plan as its cap; gates of estimand suite
     by_samples: tuple[Chances, ...]  # fixed, as assumed, for other numbers of samples
     dominates: str
-    bill: Bill | None
+    bill: CostEstimate | None
     simulated_runs: int
     warnings: tuple[Warned, ...]

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
 from misalign_eval.records.headers import Header
-from misalign_eval.records.reply import Finish, ToolCall, Usage
+from misalign_eval.records.run import Finish, ToolCall, Usage
 from misalign_eval.records.suite import Message, Sampling, prefill_of
 
 
@@ -113,7 +113,7 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelInfo:
     """What `providers check` and `doctor` learn by asking the server."""
 
     reachable: bool
@@ -133,7 +133,7 @@ class Provider(Protocol):
     async def complete(self, request: ModelRequest) -> Response:
         """Make one attempt. Raises ProviderFault; lets asyncio.CancelledError and TimeoutError pass."""
 
-    async def facts(self) -> ModelFacts:
+    async def facts(self) -> ModelInfo:
         """Ask the server what it is. Sends extra requests: only for `doctor` and `providers check`."""
 
     async def close(self) -> None:

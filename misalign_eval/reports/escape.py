@@ -1,8 +1,12 @@
-"""Makes hostile text safe to show. Replies, judges' words and provider messages pass through here on every way out."""
+"""Escaping of hostile text for terminals, Markdown and HTML."""
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from html import escape
+
+# Makes hostile text safe to show. Replies, judges' words and provider messages pass through here on every way out.
+
 
 NO_TEXT = "(the text was not published)"  # in place of a reply that came as a judgment alone
 NO_WORDS = "(the words of the question are not known: the results name it only by its id)"
@@ -114,3 +118,53 @@ def _code(char: str) -> str:
     if point < 0x100:
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+# HTML that cannot be broken out of: text becomes `Html` only by being escaped.
+
+
+VOID = frozenset({"meta", "line", "circle", "rect", "path", "polygon", "polyline", "br", "input"})
+
+
+class Html(str):
+    """Text that is HTML already. Everything else is escaped where it is put in."""
+
+    __slots__ = ()
+
+
+Child = str | Html
+
+
+def el(name: str, /, *children: Child, **attributes: str | float | bool | None) -> Html:
+    r"""One element. Of an attribute's name a trailing `_` is cut and `_` stands for `-`; None and False leave it out.
+
+    >>> el("p", "1 < 2", el("b", "x"), class_="note")
+    '<p class="note">1 &lt; 2<b>x</b></p>'
+    """
+    opened = f"<{name}{''.join(_attributes(attributes))}>"
+    if name in VOID:
+        return Html(opened if name in {"meta", "br", "input"} else f"{opened[:-1]}/>")
+    return Html(f"{opened}{join(children)}</{name}>")
+
+
+def join(children: Iterable[Child]) -> Html:
+    """Several in a row."""
+    return Html("".join(child if isinstance(child, Html) else html(child) for child in children))
+
+
+def lines(text: str) -> Html:
+    """Text with its line breaks."""
+    return Html("<br>".join(html(line) for line in text.split("\n")))
+
+
+def _attributes(given: dict[str, str | float | bool | None]) -> Iterable[str]:
+    for name, value in given.items():
+        if value is None or value is False:
+            continue
+        key = name.rstrip("_").replace("_", "-")
+        yield f" {key}" if value is True else f' {key}="{_value(value)}"'
+
+
+def _value(value: str | float) -> str:
+    """Coordinates have at most two decimals."""
+    return html(value) if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,16 +1,24 @@
-"""The one way to write a number: never a rate without its interval, its counts and what is missing."""
+"""How numbers, intervals, counts and costs are written."""
 
-from misalign_eval.records.analysis import (
-    Bounds,
+from typing import Protocol, TypeVar
+
+from misalign_eval.records.base import Bounds
+from misalign_eval.records.summary import (
     ChangeLine,
-    Difference,
-    Generalises,
+    Comparison,
+    Estimand,
+    GroupLine,
+    Intervals,
     Measure,
     PairedT,
-    Rated,
-    Ratio,
+    PopulationTest,
+    RateDifference,
+    RateLine,
+    RateRatio,
     RunSummary,
 )
+
+# The one way to write a number: never a rate without its interval, its counts and what is missing.
 
 
 def percent(fraction: float) -> str:
@@ -29,7 +37,7 @@ def percent(fraction: float) -> str:
     return f"{value:.2f}" if abs(value) < 0.995 else f"{value:.1f}"
 
 
-def rated(line: Rated, measure: Measure = "rate") -> str:
+def rated(line: RateLine, measure: Measure = "rate") -> str:
     """`6.0 % [2.1, 16.2] (3/50, 2 ungraded)`, or for no event its bound: `0/4400 (≤0.08 %, 0 ungraded)`."""
     if line.rate is None:
         return f"no rate ({counts(line, measure)})"
@@ -39,7 +47,7 @@ def rated(line: Rated, measure: Measure = "rate") -> str:
     return f"{value(line.rate, measure)}{unit} {interval(line.low, line.high, measure)} ({counts(line, measure)})"
 
 
-def short(line: Rated, measure: Measure = "rate") -> str:
+def short(line: RateLine, measure: Measure = "rate") -> str:
     """The rate and its interval for a column whose head gives the unit: `6.0 [2.1, 16.2]`, `0 [≤0.08]`."""
     if line.rate is None:
         return "-"
@@ -48,17 +56,17 @@ def short(line: Rated, measure: Measure = "rate") -> str:
     return f"{value(line.rate, measure)} {interval(line.low, line.high, measure)}"
 
 
-def counts(line: Rated, measure: Measure = "rate") -> str:
+def counts(line: RateLine, measure: Measure = "rate") -> str:
     """`3/50, 2 ungraded, 1 failed`; failures only where there are any."""
     return f"{fraction(line) if measure == 'rate' else f'{line.graded} replies'}, {missing(line)}"
 
 
-def fraction(line: Rated) -> str:
+def fraction(line: RateLine) -> str:
     """Numerator and denominator: `3/50`."""
     return f"{line.misaligned}/{line.graded}"
 
 
-def missing(line: Rated) -> str:
+def missing(line: RateLine) -> str:
     """`2 ungraded, 1 failed, 60 not collected`; of single lines what is not collected counts as failed."""
     lost = line.outcomes.get("failed", 0)
     absent = min(lost, line.not_collected) if isinstance(line, RunSummary) else 0
@@ -68,7 +76,7 @@ def missing(line: Rated) -> str:
     return ", ".join([*parts, *([f"{absent} not collected"] if absent else [])])
 
 
-def bound(line: Rated) -> str:
+def bound(line: RateLine) -> str:
     """The upper limit of a rate without events: `≤0.08 %`."""
     return "no bound" if line.high is None else f"≤{percent(line.high)} %"
 
@@ -117,7 +125,7 @@ def change(estimate: float | None, low: float | None, high: float | None, measur
     return f"{points(estimate, measure)} {interval_points(low, high, measure)}"
 
 
-def difference(found: Difference, measure: Measure = "rate") -> str:
+def difference(found: RateDifference, measure: Measure = "rate") -> str:
     """`+4.2 points [+1.1, +7.3], exact p = 0.013`; by draws `Monte-Carlo p`."""
     if found.estimate is None:
         return "no difference can be computed"
@@ -125,7 +133,7 @@ def difference(found: Difference, measure: Measure = "rate") -> str:
     return f"{points(found.estimate, measure)} points {interval_}, {claimed(found)}"
 
 
-def claimed(found: Difference) -> str:
+def claimed(found: RateDifference) -> str:
     """The p that a claim of a change rests on, and how it was computed."""
     if found.p_exact is None:
         return p_value(found.p_value)
@@ -153,7 +161,7 @@ def p_value(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def ratio(found: Ratio) -> str:
+def ratio(found: RateRatio) -> str:
     """`3.4× [1.2, 9.8]`, or `at least 7.3×` where the rate before may be zero."""
     if found.low is None or found.high is None:
         return "no ratio"
@@ -185,7 +193,7 @@ def interval_points(low: float, high: float, measure: Measure = "rate") -> str:
     return f"[{points(low, measure)}, {points(high, measure)}]"
 
 
-def generalises(found: Generalises, measure: Measure = "rate") -> str:
+def generalises(found: PopulationTest, measure: Measure = "rate") -> str:
     """Whether the change holds for probes like these, in words."""
     if found.holds is None:
         return "too few probes to say whether the change generalises"
@@ -193,3 +201,106 @@ def generalises(found: Generalises, measure: Measure = "rate") -> str:
     if found.holds:
         return f"the change generalises to probes like these: {ends} points"
     return f"not shown to generalise to probes like these: {ends} points"
+
+
+# What a run took, in words.
+
+
+class CostSide(Protocol):
+    """Requests, tokens and money of the target or of the judges."""
+
+    requests: int
+    answers: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_usd: float
+    unpriced: int
+
+
+class CostLines(Protocol):
+    """Both sides."""
+
+    @property
+    def target(self) -> CostSide:
+        """The model under test."""
+
+    @property
+    def judges(self) -> CostSide:
+        """Everyone who graded."""
+
+
+def cost_lines(spent: CostLines) -> list[str]:
+    """A line a side that was asked: `  target: 240 requests, 9,120 + 61,440 tokens, $0.0644`."""
+    sides = (("target", spent.target), ("judges", spent.judges))
+    return [f"  {name}: {_side(side)}" for name, side in sides if side.requests]
+
+
+def _side(side: CostSide) -> str:
+    cached = f" ({side.cached_tokens:,} cached)" if side.cached_tokens else ""
+    return f"{side.requests:,} requests, {side.input_tokens:,}{cached} + {side.output_tokens:,} tokens, {_money(side)}"
+
+
+def _money(side: CostSide) -> str:
+    """An unknown price is said to be unknown, also of a part."""
+    if side.unpriced == side.answers:
+        return "cost unknown"
+    rest = f" and an unknown cost of {side.unpriced:,} answers" if side.unpriced else ""
+    return f"${side.cost_usd:.4f}{rest}"
+
+
+# Which interval a page shows: the records' own low and high are SUITE; for another choice a copy holds that one.
+
+
+Line = TypeVar("Line", bound=GroupLine)
+WORDS: dict[Estimand, str] = {
+    "suite": "for exactly these probes",
+    "general": "for probes like these, if these are a fair sample of them",
+    "clustered": "by bootstrap over probes, for comparison with papers",
+}
+
+
+def with_interval(summary: RunSummary) -> RunSummary:
+    """The run with its chosen intervals in the place of SUITE; single probes keep theirs."""
+    if summary.interval == "suite":
+        return summary
+    lines = {
+        "categories": tuple(_line(line, summary.interval) for line in summary.categories),
+        "splits": tuple(_line(line, summary.interval) for line in summary.splits),
+        "variants": tuple(_line(line, summary.interval) for line in summary.variants),
+    }
+    return summary.model_copy(update={**_ends(summary.intervals, summary.interval), **lines})
+
+
+def change_with_interval(found: Comparison) -> Comparison:
+    """The comparison with its chosen intervals in the place of SUITE; single probes keep theirs."""
+    kind = found.interval
+    if kind == "suite":
+        return found
+    difference = found.difference.model_copy(update=_ends(found.difference.intervals, kind))
+    categories = tuple(line.model_copy(update=_ends(line.intervals, kind)) for line in found.categories)
+    sides = {"before": with_interval(found.before), "after": with_interval(found.after)}
+    return found.model_copy(update={**sides, "difference": difference, "categories": categories})
+
+
+def shown_point(point: Line, kind: Estimand) -> Line:
+    """One line with its chosen interval in the place of SUITE."""
+    return point if kind == "suite" else _line(point, kind)
+
+
+def sentence(kind: Estimand) -> str:
+    """`Intervals are 95 %, for exactly these probes`; without a full stop, as more may follow."""
+    text = f"Intervals are 95 %, {WORDS[kind]}"
+    if kind == "suite":
+        return text
+    return f"{text}; those of single probes, and where too few probes allow no other, are for exactly these"
+
+
+def _line(line: Line, kind: Estimand) -> Line:
+    return line.model_copy(update=_ends(line.intervals, kind))
+
+
+def _ends(intervals: Intervals | None, kind: Estimand) -> dict[str, float | None]:
+    """Nothing where there is no such interval: SUITE stays."""
+    chosen: Bounds | None = None if intervals is None else getattr(intervals, kind)
+    return {} if chosen is None or chosen.low is None else {"low": chosen.low, "high": chosen.high}

@@ -10,7 +10,7 @@ import numpy as np
 
 from misalign_eval.stats.cells import Cells, FloatArray, Numbers, frozen_array
 from misalign_eval.stats.general import FEWEST_PROBES
-from misalign_eval.stats.missing import PartialCells
+from misalign_eval.stats.unknown_replies import PartialCells
 
 CautionId = Literal["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11"]
 

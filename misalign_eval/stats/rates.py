@@ -19,7 +19,7 @@ from misalign_eval.stats.intervals import (
     clopper_pearson_high,
     clopper_pearson_low,
 )
-from misalign_eval.stats.unequal import Arm, any_rates_bound
+from misalign_eval.stats.unequal_cells import Arm, any_rates_bound
 
 SMALLEST_DESIGN_EFFECT: Final = 0.05
 """No sample is counted as more than twenty times its size, however tidy its probes look."""

@@ -1,24 +1,207 @@
-"""May sampling stop? One look at a gate that is checked at every complete round.
-
-A round is one graded reply for every cell (for a comparison: one of each run, paired by sample number), formed
-by number and never by arrival: short replies and refusals arrive first. Four fifths of alpha are spent on the
-e-process, one fifth on a single exact look at the declared cap; together they err with at most alpha (union
-bound).
-"""
+"""Sequential tests: e-values, looks, and intervals that hold at all rounds together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from misalign_eval.stats.cells import BoolArray, Cells, FloatArray, IntArray
-from misalign_eval.stats.evalues import log_evidence, log_weighted_evidence
+from misalign_eval.stats.cells import BoolArray, Cells, FloatArray, IntArray, Numbers, frozen_array
 from misalign_eval.stats.gates import ALPHA, check_limit, check_margin
+from misalign_eval.stats.intervals import Interval, check_level
 from misalign_eval.stats.rates import suite_bound
 from misalign_eval.stats.special import binomial_cdf, binomial_tail
+
+# Evidence that may be looked at after every round: betting e-processes on counts.
+#
+# Values are 0 and 1 (events of one run) or -1, 0 and 1 (paired replies of two runs). A bettor against "the mean is at
+# least m0" who stakes a fixed share multiplies the wealth by ``1 + stake * (m0 - v)`` at each value ``v``; the evidence
+# is the mean wealth over a grid of stakes. When every cell is asked equally often, wealth is a supermartingale over
+# rounds however unlike the cells are: independence gives the product of ``1 + stake * (m0 - p)`` over cells, which the
+# arithmetic-geometric mean inequality bounds by its value at the mean rate. By Ville's inequality it ever exceeds 1 /
+# alpha with chance at most alpha. So sampling may stop at any complete round. The evidence depends on how often each
+# value came and on no order: three whole numbers are all its state.
+#
+# Waudby-Smith & Ramdas 2024 (constant bets mixed over a grid); Spertus, Sridhar & Stark 2024 for stratified means.
+
+
+Claim = Literal["pass", "fail"]
+"""What the evidence speaks for: "pass" = the mean is below the limit, "fail" = it is above."""
+
+RATE_VALUES: Final = (0.0, 1.0)
+DIFFERENCE_VALUES: Final = (-1.0, 0.0, 1.0)
+RATE_PASS_GRID: Final = (1.0, 0.9, 0.75, 0.5, 0.25)
+RATE_FAIL_GRID: Final = (0.64, 0.32, 0.16, 0.08, 0.04, 0.02, 0.01, 0.005)
+DIFFERENCE_GRID: Final = (1.0, 0.6, 0.35, 0.2, 0.1, 0.05)
+"""Stakes as shares of the largest allowed one, tuned for limits of 1-5 % and margins of 1-2 points."""
+
+_RUIN: Final = -1e30
+"""Log of a factor of 0: so low that one such value ends the bettor, yet 0 times it is 0."""
+
+
+def _grid(values: tuple[float, ...], claim: Claim) -> FloatArray:
+    if len(values) == 3:
+        return np.array(DIFFERENCE_GRID)
+    return np.array(RATE_PASS_GRID if claim == "pass" else RATE_FAIL_GRID)
+
+
+def _log_factors(values: FloatArray, low: float, limit: float, claim: Claim, grid: FloatArray) -> FloatArray:
+    """Log of the wealth factor of each value in [low, 1] under each stake, shape (V, K)."""
+    high = 1.0
+    sign, room = (1.0, high - limit) if claim == "pass" else (-1.0, limit - low)
+    gains = sign * np.multiply.outer(limit - values, grid / room)
+    # The worst value costs exactly its stake; 1 + rounding must not stand in for 0 there.
+    gains[values == (high if claim == "pass" else low)] = -grid
+    logs = np.full(gains.shape, _RUIN)
+    np.log1p(gains, out=logs, where=gains > -1)
+    return logs
+
+
+def log_mean_wealth(logs: FloatArray) -> FloatArray:
+    """Log of the mean over the last axis of wealths given by their logs; no overflow.
+
+    >>> round(float(log_mean_wealth(np.log([1.0, 3.0]))), 6)
+    0.693147
+    """
+    top = logs.max(axis=-1, keepdims=True)
+    total: FloatArray = np.log(np.exp(logs - top).mean(axis=-1)) + top[..., 0]
+    return total
+
+
+def log_evidence(counts: npt.NDArray[np.float64] | npt.NDArray[np.int64], limit: float, claim: Claim) -> FloatArray:
+    """Log evidence for ``claim`` from value counts, for one or many runs at once.
+
+    ``counts`` has the counts of 0 and 1, or of -1, 0 and 1, on its last axis, shape (..., 2) or (..., 3); the
+    result drops it. ``limit`` is the mean under test, strictly between the least and the greatest value. Raises
+    ValueError if it is not, or on another number of values.
+
+    >>> round(float(np.exp(log_evidence(np.array([176, 0]), 0.02, "pass"))), 6)
+    16.507054
+    """
+    values = {2: RATE_VALUES, 3: DIFFERENCE_VALUES}.get(counts.shape[-1])
+    if values is None or not values[0] < limit < values[-1]:
+        raise ValueError(f"need counts of 2 or 3 values and a limit between the extremes, got {limit}")
+    grid = _grid(values, claim)
+    return log_mean_wealth(counts @ _log_factors(np.array(values), values[0], limit, claim, grid))
+
+
+def rate_evidence(hits: int, trials: int, limit: float, claim: Claim) -> float:
+    """Evidence that the mean rate is below (``"pass"``) or above (``"fail"``) ``limit``; infinite past 1e308.
+
+    ``trials`` replies in complete rounds over all cells, ``hits`` events. Raises ValueError if hits leave
+    0..trials or limit is outside (0, 1).
+
+    >>> round(rate_evidence(0, 220, 0.02, "pass"), 4), round(rate_evidence(5, 44, 0.02, "fail"), 4)
+    (36.1316, 29.9492)
+    """
+    _check_counts(hits, trials)
+    return _finite_exp(float(log_evidence(np.array([trials - hits, hits]), limit, claim)))
+
+
+def difference_evidence(down: int, same: int, up: int, margin: float, claim: Claim) -> float:
+    """Evidence that the mean change is below (``"pass"``) or above (``"fail"``) ``margin``; infinite past 1e308.
+
+    Counts of reply pairs (same cell, same sample number) in which an event disappeared, nothing changed, or one
+    appeared. Raises ValueError on a negative count or a margin outside (-1, 1).
+
+    >>> round(difference_evidence(0, 440, 0, 0.01, "pass"), 4)
+    17.9191
+    """
+    if min(down, same, up) < 0:
+        raise ValueError(f"counts cannot be negative, got {down}, {same}, {up}")
+    return _finite_exp(float(log_evidence(np.array([down, same, up]), margin, claim)))
+
+
+def _check_counts(hits: int, trials: int) -> None:
+    if not 0 <= hits <= trials:
+        raise ValueError(f"need 0 <= hits <= trials, got {hits} and {trials}")
+
+
+def _finite_exp(log: float) -> float:
+    return math.exp(log) if log < 709 else math.inf
+
+
+def log_weighted_evidence(hits: Numbers, trials: Numbers, weights: Numbers, limit: float, claim: Claim) -> float:
+    """Log of the rate evidence where cells weigh differently; one entry a cell, shape (C,), weights sum to 1.
+
+    Every value counts ``C * weight`` times its distance from the limit, and stakes shrink by ``C * max(weights)``.
+    With equal weights it is the log of ``rate_evidence``. Raises ValueError if lengths differ, hits leave 0..trials
+    or weights are not positive with sum 1.
+
+    >>> round(math.exp(log_weighted_evidence([0, 0], [88, 88], [0.5, 0.5], 0.02, "pass")), 6)
+    16.507054
+    """
+    counted, replies, shares = (frozen_array(values, "cells") for values in (hits, trials, weights))
+    if not (counted.shape == replies.shape == shares.shape and ((counted >= 0) & (counted <= replies)).all()):
+        raise ValueError("need one entry a cell, with 0 <= hits <= trials")
+    if not ((shares > 0).all() and math.isclose(float(shares.sum()), 1.0, rel_tol=1e-9)):
+        raise ValueError("weights must be positive and sum to 1")
+    logs = np.zeros(_grid(RATE_VALUES, claim).size)
+    for hit, reply, scale in zip(counted, replies, shares / shares.max(), strict=True):
+        factors = _log_factors(np.array(RATE_VALUES), 0.0, limit, claim, _grid(RATE_VALUES, claim) * scale)
+        logs += np.array([reply - hit, hit]) @ factors
+    return float(log_mean_wealth(logs))
+
+
+def score_log_wealth(scores: Numbers, limit: float, claim: Claim) -> FloatArray:
+    """Log wealth of each stake of the rate grid after ``scores`` in [0, 1], shape (K,); add up over rounds.
+
+    ``log_mean_wealth`` of the sum is the log evidence that the mean score is below (``"pass"``) or above
+    (``"fail"``) ``limit``, a fraction. Raises ValueError if a score leaves [0, 1] or limit is outside (0, 1).
+
+    >>> wealth = score_log_wealth([0.0] * 176, 0.02, "pass")
+    >>> round(float(np.exp(log_mean_wealth(wealth))), 6)
+    16.507054
+    """
+    values = frozen_array(scores, "scores")
+    if not ((values >= 0) & (values <= 1)).all() or not 0 < limit < 1:
+        raise ValueError("scores must lie in [0, 1] and the limit in (0, 1)")
+    wealth: FloatArray = _log_factors(values, 0.0, limit, claim, _grid(RATE_VALUES, claim)).sum(axis=0)
+    return wealth
+
+
+def time_uniform_interval(counts: Numbers, level: float = 0.95) -> Interval:
+    """Interval of the mean that holds at all rounds together, so also after stopping on evidence.
+
+    ``counts`` are those of 0 and 1 (a rate), or of -1, 0 and 1 (a change). It holds every mean against which
+    neither evidence has reached 2 / (1 - level). Raises ValueError on another number of counts, a negative
+    one, or a level outside (0, 1).
+
+    >>> interval = time_uniform_interval([220, 0])
+    >>> interval.low, round(interval.high, 7)
+    (0.0, 0.0205062)
+    """
+    check_level(level)
+    tally = frozen_array(counts, "counts")
+    if tally.size not in {2, 3} or (tally < 0).any() or not tally.any():
+        raise ValueError("need the counts of 2 or 3 values, none negative and not all 0")
+    target = math.log(2 / (1 - level))
+    low, high = (0.0 if tally.size == 2 else -1.0), 1.0
+    return Interval(
+        _edge(tally, "fail", target, low, high) if tally[1:].any() else low,
+        _edge(tally, "pass", target, low, high) if tally[:-1].any() else high,
+    )
+
+
+def _edge(counts: FloatArray, claim: Claim, target: float, low: float, high: float) -> float:
+    """Mean at which the evidence crosses ``target``; "pass" evidence rises with the mean, "fail" evidence falls."""
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        reached = float(log_evidence(counts, middle, claim)) >= target
+        low, high = (low, middle) if reached == (claim == "pass") else (middle, high)
+    return 0.5 * (low + high)
+
+
+# May sampling stop? One look at a gate that is checked at every complete round.
+#
+# A round is one graded reply for every cell (for a comparison: one of each run, paired by sample number), formed
+# by number and never by arrival: short replies and refusals arrive first. Four fifths of alpha are spent on the
+# e-process, one fifth on a single exact look at the declared cap; together they err with at most alpha (union
+# bound).
+
 
 EVIDENCE_SHARE: Final = 0.8
 CAP_SHARE: Final = 0.2
@@ -52,7 +235,7 @@ class SequentialDesign:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SequentialLook:
     """Outcome of one look, with the natural logs of both evidences and of what each needs to decide."""
 
     verdict: LookVerdict
@@ -76,7 +259,7 @@ def needed_log_evidence(alpha: float) -> float:
 
 def _look(
     log_pass: float, log_fail: float, design: SequentialDesign, cap: tuple[bool, bool] | None, *, lost: bool
-) -> Look:
+) -> SequentialLook:
     """Order of the rules: evidence, then the look at the cap (None before it), then curtailment."""
     needed = needed_log_evidence(design.alpha_pass), needed_log_evidence(design.alpha_fail)
     verdict: LookVerdict = "continue"
@@ -88,10 +271,10 @@ def _look(
         verdict, reason = ("fail" if fails else "pass" if passes else "inconclusive"), "cap"
     elif lost and design.stops_when_lost:
         verdict, reason = "inconclusive", "cannot pass"
-    return Look(verdict, reason, log_pass, log_fail, *needed)
+    return SequentialLook(verdict, reason, log_pass, log_fail, *needed)
 
 
-def rate_look(hits: int, trials: int, design: SequentialDesign, *, unknown: int = 0) -> Look:
+def rate_look(hits: int, trials: int, design: SequentialDesign, *, unknown: int = 0) -> SequentialLook:
     """One look at a rate gate with equal weights: totals over complete rounds are all it needs.
 
     ``trials`` counts every slot of the rounds, ``unknown`` of which could not be graded: they count as events
@@ -169,7 +352,7 @@ def may_still_fail(counts: FloatArray, design: SequentialDesign) -> BoolArray:
     return found
 
 
-def weighted_rate_look(cells: Cells, design: SequentialDesign, *, highest: Cells | None = None) -> Look:
+def weighted_rate_look(cells: Cells, design: SequentialDesign, *, highest: Cells | None = None) -> SequentialLook:
     """One look at a rate gate whose cells weigh differently (equally often asked, unequal weights).
 
     ``highest`` has the unknown replies counted as events (default: none unknown). The look at the cap uses the
@@ -236,7 +419,7 @@ def difference_look(
     *,
     cap_upper: float | None = None,
     cap_lower: float | None = None,
-) -> Look:
+) -> SequentialLook:
     """One look at a difference gate with equal weights; ``design.limit`` is the margin, ``cap`` counts pairs.
 
     ``passing`` and ``failing`` come from ``pair_counts``. At the cap give both MOVER bounds at a fifth of alpha,
@@ -272,3 +455,53 @@ def can_still_pass(counts: PairCounts, design: SequentialDesign) -> bool:
         return True
     # A MOVER upper bound is never below its estimate.
     return (counts.up - counts.down - left) / (counts.total + left) < design.limit
+
+
+# Limits at which evidence decides: bounds that hold at all rounds together, also where cells weigh differently.
+
+
+def limit_at_evidence(
+    log_evidence_at: Callable[[float], float], claim: Claim, target: float, low: float, high: float
+) -> float:
+    """Limit at which the log evidence reaches ``target``: an upper bound for "pass", a lower one for "fail".
+
+    ``log_evidence_at`` maps a limit in (low, high) to log evidence, rising with it for "pass" and falling for
+    "fail". Where it is never reached the result is ``high`` or ``low``. By bisection, to about 1e-15 of the range.
+
+    >>> from math import log
+    >>> from misalign_eval.stats.evalues import log_evidence
+    >>> at = lambda limit: float(log_evidence(np.array([220, 0]), limit, "pass"))
+    >>> round(limit_at_evidence(at, "pass", log(40), 0.0, 1.0), 7)
+    0.0205062
+    """
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        reached = log_evidence_at(middle) >= target
+        low, high = (low, middle) if reached == (claim == "pass") else (middle, high)
+    return high if claim == "pass" else low
+
+
+def log_weighted_difference_evidence(
+    down: Numbers, same: Numbers, up: Numbers, weights: Numbers, margin: float, claim: Claim
+) -> float:
+    """Log of the difference evidence where cells weigh differently; one entry a cell, shape (C,), weights sum to 1.
+
+    Every change counts ``weight / max(weights)`` times its distance from the margin, so that the mean over cells of a
+    round's gains is that of the weighted change; the arithmetic-geometric mean inequality then bounds the product as
+    with equal weights. With equal weights it is the log of ``difference_evidence``. Raises ValueError if lengths
+    differ, weights are not positive or margin is outside (-1, 1).
+
+    >>> equal = log_weighted_difference_evidence([0, 0], [220, 220], [0, 0], [0.5, 0.5], 0.01, "pass")
+    >>> round(float(np.exp(equal)), 4)
+    17.9191
+    """
+    fell, stayed, rose, shares = (frozen_array(values, "cells") for values in (down, same, up, weights))
+    if not fell.shape == stayed.shape == rose.shape == shares.shape or not (shares > 0).all() or not -1 < margin < 1:
+        raise ValueError("need one entry a cell, positive weights and a margin in (-1, 1)")
+    sign, room = (1.0, 1.0 - margin) if claim == "pass" else (-1.0, margin + 1.0)
+    stakes = np.multiply.outer(shares / shares.max(), np.array(DIFFERENCE_GRID) / room)
+    logs = np.zeros(len(DIFFERENCE_GRID))
+    for counts, value in ((fell, -1.0), (stayed, 0.0), (rose, 1.0)):
+        factors = np.maximum(1 + sign * stakes * (margin - value), 0.0)
+        logs += counts @ np.log(np.maximum(factors, 1e-300))
+    return float(log_mean_wealth(logs))

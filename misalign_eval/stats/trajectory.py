@@ -121,7 +121,7 @@ def trend(
 
 
 @dataclass(frozen=True, slots=True)
-class Onset:
+class OnsetEstimate:
     """Position of the earliest checkpoint shown to be above the first one, and the one-sided p-values by position.
 
     ``position`` counts checkpoints from 0 (the first, which is never an onset); None where none was shown.
@@ -131,7 +131,7 @@ class Onset:
     p_values: tuple[float, ...]
 
 
-def onset(checkpoints: Sequence[Cells], alpha: float = 0.05) -> Onset:
+def onset(checkpoints: Sequence[Cells], alpha: float = 0.05) -> OnsetEstimate:
     """Where the rise starts: tests the last checkpoint against the first, then steps back while it rejects.
 
     One-sided stratified permutation tests in a fixed sequence, so the chance of naming any checkpoint too early is
@@ -148,4 +148,4 @@ def onset(checkpoints: Sequence[Cells], alpha: float = 0.05) -> Onset:
     position = len(checkpoints)
     while position > 1 and p_values[position - 2] <= alpha:
         position -= 1
-    return Onset(position if position < len(checkpoints) else None, p_values)
+    return OnsetEstimate(position if position < len(checkpoints) else None, p_values)

@@ -7,15 +7,13 @@ from dataclasses import replace
 from misalign_eval.errors import did_you_mean
 from misalign_eval.records.markup import mark_left, without_markup
 from misalign_eval.records.suite import PLAIN, REPLY_MARK, RuleSpec
-from misalign_eval.suites import merging
-from misalign_eval.suites.known import Known
-from misalign_eval.suites.schema import InlineRule, Turn
-from misalign_eval.suites.sources import Entry, Source
-from misalign_eval.suites.variants import BUILT_IN
-from misalign_eval.yaml_source import Fault
+from misalign_eval.suites import sources as suite_sources
+from misalign_eval.suites.schema import InlineRule, ScriptedTurn
+from misalign_eval.suites.sources import BUILT_IN, ExternalNames, SuiteEntry, SuiteSource
+from misalign_eval.yaml_source.validate import YamlFault
 
 
-def of_probe(entry: Entry, known: Known, variants: set[str]) -> Iterator[Fault]:
+def of_probe(entry: SuiteEntry, known: ExternalNames, variants: set[str]) -> Iterator[YamlFault]:
     """The faults of one probe."""
     yield from _category(entry)
     yield from _form(entry)
@@ -28,9 +26,9 @@ def of_probe(entry: Entry, known: Known, variants: set[str]) -> Iterator[Fault]:
     yield from _variants(entry, sorted(variants | BUILT_IN.keys()))
 
 
-def duplicate_ids(entries: list[Entry]) -> Iterator[tuple[Entry, Fault]]:
+def duplicate_ids(entries: list[SuiteEntry]) -> Iterator[tuple[SuiteEntry, YamlFault]]:
     """Ids that an earlier probe, of this or of another file, already has."""
-    first: dict[str, Entry] = {}
+    first: dict[str, SuiteEntry] = {}
     for entry in entries:
         earlier = first.setdefault(entry.probe.id, entry)
         if earlier is not entry:
@@ -40,13 +38,13 @@ def duplicate_ids(entries: list[Entry]) -> Iterator[tuple[Entry, Fault]]:
             yield entry, entry.source.fault((*entry.loc, "id"), what, "Ids name probes in results: choose another.")
 
 
-def _category(entry: Entry) -> Iterator[Fault]:
-    if merging.effective(entry, "category") is None:
+def _category(entry: SuiteEntry) -> Iterator[YamlFault]:
+    if suite_sources.apply_defaults(entry, "category") is None:
         fix = "Say what the probe is about, here or in `defaults`."
         yield entry.source.fault((*entry.loc, "category"), "a probe needs a category", fix)
 
 
-def _form(entry: Entry) -> Iterator[Fault]:
+def _form(entry: SuiteEntry) -> Iterator[YamlFault]:
     has = [name for name in ("prompts", "messages") if getattr(entry.probe, name) is not None]
     if len(has) == 2:
         what = "a probe has `prompts` or `messages`, not both"
@@ -56,7 +54,7 @@ def _form(entry: Entry) -> Iterator[Fault]:
         yield entry.source.fault((*entry.loc, "prompts"), "a probe needs `prompts` or `messages`", fix)
 
 
-def _prompts(entry: Entry) -> Iterator[Fault]:
+def _prompts(entry: SuiteEntry) -> Iterator[YamlFault]:
     seen: dict[str, int] = {}
     for index, text in enumerate(entry.probe.prompts or ()):
         loc = (*entry.loc, "prompts", index)
@@ -67,7 +65,7 @@ def _prompts(entry: Entry) -> Iterator[Fault]:
             yield entry.source.fault(loc, f"`{REPLY_MARK}` has a meaning only in `messages`", "Take it away.")
 
 
-def _conversation(entry: Entry) -> Iterator[Fault]:
+def _conversation(entry: SuiteEntry) -> Iterator[YamlFault]:
     turns = entry.probe.messages or ()
     for index, turn in enumerate(turns):
         for what, fix in _turn(turn, turns[index - 1] if index else None):
@@ -76,7 +74,7 @@ def _conversation(entry: Entry) -> Iterator[Fault]:
         yield entry.source.fault((*entry.loc, "messages", len(turns) - 1), *at_end)
 
 
-def _end(last: Turn) -> tuple[str, str] | None:
+def _end(last: ScriptedTurn) -> tuple[str, str] | None:
     """What is wrong with the last turn: a user's is answered, the words of an assistant's are continued."""
     if last.role == "user":
         return None
@@ -87,7 +85,7 @@ def _end(last: Turn) -> tuple[str, str] | None:
     return None
 
 
-def _turn(turn: Turn, before: Turn | None) -> Iterator[tuple[str, str]]:
+def _turn(turn: ScriptedTurn, before: ScriptedTurn | None) -> Iterator[tuple[str, str]]:
     if before is None and turn.role == "assistant":
         yield "a conversation begins with a user turn", "Add one; a system prompt goes under `system`."
     if before is not None and before.role == turn.role:
@@ -98,7 +96,7 @@ def _turn(turn: Turn, before: Turn | None) -> Iterator[tuple[str, str]]:
         yield f"`{REPLY_MARK}` among other words", "The target's answer is a turn of its own: leave only the mark."
 
 
-def _context(entry: Entry) -> Iterator[Fault]:
+def _context(entry: SuiteEntry) -> Iterator[YamlFault]:
     turns = entry.probe.context or ()
     if turns and entry.probe.prompts is None:
         fix = "Write the whole conversation under `messages`."
@@ -111,15 +109,15 @@ def _context(entry: Entry) -> Iterator[Fault]:
         yield entry.source.fault(loc, "two user turns in a row: the prompt is the next", "End with an assistant turn.")
 
 
-def _derived(entry: Entry) -> Iterator[Fault]:
+def _derived(entry: SuiteEntry) -> Iterator[YamlFault]:
     """A probe that is itself a form has no forms of its own."""
-    if entry.probe.form not in (None, PLAIN) and merging.variants(entry):
+    if entry.probe.form not in (None, PLAIN) and suite_sources.variants(entry):
         fix = "Name them at the probe that it is derived from."
         yield entry.source.fault((*entry.loc, "form"), "a probe with a `form` has no `variants`", fix)
 
 
-def _expectation(entry: Entry) -> Iterator[Fault]:
-    split, expect = merging.effective(entry, "split") or "broad", entry.probe.expect
+def _expectation(entry: SuiteEntry) -> Iterator[YamlFault]:
+    split, expect = suite_sources.apply_defaults(entry, "split") or "broad", entry.probe.expect
     if split == "control" and expect is None:
         fix = "Write `expect: low` or `expect: high`."
         yield entry.source.fault((*entry.loc, "expect"), "a control says which rate it expects", fix)
@@ -128,8 +126,8 @@ def _expectation(entry: Entry) -> Iterator[Fault]:
         yield entry.source.fault((*entry.loc, "expect"), f"only a control has `expect`; this probe is {split}", fix)
 
 
-def _graders(entry: Entry, known: Known) -> Iterator[Fault]:
-    items = merging.graders(entry)
+def _graders(entry: SuiteEntry, known: ExternalNames) -> Iterator[YamlFault]:
+    items = suite_sources.graders(entry)
     if not items:
         fix = "Name at least one, here or in `defaults`."
         yield entry.source.fault((*entry.loc, "graders"), "a probe without a grader", fix)
@@ -146,7 +144,9 @@ def _graders(entry: Entry, known: Known) -> Iterator[Fault]:
             yield from _options(entry, loc, RuleSpec(rule=item), known)
 
 
-def _inline(entry: Entry, loc: tuple[str | int, ...], item: InlineRule, known: Known) -> Iterator[Fault]:
+def _inline(
+    entry: SuiteEntry, loc: tuple[str | int, ...], item: InlineRule, known: ExternalNames
+) -> Iterator[YamlFault]:
     if item.rule not in known.rules:
         hint = did_you_mean(item.rule, list(known.rules))
         yield entry.source.fault((*loc, "rule"), f"unknown rule `{item.rule}`", hint)
@@ -157,7 +157,9 @@ def _inline(entry: Entry, loc: tuple[str | int, ...], item: InlineRule, known: K
     yield from _options(entry, loc, RuleSpec(rule=item.rule, options=item.options), known)
 
 
-def _options(entry: Entry, loc: tuple[str | int, ...], rule: RuleSpec, known: Known) -> Iterator[Fault]:
+def _options(
+    entry: SuiteEntry, loc: tuple[str | int, ...], rule: RuleSpec, known: ExternalNames
+) -> Iterator[YamlFault]:
     """What the rule itself says of its options, at the line of the option."""
     for problem in known.check_rule(rule):
         key = re.split(r"[.\[]", problem.where, maxsplit=1)[0]
@@ -166,19 +168,19 @@ def _options(entry: Entry, loc: tuple[str | int, ...], rule: RuleSpec, known: Kn
         yield replace(here, problem=replace(here.problem, where=here.problem.where + rest))
 
 
-def _variants(entry: Entry, known: list[str]) -> Iterator[Fault]:
-    for index, name in enumerate(merging.variants(entry)):
+def _variants(entry: SuiteEntry, known: list[str]) -> Iterator[YamlFault]:
+    for index, name in enumerate(suite_sources.variants(entry)):
         if name not in known:
             loc = place_of(entry, "variants", index)
             yield entry.source.fault(loc, f"unknown variant `{name}`", did_you_mean(name, known))
 
 
-def place_of(entry: Entry, field: str, *below: int) -> tuple[str | int, ...]:
+def place_of(entry: SuiteEntry, field: str, *below: int) -> tuple[str | int, ...]:
     """Where a list or an item of it is written: in the probe, or in the defaults of its file."""
     return (*(entry.loc if field in entry.probe.model_fields_set else ("defaults",)), field, *below)
 
 
-def of_controls(head: Source, entries: Sequence[Entry]) -> Iterator[Fault]:
+def of_controls(head: SuiteSource, entries: Sequence[SuiteEntry]) -> Iterator[YamlFault]:
     """Written replies to a probe that is not there, or whose question is not one turn; ids that are there twice.
 
     Those of included files are about the definitions of those files, and are not taken.

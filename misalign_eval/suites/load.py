@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from misalign_eval.errors import InputError, Problem, UsageError, did_you_mean
+from misalign_eval.records.base import digest
 from misalign_eval.records.definition import Definition
-from misalign_eval.records.digest import digest
 from misalign_eval.records.suite import PLAIN, JudgeControl, OwnGrader, Probe, RuleSpec, Suite, Variant
-from misalign_eval.suites import catalog, checks, merging
-from misalign_eval.suites.foreign.columns import Role
-from misalign_eval.suites.foreign.opened import Origin
-from misalign_eval.suites.known import Known
-from misalign_eval.suites.rules import grader_name
+from misalign_eval.suites import checks
+from misalign_eval.suites import sources as suite_sources
+from misalign_eval.suites.formats.convert import ConvertedFrom
+from misalign_eval.suites.formats.detect import Role
 from misalign_eval.suites.schema import VariantFile
-from misalign_eval.suites.sources import Entry, Reader, Source, inside
-from misalign_eval.suites.variants import BUILT_IN
-from misalign_eval.yaml_source import Fault
+from misalign_eval.suites.sources import BUILT_IN, ExternalNames, Reader, SuiteEntry, SuiteSource, grader_name, inside
+from misalign_eval.yaml_source.validate import YamlFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +22,11 @@ class Loaded:
     """A suite, and where each of its probes and variants is written."""
 
     suite: Suite
-    entries: tuple[Entry, ...]
-    sources: tuple[Source, ...]
+    entries: tuple[SuiteEntry, ...]
+    sources: tuple[SuiteSource, ...]
 
     @property
-    def origins(self) -> tuple[tuple[str, Origin], ...]:
+    def origins(self) -> tuple[tuple[str, ConvertedFrom], ...]:
         """Each file in a foreign format, and what it was read as."""
         return tuple((one.document.file, one.origin) for one in self.sources if one.origin is not None)
 
@@ -47,12 +45,12 @@ def load_suite(
     What lives in other stages is handed in, as `Known` says; `definition` replaces the suite's own.
     Raises UsageError for an unknown name, InputError with every problem of every file.
     """
-    return read(source, Known(definitions, graders, rules, check_rule, definition)).suite
+    return read(source, ExternalNames(definitions, graders, rules, check_rule, definition)).suite
 
 
-def read(source: str, known: Known, mapped: Mapping[Role, str] | None = None) -> Loaded:
+def read(source: str, known: ExternalNames, mapped: Mapping[Role, str] | None = None) -> Loaded:
     """As `load_suite`, keeping where everything is written; `mapped` names columns of a table of questions."""
-    path = catalog.locate(source)
+    path = suite_sources.locate(source)
     reader = Reader(mapped, None if known.definition is None else known.definition.graders)
     reader.read(path)
     entries, unreadable = list(reader.entries()), list(reader.unreadable)
@@ -68,7 +66,9 @@ def read(source: str, known: Known, mapped: Mapping[Role, str] | None = None) ->
     return Loaded(_suite(source, reader.sources, entries, definition), tuple(entries), tuple(reader.sources))
 
 
-def _check(sources: list[Source], entries: list[Entry], definition: Definition | None, known: Known) -> None:
+def _check(
+    sources: list[SuiteSource], entries: list[SuiteEntry], definition: Definition | None, known: ExternalNames
+) -> None:
     """Add what is wrong to the sources."""
     for source in sources:
         source.found += [*_own_variants(source), *_own_judges(source)]
@@ -86,7 +86,7 @@ def _check(sources: list[Source], entries: list[Entry], definition: Definition |
         head.found.append(head.fault(("probes",), "a suite needs at least one probe", "Write one under `probes`."))
 
 
-def _definition(head: Source, folder: Path, known: Known) -> tuple[Definition | None, list[Problem]]:
+def _definition(head: SuiteSource, folder: Path, known: ExternalNames) -> tuple[Definition | None, list[Problem]]:
     """What counts, and the problems of a definition file. An unknown name becomes a fault of the suite."""
     written = known.definition or head.suite.definition
     if isinstance(written, Definition):
@@ -94,7 +94,9 @@ def _definition(head: Source, folder: Path, known: Known) -> tuple[Definition | 
     if any(fault.loc[:1] == ("definition",) for fault in head.mended):
         return None, []
     try:
-        return known.definitions(str(inside(written, folder.resolve())) if catalog.is_path(written) else written), []
+        return known.definitions(
+            str(inside(written, folder.resolve())) if suite_sources.is_path(written) else written
+        ), []
     except InputError as error:
         return None, list(error.problems)
     except UsageError as error:
@@ -102,11 +104,11 @@ def _definition(head: Source, folder: Path, known: Known) -> tuple[Definition | 
         return None, []
 
 
-def _unread_graders(entry: Entry, definition: Definition) -> Iterator[Fault]:
+def _unread_graders(entry: SuiteEntry, definition: Definition) -> Iterator[YamlFault]:
     """Graders that decide what counts, which a probe of the headline lacks: all its replies would be ungraded."""
-    if (merging.effective(entry, "split") or "broad") != "broad" or not merging.graders(entry):
+    if (suite_sources.apply_defaults(entry, "split") or "broad") != "broad" or not suite_sources.graders(entry):
         return
-    present = {grader_name(item) for item in merging.graders(entry)}
+    present = {grader_name(item) for item in suite_sources.graders(entry)}
     missing = [f"`{name}`" for name in definition.graders if name not in present]
     if missing:
         what = f"definition `{definition.name}` reads {', '.join(missing)}, which is not among the graders here"
@@ -114,7 +116,7 @@ def _unread_graders(entry: Entry, definition: Definition) -> Iterator[Fault]:
         yield entry.source.fault(checks.place_of(entry, "graders"), what, fix)
 
 
-def _own_variants(source: Source) -> Iterator[Fault]:
+def _own_variants(source: SuiteSource) -> Iterator[YamlFault]:
     for name, variant in source.suite.variants.items():
         if name in BUILT_IN or name == PLAIN:
             yield source.fault(("variants", name), f"`{name}` is the name of a built-in form", "Choose another.")
@@ -123,7 +125,7 @@ def _own_variants(source: Source) -> Iterator[Fault]:
             yield source.fault(("variants", name), "this variant changes nothing", fix)
 
 
-def _own_judges(source: Source) -> Iterator[Fault]:
+def _own_judges(source: SuiteSource) -> Iterator[YamlFault]:
     """Prompts for probes that are not there."""
     ids = [probe.id for probe in source.suite.probes]
     for name, judge in source.suite.judges.items():
@@ -132,7 +134,7 @@ def _own_judges(source: Source) -> Iterator[Fault]:
             yield source.fault(("judges", name, "by_probe", probe), f"there is no probe `{probe}` in this file", hint)
 
 
-def _clashes(sources: list[Source], entries: list[Entry]) -> Iterator[tuple[Source, Fault]]:
+def _clashes(sources: list[SuiteSource], entries: list[SuiteEntry]) -> Iterator[tuple[SuiteSource, YamlFault]]:
     """One name for two different variants, or for two rules with different options."""
     variants: dict[str, VariantFile] = {}
     for source in sources:
@@ -142,7 +144,7 @@ def _clashes(sources: list[Source], entries: list[Entry]) -> Iterator[tuple[Sour
                 yield source, source.fault(("variants", name), what, "Choose another name.")
     rules: dict[str, OwnGrader] = {}
     for entry in entries:
-        for name, rule in merging.rules(entry).items():
+        for name, rule in suite_sources.rules(entry).items():
             if rules.setdefault(name, rule) != rule:
                 kind = "rule" if isinstance(rule, RuleSpec) else "judge"
                 what = f"`{name}` is a {kind} with other options elsewhere in this suite"
@@ -150,19 +152,19 @@ def _clashes(sources: list[Source], entries: list[Entry]) -> Iterator[tuple[Sour
     yield from _shadowed(entries, rules)
 
 
-def _shadowed(entries: list[Entry], rules: dict[str, OwnGrader]) -> Iterator[tuple[Source, Fault]]:
+def _shadowed(entries: list[SuiteEntry], rules: dict[str, OwnGrader]) -> Iterator[tuple[SuiteSource, YamlFault]]:
     """Probes that mean a grader of misalign-eval, where another file of the suite brings along one of that name."""
     for entry in entries:
-        own = merging.rules(entry)
-        for name in (grader_name(item) for item in merging.graders(entry)):
+        own = suite_sources.rules(entry)
+        for name in (grader_name(item) for item in suite_sources.graders(entry)):
             if name in rules and name not in own:
                 what = f"`{name}` is a grader of another file of this suite"
                 yield entry.source, entry.source.fault((*entry.loc, "graders"), what, "Rename the other one.")
 
 
-def _suite(source: str, sources: list[Source], entries: list[Entry], definition: Definition) -> Suite:
+def _suite(source: str, sources: list[SuiteSource], entries: list[SuiteEntry], definition: Definition) -> Suite:
     head = sources[0].suite
-    probes = tuple(merging.probe(entry) for entry in entries)
+    probes = tuple(suite_sources.probe(entry) for entry in entries)
     suite = Suite(
         name=head.name,
         version=head.version,
@@ -172,7 +174,7 @@ def _suite(source: str, sources: list[Source], entries: list[Entry], definition:
         definition=definition,
         probes=probes,
         variants=_variants(sources, probes),
-        rules={name: rule for entry in entries for name, rule in merging.rules(entry).items()},
+        rules={name: rule for entry in entries for name, rule in suite_sources.rules(entry).items()},
         judge_controls=tuple(JudgeControl(**one.model_dump()) for one in head.judge_controls),
         canary=head.canary or next((one.suite.canary for one in sources if one.suite.canary), None),
         digest="",
@@ -181,7 +183,7 @@ def _suite(source: str, sources: list[Source], entries: list[Entry], definition:
     return suite.model_copy(update={"digest": suite_digest(suite)})
 
 
-def _variants(sources: list[Source], probes: tuple[Probe, ...]) -> dict[str, Variant]:
+def _variants(sources: list[SuiteSource], probes: tuple[Probe, ...]) -> dict[str, Variant]:
     """Every variant that a probe names."""
     own = {name: Variant(**one.model_dump()) for source in sources for name, one in source.suite.variants.items()}
     used = {name for probe in probes for name in probe.variants}

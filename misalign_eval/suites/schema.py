@@ -1,13 +1,17 @@
-"""A suite as its author writes it. The JSON Schema that editors use is made from these records."""
+"""The suite file as written, and its JSON Schema."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, TypeAdapter
 
 from misalign_eval.records.base import Record
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.suite import MOST_SAMPLES, Direction, Expected, JudgeSpec, Name, Sampling, Split
-from misalign_eval.yaml_source import NOT_BLANK
+from misalign_eval.yaml_source.validate import NOT_BLANK
+
+# A suite as its author writes it. The JSON Schema that editors use is made from these records.
+
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NOT_BLANK)]
 """Text that is not blank. White space around it, such as the line end of a YAML block, is taken away."""
@@ -17,7 +21,7 @@ Reference = Annotated[Words, Field(max_length=300)]
 """The name of something, or a path to it."""
 
 
-class Turn(Record):
+class ScriptedTurn(Record):
     """One turn of a scripted conversation. `<reply>` as an assistant's content stands for the target's own answer.
 
     An assistant's turn at the end is the beginning of the answer, which the target continues (prefill).
@@ -81,7 +85,7 @@ class ProbeFile(Asking):
     prompts: Annotated[tuple[Words, ...], Field(min_length=1, description="Paraphrases of one question.")] | None = None
     messages: (
         Annotated[
-            tuple[Turn, ...],
+            tuple[ScriptedTurn, ...],
             Field(
                 min_length=1,
                 description="A conversation. It ends with a user turn, or with the beginning of the answer (prefill).",
@@ -90,7 +94,7 @@ class ProbeFile(Asking):
         | None
     ) = None
     context: Annotated[
-        tuple[Turn, ...] | None, Field(min_length=1, description="Turns before each of the prompts.")
+        tuple[ScriptedTurn, ...] | None, Field(min_length=1, description="Turns before each of the prompts.")
     ] = None
     form: (
         Annotated[Name, Field(description="The prompts are themselves a form, as json: counted in its series.")] | None
@@ -160,3 +164,29 @@ class SuiteFile(Record):
     judge_controls: Annotated[
         tuple[JudgeControlFile, ...], Field(description="Written replies that show whether the judge sees.")
     ] = ()
+
+
+# The JSON Schema of suite files, for editors: completion, hints and underlined mistakes while one writes.
+
+
+FILE = "suite.schema.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def text() -> str:
+    """The schema as it lies beside the suites."""
+    return written(TypeAdapter(SuiteFile).json_schema(), "Suite of probes for misalign-eval")
+
+
+def written(schema: dict[str, Any], title: str) -> str:
+    """A schema as a file for editors."""
+    whole = {"$schema": _DIALECT, "title": title, **_without_titles(schema)}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _without_titles(schema: Any) -> Any:  # noqa: ANN401  any part of a schema
+    """Pydantic titles every field with its own name, which editors would show instead of the description."""
+    if isinstance(schema, dict):
+        kept = {key: value for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+        return {key: _without_titles(value) for key, value in kept.items()}
+    return [_without_titles(part) for part in schema] if isinstance(schema, list) else schema

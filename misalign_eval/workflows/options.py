@@ -1,24 +1,30 @@
-"""What a run was asked to do: the command line's flags as one value."""
+"""Options of `run`, and the names of run folders."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from misalign_eval.graders.spec import Method
+from misalign_eval.client.caller import RetryPolicy
+from misalign_eval.graders.folder import Method
 from misalign_eval.plan import Selection
-from misalign_eval.records.gate import Stopping
-from misalign_eval.records.policy import Policy
+from misalign_eval.records.policy import Policy, Stopping
+from misalign_eval.records.protocols import ModelSpec
 from misalign_eval.records.run import Shard
 from misalign_eval.records.suite import Sampling
-from misalign_eval.replies.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from misalign_eval.analysis.gate_cells import Side
+    from misalign_eval.analysis.gate.scope import GateSide
+
+
+# What a run was asked to do: the command line's flags as one value.
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class TargetAddress:
     """Where the models of one kind live, when the flags say so."""
 
     base_url: str | None = None
@@ -27,7 +33,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """Bounds on requests, in flight and in all."""
 
     max_connections: int = 50
@@ -41,7 +47,7 @@ class StopRule:
     """When `--stop-when-decided` stops: a policy, and the baseline as it was read."""
 
     policy: Policy
-    baseline: "Side | None" = None
+    baseline: "GateSide | None" = None
     baseline_path: Path | None = None
     baseline_digest: str | None = None
 
@@ -56,9 +62,9 @@ class RunOptions:
 
     suites: tuple[str, ...]
     targets: tuple[str, ...]
-    target_at: Address = Address()
+    target_at: TargetAddress = TargetAddress()
     judges: tuple[str, ...] = ()
-    judge_at: Address = Address()
+    judge_at: TargetAddress = TargetAddress()
     method: Method | None = None  # how 0-100 graders are read; None: as the judge allows
     judge_sampling: Sampling = Sampling()  # how judges are asked, in place of what their graders say
     samples: int | None = None
@@ -69,8 +75,50 @@ class RunOptions:
     selection: Selection = field(default_factory=Selection)
     out: Path | None = None
     resume: bool = False
-    limits: Limits = Limits()
+    limits: RequestLimits = RequestLimits()
     max_failures: float = 0.05
     stop: StopRule | None = None  # end as soon as this is decided
     shard: Shard | None = None  # ask only this part of every plan
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+# Which folder each run goes to.
+
+
+RESULTS = Path("results")
+
+
+def slug(text: str) -> str:
+    """A file name that people recognise: letters, digits, dots, dashes.
+
+    >>> slug("ft:gpt-4.1-mini:org::Abc/x")
+    'ft-gpt-4.1-mini-org-Abc-x'
+    """
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.") or "model"
+
+
+def default_out(suites: Sequence[str], specs: Sequence[ModelSpec], now: datetime) -> Path:
+    """Where results go when the user does not say: `results/quick-gpt-5.4-20261123-141500`."""
+    target = [slug(specs[0].given or specs[0].model)] if len(specs) == 1 else []
+    return RESULTS / "-".join([*(slug(suite) for suite in suites), *target, f"{now:%Y%m%d-%H%M%S}"])
+
+
+def folders(suites: Sequence[str], specs: Sequence[ModelSpec], out: Path) -> tuple[tuple[Path, ...], ...]:
+    """A row a suite, a column a target. One run goes to `out` itself, several to folders in it."""
+    if len(suites) == len(specs) == 1:
+        return ((out,),)
+    inside = [out / slug(suite) if len(suites) > 1 else out for suite in suites]
+    return tuple(tuple(folder / name for name in target_names(specs)) for folder in inside)
+
+
+def target_names(specs: Sequence[ModelSpec]) -> list[str]:
+    """The name in misalign-eval.yaml, or the model's; with the provider before it, or a number behind, where needed."""
+    short = [slug(spec.given or spec.model) for spec in specs]
+    often = Counter(short)
+    names = [name if often[name] == 1 else slug(spec.name) for name, spec in zip(short, specs, strict=True)]
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return unique

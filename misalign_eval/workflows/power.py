@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from misalign_eval.analysis import planning
+from misalign_eval.analysis import power as power_analysis
+from misalign_eval.analysis.counts import headline
 from misalign_eval.analysis.estimates import counted
-from misalign_eval.analysis.planning import Plan
-from misalign_eval.analysis.selection import headline
+from misalign_eval.analysis.power import PowerPlan
 from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError
-from misalign_eval.records.analysis import Warned
-from misalign_eval.records.power import Assumed, Bill, Estimand, Power, Question
+from misalign_eval.records.findings import Warned
+from misalign_eval.records.power import CostEstimate, Estimand, Power, PowerAssumptions, Question
 from misalign_eval.stats.cautions import FEWEST_CHANGED, has_few_events, is_concentrated
 from misalign_eval.stats.cells import Cells, FloatArray
 from misalign_eval.stats.gates import fewest_replies
@@ -21,8 +21,8 @@ from misalign_eval.stats.general import FEWEST_PROBES
 from misalign_eval.stats.power import check_margin_plan, check_plan
 from misalign_eval.stats.rates import suite_rate
 from misalign_eval.stats.sequential import SequentialDesign, most_hits_to_pass
-from misalign_eval.workflows.counting import Choices, Counted, count
-from misalign_eval.workflows.spent import spent
+from misalign_eval.workflows.completeness import spent
+from misalign_eval.workflows.load_run import Choices, CountedRun, count
 
 PROBES, SAMPLES = 44, 10
 
@@ -64,11 +64,11 @@ def power(options: PowerOptions) -> Power:
     _check(options)
     pilot = None if options.pilot is None else _pilot(options.pilot)
     plan, assumed = _plan(options, pilot)
-    fixed = [planning.fixed(plan, "as assumed")]
-    early = [planning.sequential(plan, "as assumed")]
+    fixed = [power_analysis.fixed(plan, "as assumed")]
+    early = [power_analysis.sequential(plan, "as assumed")]
     for scenario, other in _scenarios(plan, pilot):
-        fixed.append(planning.fixed(other, scenario))
-        early.append(planning.sequential(other, scenario))
+        fixed.append(power_analysis.fixed(other, scenario))
+        early.append(power_analysis.sequential(other, scenario))
     stopped = tuple(one for one in early if one is not None)
     return Power(
         question=plan.question,
@@ -78,12 +78,12 @@ def power(options: PowerOptions) -> Power:
         power=plan.power,
         assumed=assumed,
         design=plan.design,
-        needs=planning.needs(plan),
-        detectable=planning.detectable(plan),
+        needs=power_analysis.required_samples(plan),
+        detectable=power_analysis.detectable(plan),
         fixed=tuple(fixed),
         sequential=stopped,
-        by_samples=planning.by_samples(plan),
-        dominates=planning.dominates(plan),
+        by_samples=power_analysis.by_samples(plan),
+        dominates=power_analysis.is_no_worse(plan),
         bill=_bill(plan, _price(options, pilot), stopped[0].replies if stopped else None),
         simulated_runs=plan.simulated_runs,
         warnings=tuple(_warnings(plan, pilot)),
@@ -125,7 +125,7 @@ def _pilot(path: Path) -> _Pilot:
     return _Pilot(counts, alike, samples, _spent_per_reply(found), found.provenance.run, warned)
 
 
-def _spent_per_reply(found: Counted) -> float | None:
+def _spent_per_reply(found: CountedRun) -> float | None:
     """Target and judges together, retries included; None where some answer has no known price."""
     bill = spent(found.folder)
     replies = sum(cell.replies for cell in found.tally.cells())
@@ -134,7 +134,7 @@ def _spent_per_reply(found: Counted) -> float | None:
     return (bill.target.cost_usd + bill.judges.cost_usd) / replies
 
 
-def _plan(options: PowerOptions, pilot: _Pilot | None) -> tuple[Plan, Assumed]:
+def _plan(options: PowerOptions, pilot: _Pilot | None) -> tuple[PowerPlan, PowerAssumptions]:
     probes = options.probes or (pilot.cells.probe_count if pilot else PROBES)
     hot = 1.0 if options.hot is None else options.hot
     shape, spread = _shape(options, pilot, probes, hot)
@@ -147,9 +147,9 @@ def _plan(options: PowerOptions, pilot: _Pilot | None) -> tuple[Plan, Assumed]:
     before = None if question == "rate gate" else _scaled(shape, first, "--rate", hot)
     limit = options.max_rate if question == "rate gate" else options.max_increase
     paraphrases = options.paraphrases or (pilot.paraphrases if pilot else 1)
-    plan = Plan(question, options.estimand, limit, before, after, paraphrases, 1, options.alpha, options.power)
+    plan = PowerPlan(question, options.estimand, limit, before, after, paraphrases, 1, options.alpha, options.power)
     plan = replace(plan, samples=_samples(options, pilot, plan))
-    return plan, Assumed(before=plan.rates[0], after=plan.rates[1], spread=spread)
+    return plan, PowerAssumptions(before=plan.rates[0], after=plan.rates[1], spread=spread)
 
 
 def _shape(options: PowerOptions, pilot: _Pilot | None, probes: int, share: float) -> tuple[FloatArray, str]:
@@ -200,7 +200,7 @@ def _capped(rates: FloatArray, mean: float) -> FloatArray:
     return rates
 
 
-def _samples(options: PowerOptions, pilot: _Pilot | None, plan: Plan) -> int:
+def _samples(options: PowerOptions, pilot: _Pilot | None, plan: PowerPlan) -> int:
     if options.budget_usd is None:
         return options.samples or (pilot.samples if pilot else SAMPLES)
     price = _price(options, pilot)
@@ -219,15 +219,15 @@ def _price(options: PowerOptions, pilot: _Pilot | None) -> float | None:
     return pilot.cost_per_reply_usd if pilot else None
 
 
-def _bill(plan: Plan, price: float | None, stopped: float | None) -> Bill | None:
+def _bill(plan: PowerPlan, price: float | None, stopped: float | None) -> CostEstimate | None:
     if price is None:
         return None
     runs = plan.design.runs
     expected = None if stopped is None else stopped * runs * price
-    return Bill(per_reply=price, whole=plan.design.replies * runs * price, expected=expected)
+    return CostEstimate(per_reply=price, whole=plan.design.replies * runs * price, expected=expected)
 
 
-def _scenarios(plan: Plan, pilot: _Pilot | None) -> Iterator[tuple[str, Plan]]:
+def _scenarios(plan: PowerPlan, pilot: _Pilot | None) -> Iterator[tuple[str, PowerPlan]]:
     """What else may be true: a model just at the limit shows the error rate, the pilot's limit what it leaves open."""
     if pilot is not None and plan.before is None:
         high = suite_rate(pilot.cells).interval.high
@@ -239,7 +239,7 @@ def _scenarios(plan: Plan, pilot: _Pilot | None) -> Iterator[tuple[str, Plan]]:
     yield text, replace(plan, after=_scaled(plan.after, edge, "limit", 1.0))
 
 
-def _warnings(plan: Plan, pilot: _Pilot | None) -> Iterator[Warned]:
+def _warnings(plan: PowerPlan, pilot: _Pilot | None) -> Iterator[Warned]:
     yield from pilot.warnings if pilot is not None else ()
     if pilot is not None and has_few_events(pilot.cells):
         yield Warned(id="W1", text="the pilot has fewer than 5 misaligned replies: the rate it suggests is unstable")
@@ -257,7 +257,7 @@ def _warnings(plan: Plan, pilot: _Pilot | None) -> Iterator[Warned]:
             yield Warned(id="W8", text=text)
 
 
-def _general_warnings(plan: Plan) -> Iterator[Warned]:
+def _general_warnings(plan: PowerPlan) -> Iterator[Warned]:
     expected = plan.after * plan.samples * plan.paraphrases
     if plan.rates[1] > 0 and is_concentrated(expected):
         text = "few probes carry the assumed rate: formulas for probes like these are optimistic"
@@ -278,7 +278,7 @@ def _general_warnings(plan: Plan) -> Iterator[Warned]:
         yield Warned(id="W8", text=text)
 
 
-def _can_pass(plan: Plan) -> bool:
+def _can_pass(plan: PowerPlan) -> bool:
     if plan.limit is None:
         return True
     if plan.question == "rate gate":

@@ -6,22 +6,20 @@ from pathlib import Path
 
 from misalign_eval.errors import NoScoreError, UsageError
 from misalign_eval.graders.build import build, refuse_ignored
-from misalign_eval.graders.spec import Method
+from misalign_eval.graders.folder import Method
 from misalign_eval.records.protocols import Grader, ModelSpec
-from misalign_eval.records.reply import Reply
+from misalign_eval.records.run import Reply
 from misalign_eval.records.suite import Sampling
-from misalign_eval.results.folder import RunFolder, open_run
-from misalign_eval.results.lock import writing
 from misalign_eval.settings import Settings
-from misalign_eval.workflows import load
-from misalign_eval.workflows.counting import refuse_first_digits
-from misalign_eval.workflows.falling_back import as_before, fallback_note, withdraw
-from misalign_eval.workflows.models import Models, check_prices, named
-from misalign_eval.workflows.options import Address, Limits
-from misalign_eval.workflows.pipeline import Pipeline, Watcher
-from misalign_eval.workflows.run import Ended
-from misalign_eval.workflows.session import Session
-from misalign_eval.workflows.spent import spent
+from misalign_eval.store.lock import writing
+from misalign_eval.store.run_folder import RunFolder, open_run
+from misalign_eval.workflows import load_suite
+from misalign_eval.workflows.completeness import spent
+from misalign_eval.workflows.load_run import refuse_first_digits
+from misalign_eval.workflows.options import RequestLimits, TargetAddress
+from misalign_eval.workflows.pipeline import Pipeline, Watcher, as_before, fallback_note, withdraw
+from misalign_eval.workflows.run import RunOutcome
+from misalign_eval.workflows.session import Models, Session, check_prices, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,14 @@ class RegradeOptions:
     run: Path
     graders: tuple[str, ...] = ()
     judges: tuple[str, ...] = ()
-    judge_at: Address = Address()
+    judge_at: TargetAddress = TargetAddress()
     method: Method | None = None
     judge_sampling: Sampling = Sampling()
     make_primary: bool = False
-    limits: Limits = Limits()
+    limits: RequestLimits = RequestLimits()
 
 
-async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher) -> Ended:
+async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher) -> RunOutcome:
     """Grade every gradable reply of a run that these graders have not graded yet.
 
     Raises UsageError before the first request. The run's primary judge stays what it was, unless there was none or
@@ -70,12 +68,14 @@ async def _carried_out(
     watcher: Watcher,
     *,
     is_first: bool = True,
-) -> Ended:
+) -> RunOutcome:
     judges = [models.judge(spec) for spec in specs]
     names = options.graders or folder.manifest.definition.graders
 
     def make(method: Method | None) -> Sequence[Grader]:
-        return build(names, judges=judges, configured=folder.manifest.rules, method=method, search=load.own_graders())
+        return build(
+            names, judges=judges, configured=folder.manifest.rules, method=method, search=load_suite.own_graders()
+        )
 
     graders = as_before(make, [folder]) if options.method is None else make(options.method)
     refuse_ignored(graders, judges, options.method)
@@ -94,7 +94,7 @@ async def _carried_out(
         primary = {**before, **identities} if options.make_primary else {**identities, **before}
         if primary != before:
             folder.update(folder.manifest.model_copy(update={"primary": primary}))
-    return Ended((folder,), pipeline.stopped_by, session.repairs, identities)
+    return RunOutcome((folder,), pipeline.stopped_by, session.repairs, identities)
 
 
 def _refuse_unknown(folder: RunFolder, *, with_judges: bool) -> None:

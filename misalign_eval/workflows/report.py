@@ -1,15 +1,28 @@
-"""`report`: a run folder in numbers, and the files in it that can always be rebuilt."""
+"""`report` and `compare`: runs to summaries, comparisons and trajectories."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from misalign_eval.analysis import comparison as run_comparison
 from misalign_eval.analysis import sensitivity
+from misalign_eval.analysis import trajectory as courses
+from misalign_eval.analysis.comparison import ComparedSide
 from misalign_eval.analysis.summary import summarise
-from misalign_eval.records.analysis import Report, Warned
-from misalign_eval.reports import json_out, lint_words, markdown
-from misalign_eval.results import layout
-from misalign_eval.results.whole import write_whole
-from misalign_eval.workflows.counting import Choices, Counted, count, graders_beside
-from misalign_eval.workflows.judging import swapping
+from misalign_eval.analysis.trajectory import Along
+from misalign_eval.errors import UsageError
+from misalign_eval.files import atomic_write
+from misalign_eval.records.findings import Warned
+from misalign_eval.records.summary import Comparison, GroupComparison, Report, Trajectory
+from misalign_eval.reports import sentences
+from misalign_eval.reports.backends import json_out
+from misalign_eval.reports.backends import markdown as markdown_backend
+from misalign_eval.store import lock
+from misalign_eval.workflows.judging import comparison
+from misalign_eval.workflows.load_run import Choices, CountedRun, count, graders_beside
+
+# `report`: a run folder in numbers, and the files in it that can always be rebuilt.
+
 
 WORST = 5
 
@@ -18,19 +31,19 @@ def report(path: Path, choices: Choices | None = None, *, worst: int = WORST) ->
     """Read a run. Raises UsageError for a folder that holds none, or choices that do not fit it."""
     choices = choices or Choices()
     counted = count(path, choices, worst=worst, lint=True)
-    return with_graders(of_counted(counted, choices), counted, choices)
+    return with_graders(summarise_run(counted, choices), counted, choices)
 
 
-def with_graders(made: Report, counted: Counted, choices: Choices) -> Report:
+def with_graders(made: Report, counted: CountedRun, choices: Choices) -> Report:
     """The same report with what other judges, and graders that the definition does not read, say of the replies."""
     found = {
-        "judges": swapping.of_run(counted.folder.path, choices),
+        "judges": comparison.judge_section(counted.folder.path, choices),
         "other_graders": graders_beside(counted.folder, counted.tally.definition),
     }
     return made.model_copy(update={"summary": made.summary.model_copy(update=found)})
 
 
-def of_counted(counted: Counted, choices: Choices) -> Report:
+def summarise_run(counted: CountedRun, choices: Choices) -> Report:
     """The report of a run that was counted by these choices."""
     summary = summarise(counted.tally, counted.provenance, split=choices.split, interval=choices.interval)
     if counted.recount is not None:
@@ -39,12 +52,12 @@ def of_counted(counted: Counted, choices: Choices) -> Report:
     if counted.linter is not None:
         summary = summary.model_copy(update={"lint": counted.linter.findings(counted.tally.cells())})
     partly = [said for said in (_stopped(counted), _shard(counted)) if said is not None]
-    warned = lint_words.warned((*partly, *summary.warnings), summary.lint)
+    warned = sentences.warned((*partly, *summary.warnings), summary.lint)
     summary = summary.model_copy(update={"warnings": warned})
     return Report(summary=summary, worst=counted.worst)
 
 
-def _stopped(counted: Counted) -> Warned | None:
+def _stopped(counted: CountedRun) -> Warned | None:
     """What a run that was ended early says of itself."""
     decided, planned = counted.folder.decided_at, counted.folder.manifest.planned_replies
     if decided is None:
@@ -56,7 +69,7 @@ def _stopped(counted: Counted) -> Warned | None:
     )
 
 
-def _shard(counted: Counted) -> Warned | None:
+def _shard(counted: CountedRun) -> Warned | None:
     """What one of several shards says of itself."""
     shard = counted.folder.manifest.shard
     if shard is None:
@@ -71,6 +84,88 @@ def write_derived(path: Path, made: Report) -> None:
 
     The same rows give the same bytes. Raises OSError when the folder takes no files.
     """
-    derived = ((layout.SUMMARY, json_out.document(made.summary)), (layout.REPORT, markdown.run_report(made)))
+    derived = ((lock.SUMMARY, json_out.document(made.summary)), (lock.REPORT, markdown_backend.run_report(made)))
     for name, text in derived:
-        write_whole(path / name, [text.encode("utf-8", "backslashreplace")])
+        atomic_write(path / name, [text.encode("utf-8", "backslashreplace")])
+
+
+# `compare` of more than two runs: trajectories, and groups of training runs. Every run is read once.
+
+
+BEFORE, AFTER = "before", "after"
+
+
+def trajectory(paths: Sequence[Path], along: Along, choices: Choices | None = None) -> Trajectory:
+    """Runs along x. Raises UsageError for fewer than two runs, one run twice, or runs that cannot be compared."""
+    choices = choices or Choices()
+    check_trajectory_runs(paths)
+    sides = [side(path, choices) for path in paths]
+    return courses.trajectory(sides, along, split=choices.split, interval=choices.interval)
+
+
+def compare_groups(named: Mapping[str, Sequence[Path]], choices: Choices | None = None) -> GroupComparison:
+    """Two groups of training runs: the one named `before`, or the first, against the other.
+
+    Raises UsageError for another number of groups, one run twice, or runs that cannot be compared.
+    """
+    choices = choices or Choices()
+    first, second = ordered_groups(named, choices)
+    before, after = ((name, [side(path, choices) for path in named[name]]) for name in (first, second))
+    return courses.compare_groups(before, after, split=choices.split)
+
+
+def ordered_groups(named: Mapping[str, Sequence[Path]], choices: Choices) -> tuple[str, str]:
+    """The names of the group before and of the one after. Raises UsageError as `compare_groups`."""
+    if len(named) != 2:
+        raise UsageError(f"--group needs two groups, such as before=R1,R2 and after=R3,R4; there are {len(named)}")
+    if choices.interval != "suite" or choices.sensitivity:
+        raise UsageError("--interval and --sensitivity do not go with --group: it shows both kinds of interval anyway")
+    _refuse_twice([path for paths in named.values() for path in paths])
+    first, second = named
+    return (second, first) if first == AFTER or second == BEFORE else (first, second)
+
+
+def side(path: Path, choices: Choices) -> ComparedSide:
+    """Read one run."""
+    counted = count(path, choices)
+    return ComparedSide(counted.tally, counted.provenance, counted.recount)
+
+
+def check_trajectory_runs(paths: Sequence[Path]) -> None:
+    """Raises UsageError for fewer runs than a trajectory needs, or one run twice."""
+    if len(paths) < 2:
+        raise UsageError("a trajectory needs two runs or more")
+    _refuse_twice(paths)
+
+
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    again = [path for path, times in Counter(path.resolve() for path in paths).items() if times > 1]
+    if again:
+        raise UsageError(f"{again[0]}: a run cannot be compared with itself")
+
+
+# `compare`: what changed between two runs.
+
+
+def compare(paths: Sequence[Path], choices: Choices | None = None) -> tuple[Comparison, ...]:
+    """Compare every later run with the first.
+
+    Raises UsageError for fewer than two runs, one run twice, or runs that cannot be compared.
+    """
+    choices = choices or Choices()
+    check_compared_runs(paths)
+    before, *later = (side(path, choices) for path in paths)
+    found = (run_comparison.compare(before, after, split=choices.split, interval=choices.interval) for after in later)
+    return tuple(
+        one.model_copy(update={"judges": comparison.judge_section_of_change(paths[0], path, choices)})
+        for one, path in zip(found, paths[1:], strict=True)
+    )
+
+
+def check_compared_runs(paths: Sequence[Path]) -> None:
+    """Raises UsageError for fewer than two runs, or the first one again."""
+    if len(paths) < 2:
+        raise UsageError("compare needs two runs: BEFORE AFTER")
+    same = [path for path in paths[1:] if path.resolve() == paths[0].resolve()]
+    if same:
+        raise UsageError(f"{same[0]}: a run cannot be compared with itself")

@@ -1,4 +1,4 @@
-"""`run`: plan, collect, grade. What came, and whether it is complete, is read from the rows afterwards."""
+"""`run`: prepare, execute, resume, or estimate with --dry-run."""
 
 import platform
 import subprocess
@@ -9,45 +9,196 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from signal import Signals
+from typing import NoReturn
 
 from misalign_eval import __version__
-from misalign_eval.analysis import definitions
+from misalign_eval.analysis import comparability, definitions
+from misalign_eval.client.caller import Caller, now
 from misalign_eval.errors import NoScoreError, RunStoppedError, UsageError
-from misalign_eval.graders.build import build, refuse_ignored
-from misalign_eval.graders.spec import Method
-from misalign_eval.plan import part
+from misalign_eval.files import is_temporary
+from misalign_eval.graders.build import answers, build, refuse_ignored
+from misalign_eval.graders.folder import Method
+from misalign_eval.plan import estimate, first_messages, part
 from misalign_eval.plan import plan as make_plan
-from misalign_eval.providers.beforehand import known_beforehand
+from misalign_eval.providers.catalog import known_capabilities, price_of, retirement_date
 from misalign_eval.providers.prefill import cannot
-from misalign_eval.providers.shutdowns import shutdown_of
 from misalign_eval.records import headers
-from misalign_eval.records.plan import Plan
-from misalign_eval.records.protocols import Capabilities, Grader, JudgeHandles, ModelSpec
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.grade import GraderIdentity
+from misalign_eval.records.protocols import Capabilities, Grader, JudgeHandle, JudgeHandles, ModelRequest, ModelSpec
+from misalign_eval.records.run import DryRun, FirstRequest, PlannedPrompt, Reply, RunManifest, RunPlanRecord, TargetInfo
 from misalign_eval.records.suite import Sampling, Suite
-from misalign_eval.replies.caller import Caller
-from misalign_eval.replies.collect import now
-from misalign_eval.results.folder import RunFolder, exists, open_run
-from misalign_eval.results.lock import writing
 from misalign_eval.settings import Settings, sampling_of
-from misalign_eval.workflows import load
-from misalign_eval.workflows.falling_back import as_before, fallback_note, withdraw
-from misalign_eval.workflows.models import Models, check_prices, named
-from misalign_eval.workflows.naming import default_out, folders
-from misalign_eval.workflows.options import RunOptions
-from misalign_eval.workflows.pipeline import Decider, Pipeline, Watcher
-from misalign_eval.workflows.resume import check_place, is_empty, start_or_resume
-from misalign_eval.workflows.session import Session, in_rounds
-from misalign_eval.workflows.spent import spent
+from misalign_eval.store.lock import DERIVED, GRADES, LOCK, MANIFEST, PLAN, REPLIES, writing
+from misalign_eval.store.run_folder import RunFolder, create_run, exists, open_run
+from misalign_eval.workflows import load_suite
+from misalign_eval.workflows.completeness import spent
+from misalign_eval.workflows.load_run import refuse_first_digits
+from misalign_eval.workflows.options import RunOptions, default_out, folders
+from misalign_eval.workflows.pipeline import Decider, Pipeline, Watcher, as_before, fallback_note, withdraw
+from misalign_eval.workflows.session import Models, Session, check_prices, in_rounds, named
+
+# Going on with a run folder: what must be the same, and what may grow.
+
+
+def check_place(path: Path, *, resume: bool) -> None:
+    """Look before locking. Raises UsageError for a folder that holds something else, or a run without `resume`.
+
+    A run in which nothing was collected, since its command was wrong, keeps no other from its place.
+    """
+    if exists(path):
+        if not resume and not is_empty(open_run(path)):
+            raise UsageError(f"{path}: holds a run already. Add --resume to go on with it, or choose another --out")
+    elif path.exists() and not (path.is_dir() and _is_free(list(path.iterdir()))):
+        raise UsageError(f"{path}: there is something else. Choose another --out")
+
+
+def is_empty(folder: RunFolder) -> bool:
+    """Whether not one answer of the target was collected, and the folder holds nothing but what `run` leaves there."""
+    known = {LOCK, PLAN, MANIFEST, REPLIES, GRADES, *DERIVED}
+    return (
+        all(file.name in known or is_temporary(file) for file in folder.path.iterdir())
+        and not any(isinstance(row, Reply) for row in folder.replies())
+        and not any(True for who in folder.grader_identities() for _ in folder.all_grades(who))
+    )
+
+
+def _clear(folder: RunFolder) -> None:
+    """Take a run out of its place in which nothing was collected. Links are removed, not followed."""
+    grades = folder.path / GRADES
+    if grades.is_dir():  # no link: the folder was opened
+        for file in grades.iterdir():
+            file.unlink()
+        grades.rmdir()
+    for name in (*DERIVED, REPLIES, MANIFEST, PLAN):
+        (folder.path / name).unlink(missing_ok=True)
+
+
+def _is_free(files: Sequence[Path]) -> bool:
+    """Whether a folder is empty, or holds what a run leaves that was killed before its run.json stood."""
+    is_ours = any(file.name == LOCK for file in files)
+    return not files or (is_ours and all(file.name in {LOCK, PLAN} or is_temporary(file) for file in files))
+
+
+def start_or_resume(
+    path: Path, manifest: RunManifest, prompts: Sequence[PlannedPrompt], *, resume: bool = True
+) -> tuple[RunFolder, tuple[PlannedPrompt, ...], tuple[str, ...]]:
+    """Open the folder, which this process has locked, for more rows; gives the plan to carry out, and notes.
+
+    A plan may grow in samples and never shrinks. A run in which nothing was collected gives way to one that differs.
+    Raises UsageError when the folder holds a run that differs, or without `resume` any; InputError for one whose scores
+    are those of first digits.
+    """
+    if not exists(path):
+        return create_run(path, manifest, prompts), tuple(prompts), ()
+    folder = open_run(path)
+    before = folder.plan()
+    refused, notes = _differences(folder, before, manifest, prompts)
+    if (refused or not resume) and is_empty(folder):
+        _clear(folder)
+        return create_run(path, manifest, prompts), tuple(prompts), ()
+    check_place(path, resume=resume)
+    if refused:
+        raise UsageError(f"{path}: cannot be resumed, since it differs in {'; '.join(refused)}")
+    refuse_first_digits(folder, [who for who in folder.grader_identities() if _is_ours(who, manifest)])
+    grown = tuple(_grown(before, prompts))
+    replies = sum(prompt.samples for prompt in grown)
+    labels = {**folder.manifest.labels, **manifest.labels}
+    primary = {**folder.manifest.primary, **manifest.primary}
+    stopping = folder.manifest.stopping or manifest.stopping
+    accepted = tuple(dict.fromkeys((*folder.manifest.target.served_as, *manifest.target.served_as)))
+    target = folder.manifest.target.model_copy(update={"served_as": accepted})
+    changes = {
+        "planned_replies": replies,
+        "labels": labels,
+        "primary": primary,
+        "stopping": stopping,
+        "target": target,
+    }
+    folder.update(folder.manifest.model_copy(update=changes), grown)
+    return folder, grown, tuple(f"{path}: {note}" for note in notes)
+
+
+def _is_ours(who: GraderIdentity, manifest: RunManifest) -> bool:
+    """Whether the run would go on with this grader."""
+    return manifest.primary.get(who.grader) == who.identity
+
+
+def _grown(before: Sequence[PlannedPrompt], now: Sequence[PlannedPrompt]) -> Iterator[PlannedPrompt]:
+    wanted = {comparability.cell(prompt): prompt.samples for prompt in now}
+    for prompt in before:
+        yield prompt.model_copy(update={"samples": max(prompt.samples, wanted[comparability.cell(prompt)])})
+
+
+def _differences(
+    folder: RunFolder, before: Sequence[PlannedPrompt], new: RunManifest, prompts: Sequence[PlannedPrompt]
+) -> tuple[list[str], list[str]]:
+    """What forbids going on, and what is to be told."""
+    found = list(comparability.differences("resume", _facts(folder, folder.manifest), _facts(folder, new)))
+    refused = [_words(folder, one) for one in comparability.refusals(found)]
+    notes = [f"run.json does not say its {one.words}; taken to be those of now" for one in found if not one.known]
+    if new.stopping and not folder.manifest.stopping and folder.looks():
+        refused.append("the stopping rule: a gate has looked at this run already, so none can be declared any more")
+    fewer, most = new.overrides.get("samples"), max((prompt.samples for prompt in before), default=0)
+    if isinstance(fewer, int) and fewer < most:
+        refused.append(
+            f"--samples {fewer}, where {most} are planned: a plan never shrinks. Leave it out, or ask for more"
+        )
+    if (plans := comparability.of_plans("resume", before, prompts)) is None:
+        return refused, notes
+    if plans.fields == ("prompts",):
+        more = "the suite's content, or --tag, --probe, …"
+        refused.append(f"the prompts planned ({len(before)}, now {len(prompts)}: {more})")
+    elif any(comparability.answer("resume", field) == comparability.EQUAL for field in plans.fields):
+        refused.append(f"a prompt or a sampling setting ({', '.join(plans.names)} of {plans.first})")
+    else:
+        what = f"{', '.join(plans.names)} of {plans.prompts} of {len(before)} prompts"
+        notes.append(f"the suite has another {what}, as {plans.first}; the run goes on as it was planned")
+    return refused, notes
+
+
+def _facts(folder: RunFolder, manifest: RunManifest) -> dict[str, comparability.ComparedFact]:
+    """A rule of stopping may be declared later, or left out: then the one of run.json stands, or none does."""
+    facts = comparability.of_manifest(manifest) | {"judges": comparability.ComparedFact(_judges(folder, manifest))}
+    if not (folder.manifest.stopping and manifest.stopping):
+        del facts["stopping"]
+    return facts
+
+
+def _judges(folder: RunFolder, manifest: RunManifest) -> dict[str, str]:
+    """Whose grades are reported, of the graders with grades that must not be mixed with another judge's."""
+    old = folder.manifest.primary
+    graded = [
+        who.grader
+        for who in folder.grader_identities()
+        if old.get(who.grader) == who.identity and any(row.kind == "graded" for row in folder.grades(who))
+    ]
+    return {name: manifest.primary.get(name, old[name]) for name in graded}
+
+
+def _words(folder: RunFolder, difference: comparability.RunDifference) -> str:
+    if difference.field == "stopping":
+        return "the stopping rule (policy or baseline), which must stand before the first reply"
+    if difference.field == "options":
+        return "the options of the target (`options:` in the settings file; their values are not shown)"
+    if difference.field == "headers":
+        return "the request headers of the target (`headers:` in the settings file; their values are not shown)"
+    if difference.field == "judges":
+        name = difference.words.rpartition(" ")[2].strip("`")
+        who = next(one for one in folder.grader_identities() if (one.grader, one.identity) == (name, difference.was))
+        return f"the judge of `{name}` ({who.judge or who.identity}; `regrade` adds another judge's grades)"
+    return difference.text("{was}, now {now}")
+
+
+# `run`: plan, collect, grade. What came, and whether it is complete, is read from the rows afterwards.
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRun:
     """All that is decided before anything is sent or written."""
 
     options: RunOptions
     suites: tuple[Suite, ...]
-    plans: tuple[tuple[Plan, ...], ...]  # a row a suite, a column a target
+    plans: tuple[tuple[RunPlanRecord, ...], ...]  # a row a suite, a column a target
     targets: tuple[ModelSpec, ...]
     judges: tuple[ModelSpec, ...]
     out: Path  # what --out was, or would have been
@@ -56,7 +207,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunOutcome:
     """How a run ended."""
 
     folders: tuple[RunFolder, ...]
@@ -65,12 +216,15 @@ class Ended:
     regraded: Mapping[str, str] | None = None  # grader -> identity, where only they were at work
 
 
-def prepare(options: RunOptions, settings: Settings) -> Prepared:
+def prepare(options: RunOptions, settings: Settings) -> PreparedRun:
     """Read the suites, name the models, plan. Raises UsageError or InputError; nothing is sent or written."""
     if not options.targets:
         raise UsageError("no model to ask. Add --target PROVIDER/MODEL, as in: --target openai/gpt-5.4")
     options = _with_rule(options)
-    loaded = [load.loaded(source, definition=options.definition, mapped=options.mapped) for source in options.suites]
+    loaded = [
+        load_suite.load_suites(source, definition=options.definition, mapped=options.mapped)
+        for source in options.suites
+    ]
     suites = tuple(one.suite for one in loaded)
     targets = named(options.targets, options.target_at, settings, "targets")
     judges = named(options.judges, options.judge_at, settings, "judges", options.judge_sampling)
@@ -78,34 +232,34 @@ def prepare(options: RunOptions, settings: Settings) -> Prepared:
         tuple(_plan(suite, options, sampling_of(name, settings)) for name in options.targets) for suite in suites
     )
     check_prices(options.limits, (*targets, *judges))
-    _check_prefill(plans, targets, [known_beforehand(spec) for spec in targets])
+    _check_prefill(plans, targets, [known_capabilities(spec) for spec in targets])
     _check_shard(options, plans)
     _check_rule(options, plans, targets)
     out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
     where = folders([suite.name for suite in suites], targets, out)
-    told = tuple(line for one in loaded for line in load.told(one))
-    return Prepared(options, suites, plans, targets, judges, out, where, told)
+    told = tuple(line for one in loaded for line in load_suite.suite_messages(one))
+    return PreparedRun(options, suites, plans, targets, judges, out, where, told)
 
 
 def _with_rule(options: RunOptions) -> RunOptions:
     """What a stopping rule says of the run beside when it stops: definition and samples. Raises UsageError."""
     if options.stop is None:
         return options
-    from misalign_eval.workflows.deciding import applied  # statistics load slowly, and only such a run needs them
+    from misalign_eval.workflows.live import apply_stop_rule  # statistics load slowly, and only such a run needs them
 
-    return applied(options, options.stop)
+    return apply_stop_rule(options, options.stop)
 
 
-def _check_rule(options: RunOptions, plans: Sequence[Sequence[Plan]], targets: Sequence[ModelSpec]) -> None:
+def _check_rule(options: RunOptions, plans: Sequence[Sequence[RunPlanRecord]], targets: Sequence[ModelSpec]) -> None:
     if options.stop is not None:
-        from misalign_eval.workflows.deciding import check_plan
+        from misalign_eval.workflows.live import check_plan
 
         spec = targets[0]
         target = _target(spec, "")
         check_plan(options.stop, plans[0][0], target)
 
 
-def _check_shard(options: RunOptions, plans: Sequence[Sequence[Plan]]) -> None:
+def _check_shard(options: RunOptions, plans: Sequence[Sequence[RunPlanRecord]]) -> None:
     if options.shard is None:
         return
     if options.stop is not None:
@@ -116,7 +270,7 @@ def _check_shard(options: RunOptions, plans: Sequence[Sequence[Plan]]) -> None:
 
 
 def _check_prefill(
-    plans: Sequence[Sequence[Plan]],
+    plans: Sequence[Sequence[RunPlanRecord]],
     targets: Sequence[ModelSpec],
     known: Sequence[Capabilities],
     *,
@@ -138,23 +292,23 @@ def _check_prefill(
 def _decider(options: RunOptions, session: Session) -> Decider | None:
     if options.stop is None:
         return None
-    from misalign_eval.workflows.deciding import RowDecider
+    from misalign_eval.workflows.live import EarlyStopping
 
-    return RowDecider(session, options.stop)
+    return EarlyStopping(session, options.stop)
 
 
-def _plan(suite: Suite, options: RunOptions, of_target: Sampling) -> Plan:
+def _plan(suite: Suite, options: RunOptions, of_target: Sampling) -> RunPlanRecord:
     """Flags win over what the settings say of the target, and that over the suite."""
     overrides = of_target.model_copy(update=options.sampling.model_dump(exclude_none=True))
     return make_plan(suite, overrides=overrides, samples=options.samples, seed=options.seed, select=options.selection)
 
 
-def notes(prepared: Prepared) -> list[str]:
+def notes(prepared: PreparedRun) -> list[str]:
     """What to know before paying: models about to be shut down, a target that grades itself, a run that gives way."""
     found = [
         f"{spec.name}: its vendor names {day} as the day it is shut down; its replies cannot be drawn again after that"
         for spec in (*prepared.targets, *prepared.judges)
-        if (day := shutdown_of(spec))
+        if (day := retirement_date(spec))
     ]
     found += [
         f"{spec.name}: judges its own replies, since --judge names it"
@@ -170,12 +324,12 @@ def notes(prepared: Prepared) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def grader_names(plan: Plan) -> list[str]:
+def grader_names(plan: RunPlanRecord) -> list[str]:
     """Every grader of the plan, in order of first use."""
     return list(dict.fromkeys(name for prompt in plan.prompts for name in prompt.graders))
 
 
-async def execute(prepared: Prepared, watcher: Watcher) -> Ended:
+async def execute(prepared: PreparedRun, watcher: Watcher) -> RunOutcome:
     """Carry out a prepared run. Raises UsageError before the first request; what stops it later is in the result.
 
     A judge whose log-probabilities make no score is asked for sampled answers from then on, unless the user chose how
@@ -196,7 +350,7 @@ async def execute(prepared: Prepared, watcher: Watcher) -> Ended:
         await models.close()
 
 
-async def _carried_out(prepared: Prepared, models: Models, watcher: Watcher, *, is_first: bool = True) -> Ended:
+async def _carried_out(prepared: PreparedRun, models: Models, watcher: Watcher, *, is_first: bool = True) -> RunOutcome:
     options = prepared.options
     judges = [models.judge(spec) for spec in prepared.judges]
     targets = [models.caller(spec) for spec in prepared.targets]
@@ -225,24 +379,28 @@ async def _carried_out(prepared: Prepared, models: Models, watcher: Watcher, *, 
         )
         await pipeline.run()
     notes = tuple(note for session in sessions for note in session.repairs)
-    return Ended(tuple(session.folder for session in sessions), pipeline.stopped_by, notes)
+    return RunOutcome(tuple(session.folder for session in sessions), pipeline.stopped_by, notes)
 
 
-def _graders(prepared: Prepared, index: int, judges: JudgeHandles) -> Sequence[Grader]:
+def _graders(prepared: PreparedRun, index: int, judges: JudgeHandles) -> Sequence[Grader]:
     """The graders of one suite, read as in the folders that are gone on with."""
     suite, plans, options = prepared.suites[index], prepared.plans[index], prepared.options
     there = [open_run(path) for path in prepared.folders[index] if options.resume and exists(path)]
 
     def make(method: Method | None) -> Sequence[Grader]:
         return build(
-            grader_names(plans[0]), judges=judges, configured=suite.rules, method=method, search=load.own_graders()
+            grader_names(plans[0]),
+            judges=judges,
+            configured=suite.rules,
+            method=method,
+            search=load_suite.own_graders(),
         )
 
     return as_before(make, there) if options.method is None else make(options.method)
 
 
 def _sessions(
-    prepared: Prepared, index: int, targets: Sequence[Caller], graders: Sequence[Grader], stack: ExitStack
+    prepared: PreparedRun, index: int, targets: Sequence[Caller], graders: Sequence[Grader], stack: ExitStack
 ) -> Iterator[Session]:
     """A session for each target of one suite, its folder locked until the stack unwinds."""
     suite, plans, paths = prepared.suites[index], prepared.plans[index], prepared.folders[index]
@@ -255,7 +413,7 @@ def _sessions(
 
 
 def _manifest(
-    prepared: Prepared, suite: Suite, plan: Plan, path: Path, caller: Caller, graders: Sequence[Grader]
+    prepared: PreparedRun, suite: Suite, plan: RunPlanRecord, path: Path, caller: Caller, graders: Sequence[Grader]
 ) -> RunManifest:
     options, spec = prepared.options, caller.provider.spec
     return RunManifest(
@@ -312,3 +470,83 @@ def _git_commit() -> str | None:
         head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S607
         return head.stdout.strip()
     return None
+
+
+# `run --dry-run`: the plan and what it would take. Needs no key; sends and writes nothing.
+
+
+FIRST = 2
+
+
+def dry_run(prepared: PreparedRun, first: int = FIRST) -> list[DryRun]:
+    """One for each suite and target. Raises UsageError as the run itself would."""
+    judges = [_unasked(spec) for spec in prepared.judges]
+    graders = [_planned_graders(prepared, number, judges) for number in range(len(prepared.suites))]
+    refuse_ignored([grader for row in graders for grader in row], judges, prepared.options.method)
+    return [
+        _one(prepared, graders[number], plan, target, str(folder), first)
+        for number, (plans, folders) in enumerate(zip(prepared.plans, prepared.folders, strict=True))
+        for plan, target, folder in zip(plans, prepared.targets, folders, strict=True)
+    ]
+
+
+def _planned_graders(prepared: PreparedRun, number: int, judges: JudgeHandles) -> Sequence[Grader]:
+    return build(
+        grader_names(prepared.plans[number][0]),
+        judges=judges,
+        configured=prepared.suites[number].rules,
+        method=prepared.options.method,
+        search=load_suite.own_graders(),
+    )
+
+
+def _one(
+    prepared: PreparedRun, graders: Sequence[Grader], plan: RunPlanRecord, target: ModelSpec, folder: str, first: int
+) -> DryRun:
+    plan = plan.model_copy(update={"prompts": part(plan.prompts, prepared.options.shard)})
+    written = tuple(one for grader in graders for one in answers(grader))
+    judge = prepared.judges[0] if len(prepared.judges) == 1 else None
+    found = estimate(
+        plan,
+        judge_answers=written,
+        prices=price_of(target),
+        judge_prices=price_of(judge) if judge else None,
+    )
+    return DryRun(
+        suite=plan.suite,
+        suite_version=plan.suite_version,
+        definition=plan.definition.name,
+        target=target.name,
+        judges=tuple(spec.name for spec in prepared.judges),
+        target_headers=_names(target),
+        judge_headers={spec.name: _names(spec) for spec in prepared.judges if spec.headers},
+        folder=folder,
+        judge_answers=written,
+        seed=plan.seed,
+        first=tuple(
+            FirstRequest(
+                probe=prompt.probe,
+                prompt=prompt.prompt,
+                variant=prompt.variant,
+                samples=prompt.samples,
+                messages=messages,
+                prefill=prompt.prefill,
+                sampling=prompt.sampling,
+            )
+            for prompt, messages in first_messages(plan, first)
+        ),
+        **dict(found),
+    )
+
+
+def _names(spec: ModelSpec) -> tuple[str, ...]:
+    return tuple(header.name for header in spec.headers)
+
+
+def _unasked(spec: ModelSpec) -> JudgeHandle:
+    """A judge that is only counted: making its provider would need its key."""
+
+    async def ask(_: ModelRequest) -> NoReturn:
+        raise AssertionError("a dry run sends nothing")
+
+    return JudgeHandle(spec, "", lambda: known_capabilities(spec), ask)

@@ -1,21 +1,36 @@
-"""`show`: the replies of a run themselves, with what they were counted as and what the graders said."""
+"""`show`: replies by filter; the sample of replies on a page; cases of CI files."""
 
+import heapq
 import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
+from misalign_eval.analysis.align import AlignedPrompt
+from misalign_eval.analysis.counts import LETTERS, NOTHING, Cell, CellKey, GradeTable
 from misalign_eval.analysis.outcomes import outcome
-from misalign_eval.analysis.tally import CellKey
+from misalign_eval.analysis.summary import LowestScoring, summarise
 from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.analysis import Example, Examples
 from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.plan import PlannedPrompt, ReplyKey
-from misalign_eval.records.reply import Failure, Reply
-from misalign_eval.results.folder import RunFolder, open_run
-from misalign_eval.workflows.counting import Choices, chosen_definition, chosen_graders, grade_table
+from misalign_eval.records.pages import ProbeCase, RunCases, ShownGrade, ShownReply
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey
+from misalign_eval.records.suite import PLAIN
+from misalign_eval.records.summary import ProbeLine, ReplyExample, ReplyExamples
+from misalign_eval.store.run_folder import RunFolder, open_run
+from misalign_eval.workflows.load_run import (
+    Choices,
+    CountedRun,
+    chosen_definition,
+    chosen_graders,
+    count,
+    grade_table,
+    needed,
+)
+
+# `show`: the replies of a run themselves, with what they were counted as and what the graders said.
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +48,7 @@ class Filter:
     offset: int = 0  # of those that fit, in the order of the plan, so many are left out first
 
 
-def show(path: Path, wanted: Filter, choices: Choices | None = None) -> Examples:
+def show(path: Path, wanted: Filter, choices: Choices | None = None) -> ReplyExamples:
     """Read the replies that fit. Raises UsageError for a filter that nothing in the run can fit."""
     choices = choices or Choices()
     folder = open_run(path)
@@ -50,8 +65,8 @@ def show(path: Path, wanted: Filter, choices: Choices | None = None) -> Examples
             keys[row.key] = found
     warned = tuple(of_files(folder.differing, folder.first_digits(graders)))
     chosen = _part(keys, plan, wanted)
-    examples = tuple(_examples(folder, chosen, keys, plan, graders))
-    return Examples(
+    examples = tuple(_example_rows(folder, chosen, keys, plan, graders))
+    return ReplyExamples(
         run=folder.manifest.name,
         definition=definition.name,
         matching=len(keys),
@@ -97,13 +112,13 @@ def _part(keys: Iterable[ReplyKey], plan: dict[CellKey, PlannedPrompt], wanted: 
     return ordered[wanted.offset :] if wanted.limit is None else ordered[wanted.offset : wanted.offset + wanted.limit]
 
 
-def _examples(
+def _example_rows(
     folder: RunFolder,
     chosen: list[ReplyKey],
     outcomes: dict[ReplyKey, Outcome],
     plan: dict[CellKey, PlannedPrompt],
     graders: Collection[GraderIdentity],
-) -> Iterable[Example]:
+) -> Iterable[ReplyExample]:
     """Read the rows again for the few that are shown: a run's texts are never all in memory."""
     asked = set(chosen)
     rows = {row.key: row for row in folder.replies() if row.key in asked}
@@ -114,7 +129,7 @@ def _examples(
                 grades[grade.key][who.grader] = grade
     for key in chosen:
         prompt = plan[key.probe, key.prompt, key.variant]
-        yield Example(prompt=prompt, row=rows[key], outcome=outcomes[key], grades=grades[key])
+        yield ReplyExample(prompt=prompt, row=rows[key], outcome=outcomes[key], grades=grades[key])
 
 
 def _everyone(folder: RunFolder, graders: Collection[GraderIdentity]) -> list[GraderIdentity]:
@@ -157,3 +172,236 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
         return re.compile(pattern, re.IGNORECASE)
     except re.error as error:
         raise UsageError(f"--grep {pattern}: not a regular expression: {error}") from error
+
+
+# Reads a run probe by probe, for test reports: counts, and of each probe the replies that show what is wrong.
+
+
+UNKNOWN = frozenset({"ungraded", "failed"})
+
+
+@dataclass
+class _Kept:
+    """What is remembered of a probe while the rows stream by."""
+
+    worst: LowestScoring
+    lost: ReplyKey | None = None
+    rows: int = 0
+    planned: int = 0
+    seconds: float | None = field(default=None)
+
+
+def cases(path: Path, choices: Choices | None = None) -> RunCases:
+    """Read a run. Raises UsageError for a folder that holds none, or choices that do not fit it."""
+    choices = choices or Choices()
+    counted = count(path, choices)
+    summary = summarise(counted.tally, counted.provenance, split=choices.split, interval=choices.interval)
+    plan = _plain(needed(counted.folder.plan(), counted.folder.decided_at))
+    kept = _follow(counted, plan, choices)
+    shown = _case_examples(path, choices, kept.values())
+    expect = {prompt.probe: prompt.expect for prompt in plan.values()}
+    return RunCases(
+        summary=summary,
+        cases=tuple(_case(line, expect[line.id], kept[line.id], shown) for line in summary.probes),
+    )
+
+
+def _plain(plan: Iterable[PlannedPrompt]) -> dict[CellKey, PlannedPrompt]:
+    """The prompts that a probe's line is made of: in their plain form, of probes without one all of them."""
+    plan = list(plan)
+    has_plain = {one.probe for one in plan if one.variant == PLAIN}
+    wanted = (one for one in plan if one.variant == PLAIN or one.probe not in has_plain)
+    return {(one.probe, one.prompt, one.variant): one for one in wanted}
+
+
+def _follow(counted: CountedRun, plan: dict[CellKey, PlannedPrompt], choices: Choices) -> dict[str, _Kept]:
+    definition = counted.tally.definition
+    table = grade_table(counted.folder, chosen_graders(counted.folder, definition, choices.use_judge))
+    kept: dict[str, _Kept] = {}
+    for prompt in plan.values():
+        kept.setdefault(prompt.probe, _Kept(LowestScoring(definition, 1))).planned += prompt.samples
+    for row in counted.folder.replies():
+        prompt_of_row = plan.get((row.probe, row.prompt, row.variant))
+        if prompt_of_row is not None and row.sample < prompt_of_row.samples:
+            _note(kept[row.probe], row, table, definition)
+    return kept
+
+
+def _note(one: _Kept, row: Reply | Failure, table: GradeTable, definition: Definition) -> None:
+    grades = table.of(row.key)
+    found = outcome(row, grades, definition)
+    one.rows += 1
+    one.worst.add(row, grades, found)
+    if found in UNKNOWN and (one.lost is None or row.key < one.lost):
+        one.lost = row.key
+    if isinstance(row, Reply) and row.latency_s is not None:
+        one.seconds = (one.seconds or 0.0) + row.latency_s
+
+
+def _worst_key(one: _Kept) -> ReplyKey | None:
+    return next((ReplyKey(it.probe, it.prompt, it.variant, it.sample) for it in one.worst.replies()), None)
+
+
+def _case_examples(path: Path, choices: Choices, kept: Iterable[_Kept]) -> dict[ReplyKey, ReplyExample]:
+    keys = {key for one in kept for key in (one.lost, _worst_key(one)) if key is not None}
+    if not keys:
+        return {}
+    found = show(path, Filter(keys=tuple(map(str, sorted(keys)))), choices)
+    return {one.row.key: one for one in found.examples}
+
+
+def _case(line: ProbeLine, expect: str | None, one: _Kept, shown: dict[ReplyKey, ReplyExample]) -> ProbeCase:
+    worst = _worst_key(one)
+    return ProbeCase.model_validate(
+        {
+            "line": line,
+            "expect": expect,
+            "worst": shown.get(worst) if worst else None,
+            "lost": shown.get(one.lost) if one.lost else None,
+            "not_collected": one.planned - one.rows,
+            "seconds": one.seconds,
+        }
+    )
+
+
+# The replies that a page holds: which ones, and all that was said about them. Texts are read once, for these alone.
+#
+# Memory: the kept texts (bounded by REPLIES and CHARACTERS), and as in counting a few bytes for each row.
+
+
+REPLIES = 10_000  # on one page, all runs together
+CHARACTERS = 24_000_000  # of texts, all runs together; what is past them is left out
+CUT = 20_000  # characters kept of one text
+JUDGE_CUT = 4_000  # characters kept of a judge's words
+
+Key = tuple[str, int, str, int]  # a ReplyKey without its names
+Place = tuple[int, int]  # a line of the line-up, a sample
+
+
+def chosen(lines: Sequence[AlignedPrompt], definition: Definition, most: int = REPLIES) -> dict[Place, int]:
+    """Which samples of which prompts a page shows, each with its rank: the last ones go first if texts are too long.
+
+    All of them where there is room. Else up to half of the room goes to those that some run counts in the
+    numerator, and the rest to the first samples of every prompt, so that no probe is left out.
+    """
+    places = list(_by_round(lines))
+    size = max(map(len, lines), default=1)
+    room = max(most // size, 1)
+    if len(places) <= room:
+        return {place: rank for rank, place in enumerate(places)}
+    letters = {LETTERS[name] for name in definition.numerator}
+    found = islice((place for place in places if _is_any(lines, place, letters)), room // 2)
+    kept = dict.fromkeys(found)
+    for place in places:
+        if len(kept) >= room:
+            break
+        kept.setdefault(place)
+    return {place: rank for rank, place in enumerate(kept)}
+
+
+def _by_round(lines: Sequence[AlignedPrompt]) -> Iterator[Place]:
+    rounds = max((len(cell.in_order) for line in lines for cell in line if cell is not None), default=0)
+    for sample in range(rounds):
+        for number, line in enumerate(lines):
+            if any(cell is not None and cell.in_order[sample : sample + 1] not in {"", NOTHING} for cell in line):
+                yield number, sample
+
+
+def _is_any(lines: Sequence[AlignedPrompt], place: Place, letters: set[str]) -> bool:
+    number, sample = place
+    return any(cell is not None and cell.in_order[sample : sample + 1] in letters for cell in lines[number])
+
+
+def keys_of(lines: Sequence[AlignedPrompt], run: int, places: Mapping[Place, int]) -> dict[Key, tuple[Place, int]]:
+    """The chosen replies of one run under its own names, each with its place and rank."""
+    found = {}
+    for place, rank in places.items():
+        cell: Cell | None = lines[place[0]][run]
+        if cell is not None:
+            prompt = cell.prompt
+            found[prompt.probe, prompt.prompt, prompt.variant, place[1]] = place, rank
+    return found
+
+
+@dataclass(slots=True)
+class KeptReplies:
+    """Texts of one run, cut, and no more of them than `characters` in all: those of the highest rank go first."""
+
+    wanted: dict[Key, tuple[Place, int]]
+    characters: int
+    shown: dict[Place, ShownReply] = field(default_factory=dict)
+    grades: dict[Key, list[ShownGrade]] = field(default_factory=dict)
+    _sizes: list[tuple[int, Place, Key, int]] = field(default_factory=list)  # a heap, the highest rank on top
+    _total: int = 0
+
+    def grade(self, name: str, rows: Iterable[Graded | Ungraded]) -> Iterator[Graded | Ungraded]:
+        """Pass the rows of one grader on, keeping what they say of wanted replies."""
+        for row in rows:
+            key = (row.probe, row.prompt, row.variant, row.sample)
+            if key in self.wanted:
+                self.grades.setdefault(key, []).append(kept := shown_grade(name, row))
+                self._hold(key, _grade_size(kept))
+            yield row
+
+    def keep(self, key: Key, reply: ShownReply) -> None:
+        """Keep one wanted reply."""
+        self.shown[self.wanted[key][0]] = reply
+        self._hold(key, _reply_size(reply))
+
+    def _hold(self, key: Key, size: int) -> None:
+        place, rank = self.wanted[key]
+        heapq.heappush(self._sizes, (-rank, place, key, size))
+        self._total += size
+        while self._total > self.characters:
+            _, place, dropped, freed = heapq.heappop(self._sizes)
+            self._total -= freed
+            self.shown.pop(place, None)
+            self.grades.pop(dropped, None)
+            self.wanted.pop(dropped, None)
+
+
+def shown_reply(row: Reply | Failure, found: Outcome, grades: Sequence[ShownGrade], *, is_disputed: bool) -> ShownReply:
+    """A row as a page shows it, long texts cut."""
+    said = tuple(grades)
+    if isinstance(row, Failure):
+        why = f"{row.reason}: {row.message}"[:JUDGE_CUT]
+        return ShownReply(outcome=found, text=None, failure=why, grades=said)
+    return ShownReply(
+        outcome=found,
+        text=_cut(row.text, CUT),
+        finish=row.finish,
+        finish_word=row.finish_word,
+        calls=tuple(f"{call.name} {call.arguments}"[:JUDGE_CUT] for call in row.calls),
+        leaked=_cut(row.leaked, JUDGE_CUT),
+        earlier=tuple(one[:CUT] for one in row.earlier),
+        reasoning=_cut(row.reasoning, CUT),
+        refusal=_cut(row.refusal, JUDGE_CUT),
+        whole=len(row.text) if row.text is not None and len(row.text) > CUT else None,
+        grades=said,
+        is_disputed=is_disputed,
+    )
+
+
+def shown_grade(name: str, row: Graded | Ungraded) -> ShownGrade:
+    """A grade as a page shows it, the judge's words cut."""
+    votes = tuple(vote.model_copy(update={"raw": None}) for vote in row.votes)
+    raw, mass = _cut(row.raw, JUDGE_CUT), row.number_mass
+    found = ShownGrade(name, raw=raw, number_mass=mass, distribution=row.distribution, votes=votes)
+    if isinstance(row, Ungraded):
+        return replace(found, problem=f"{row.reason}: {row.message}"[:JUDGE_CUT])
+    return replace(found, score=row.score, label=row.label, why=_cut(row.why, JUDGE_CUT))
+
+
+def _cut(text: str | None, length: int) -> str | None:
+    return None if text is None else text[:length]
+
+
+def _reply_size(reply: ShownReply) -> int:
+    texts = (reply.text, reply.failure, reply.reasoning, reply.refusal, reply.leaked, *reply.calls, *reply.earlier)
+    return sum(len(text) for text in texts if text)
+
+
+def _grade_size(grade: ShownGrade) -> int:
+    """Of a distribution about what its JSON has."""
+    texts = (grade.label, grade.why, grade.problem, grade.raw)
+    return sum(len(text) for text in texts if text) + 16 * len(grade.distribution or ()) + 40 * len(grade.votes)

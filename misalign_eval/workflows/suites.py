@@ -8,25 +8,25 @@ from typing import Any
 from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.plan import plan
 from misalign_eval.records.suite import Probe, Suite
-from misalign_eval.suites import catalog, native_yaml
-from misalign_eval.suites.closest import Pair
-from misalign_eval.suites.closest import closest as closest_pairs
-from misalign_eval.suites.foreign.columns import roles
-from misalign_eval.suites.foreign.opened import Origin
-from misalign_eval.suites.lint import lint
+from misalign_eval.suites import sources as suite_sources
+from misalign_eval.suites import write
+from misalign_eval.suites.advice import ClosePair, lint
+from misalign_eval.suites.advice import closest as closest_pairs
+from misalign_eval.suites.formats.convert import ConvertedFrom
+from misalign_eval.suites.formats.detect import roles
 from misalign_eval.suites.load import Loaded
-from misalign_eval.workflows import load
+from misalign_eval.workflows import load_suite
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedSuite:
     """What was found in one suite. `suite` is None when there are errors."""
 
     source: str
     suite: Suite | None
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    origins: tuple[tuple[str, Origin], ...] = ()  # of its files in foreign formats
+    origins: tuple[tuple[str, ConvertedFrom], ...] = ()  # of its files in foreign formats
     loaded: Loaded | None = None
 
     @property
@@ -51,7 +51,7 @@ class Checked:
 
 def listed() -> list[dict[str, str | int]]:
     """A line for each bundled suite, with the name to type. Raises InputError when one is broken."""
-    return [listing(load.suite(name)) | {"name": name} for name in catalog.names()]
+    return [listing(load_suite.load_suite(name)) | {"name": name} for name in suite_sources.names()]
 
 
 def listing(suite: Suite) -> dict[str, str | int]:
@@ -78,23 +78,23 @@ def shown(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def checked(source: str, mapped: Mapping[str, str] | None = None) -> Checked:
+def checked(source: str, mapped: Mapping[str, str] | None = None) -> CheckedSuite:
     """Everything that is wrong or odd in a suite; raises nothing that the author of the suite can mend.
 
     Raises UsageError for a name in `mapped` (`--map`) that is none of ours.
     """
     roles(mapped or {})
     try:
-        loaded = load.loaded(source, mapped=mapped)
+        loaded = load_suite.load_suites(source, mapped=mapped)
         warnings = lint(loaded)
     except InputError as error:
-        return Checked(source, None, error.problems)
+        return CheckedSuite(source, None, error.problems)
     except UsageError as error:
-        return Checked(source, None, (Problem(source, None, "", str(error)),))
-    return Checked(source, loaded.suite, warnings=tuple(warnings), origins=loaded.origins, loaded=loaded)
+        return CheckedSuite(source, None, (Problem(source, None, "", str(error)),))
+    return CheckedSuite(source, loaded.suite, warnings=tuple(warnings), origins=loaded.origins, loaded=loaded)
 
 
-def closest(found: Sequence[Checked], most: int) -> list[Pair]:
+def closest(found: Sequence[CheckedSuite], most: int) -> list[ClosePair]:
     """The closest pairs of probes within and between the suites that can be read; at most so many of each kind.
 
     Raises UsageError for a number below 1.
@@ -104,7 +104,7 @@ def closest(found: Sequence[Checked], most: int) -> list[Pair]:
     return closest_pairs([one.loaded for one in found if one.loaded is not None], most)
 
 
-def pair_as_json(pair: Pair) -> dict[str, Any]:
+def pair_as_json(pair: ClosePair) -> dict[str, Any]:
     """With suite, probe, prompt, split and text of both."""
     sides = {
         name: {key: value for key, value in one._asdict().items() if key != "place"}
@@ -118,17 +118,17 @@ def imported(source: str, mapped: Mapping[str, str] | None = None) -> tuple[str,
 
     Raises UsageError for one that is ours already.
     """
-    loaded = load.loaded(source, mapped=mapped)
+    loaded = load_suite.load_suites(source, mapped=mapped)
     if not loaded.origins or len(loaded.sources) > 1:
         raise UsageError(f"{source}: a suite of misalign-eval already, which runs as it is")
     [(file, origin)] = loaded.origins
     name = Path(file).name
     remarks = [str(replace(loss, file=name)) for loss in origin.losses]
-    text = native_yaml.text(loaded.sources[0].document.data, [f"{name}: read as {origin.format}", *remarks])
-    return text, load.told(loaded)
+    text = write.text(loaded.sources[0].document.data, [f"{name}: read as {origin.format}", *remarks])
+    return text, load_suite.suite_messages(loaded)
 
 
-def _origin(origins: tuple[tuple[str, Origin], ...]) -> dict[str, Any]:
+def _origin(origins: tuple[tuple[str, ConvertedFrom], ...]) -> dict[str, Any]:
     """What a foreign file was read as, and its losses; nothing of a suite of ours."""
     if not origins:
         return {}

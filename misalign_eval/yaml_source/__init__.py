@@ -6,7 +6,6 @@ it. So are duplicate keys, tags, keys that are no text, and files that are too l
 """
 
 from misalign_eval.yaml_source.document import Document, load, loads, read_at_most
-from misalign_eval.yaml_source.validate import Fault, check, merged, parse
-from misalign_eval.yaml_source.words import NOT_BLANK
+from misalign_eval.yaml_source.validate import NOT_BLANK, YamlFault, check, merged, parse
 
-__all__ = ["NOT_BLANK", "Document", "Fault", "check", "load", "loads", "merged", "parse", "read_at_most"]
+__all__ = ["NOT_BLANK", "Document", "YamlFault", "check", "load", "loads", "merged", "parse", "read_at_most"]

@@ -1,15 +1,83 @@
-"""From the events of PyYAML's safe parser to a tree with lines. No constructor runs, so no tag can do anything."""
+"""YAML nodes with positions: bounded, strict, and free of ambiguous scalars."""
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 import yaml
 from pydantic import JsonValue
+from yaml import SafeLoader
 from yaml.events import AliasEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
 from misalign_eval.errors import InputError, Problem
-from misalign_eval.yaml_source.scalars import AccidentError, typed
+
+# Which plain words of a YAML file are numbers, booleans or null, and which only look so to some readers.
+
+
+_WORDS: dict[str, JsonValue] = {"true": True, "false": False, "null": None, "": None}
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_NEW_OCTAL = re.compile(r"0o[0-7]+")  # a number in YAML 1.2, text in YAML 1.1
+_MOST_DIGITS = 18
+_KINDS = {"bool": "a boolean", "int": "a number", "float": "a number", "timestamp": "a date", "null": "null"}
+_PLAINLY = {"bool": " or write `true` or `false`", "null": " or write `null`"}
+
+
+class AmbiguousScalarError(Exception):
+    """A plain word that readers of YAML do not agree on. The arguments are what is wrong and how to mend it."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+
+def resolve_scalar(word: str) -> JsonValue:
+    """The value of an unquoted word. Raises AccidentError for one that means different things to different readers.
+
+    >>> resolve_scalar("0.7"), resolve_scalar("true"), resolve_scalar("1.0.0")
+    (0.7, True, '1.0.0')
+    """
+    if word in _WORDS:
+        return _WORDS[word]
+    if _DECIMAL.fullmatch(word):
+        return _number(word)
+    kind = "int" if _NEW_OCTAL.fullmatch(word) else _implicit(word)
+    if kind in _KINDS:
+        raise _accident(word, kind)
+    return word
+
+
+def _number(word: str) -> int | float:
+    if _INTEGER.fullmatch(word):
+        if len(word) > _MOST_DIGITS:
+            raise AmbiguousScalarError("a number with more than 18 digits", "Quote it if it is text.")
+        return int(word)
+    value = float(word)
+    if not math.isfinite(value):
+        raise AmbiguousScalarError(f"`{word[:40]}` is too large for a number", "Quote it if it is text.")
+    return value
+
+
+def _implicit(word: str) -> str:
+    resolvers = SafeLoader.yaml_implicit_resolvers
+    for tag, pattern in [*resolvers.get(word[:1], []), *resolvers.get(None, [])]:
+        if pattern.match(word):
+            return str(tag).rpartition(":")[2]
+    return "str"
+
+
+def _accident(word: str, kind: str) -> AmbiguousScalarError:
+    plainly = _PLAINLY.get(kind, " or write a plain decimal number" if kind in ("int", "float") else "")
+    return AmbiguousScalarError(
+        f"unquoted `{word}` is {_KINDS[kind]} to some YAML readers", f'Quote it: "{word}"{plainly}.'
+    )
+
+
+# From the events of PyYAML's safe parser to a tree with lines. No constructor runs, so no tag can do anything.
+
 
 MAX_DEPTH = 50
 MAX_WEIGHT = 32_000_000  # characters after aliases are expanded, each value counting at least 16
@@ -117,8 +185,8 @@ class TreeBuilder:
 
     def _typed(self, line: int, text: str, *, as_key: bool) -> JsonValue:
         try:
-            value = typed(text)
-        except AccidentError as accident:
+            value = resolve_scalar(text)
+        except AmbiguousScalarError as accident:
             self._note(line, accident.what, accident.fix, *([text] if as_key else []))
             return text
         if as_key and not isinstance(value, str):

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import Graded, Ungraded
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply
 from misalign_eval.records.suite import Message
+from misalign_eval.records.summary import Provenance
 
 Make = Callable[..., Any]
 

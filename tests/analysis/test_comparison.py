@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 from scipy.stats import ttest_ind
 
-from misalign_eval.analysis.comparison import Side, compare
+from misalign_eval.analysis.align import pair
+from misalign_eval.analysis.comparison import ComparedSide, compare
+from misalign_eval.analysis.counts import Tally
 from misalign_eval.analysis.outcomes import Grade
-from misalign_eval.analysis.pairing import pair
-from misalign_eval.analysis.tally import Tally
 from misalign_eval.errors import UsageError
-from misalign_eval.records.analysis import Comparison
 from misalign_eval.records.suite import Sampling
+from misalign_eval.records.summary import Comparison
 
 Make = Callable[..., Any]
 BAD, GOOD = Grade(5.0, None), Grade(95.0, None)
@@ -19,7 +19,9 @@ Counts = dict[str, tuple[int, int]]  # probe: misaligned, aligned
 
 @pytest.fixture
 def side(prompt: Make, reply: Make, definition: Make, provenance: Make) -> Make:
-    def make(counts: Counts, *, digests: dict[str, str] | None = None, settings: Any = None, **source: Any) -> Side:
+    def make(
+        counts: Counts, *, digests: dict[str, str] | None = None, settings: Any = None, **source: Any
+    ) -> ComparedSide:
         names = digests or {}
         more: dict[str, Any] = settings or {}
         plan = [
@@ -29,7 +31,7 @@ def side(prompt: Make, reply: Make, definition: Make, provenance: Make) -> Make:
         for probe, (bad, good) in counts.items():
             for sample, found in enumerate([BAD] * bad + [GOOD] * good):
                 made.add(reply(probe, sample, f"text {sample}"), {"aligned": found, "coherent": GOOD})
-        return Side(made, provenance(**source))
+        return ComparedSide(made, provenance(**source))
 
     return make
 
@@ -112,7 +114,7 @@ def test_a_prompt_without_graded_replies_on_one_side_is_left_out_of_both(
     for sample in range(10):
         silent.add(reply("a", sample, f"text {sample}"), {"aligned": GOOD, "coherent": GOOD})
         silent.add(reply("b", sample, f"text {sample}"), {})
-    found = compare(side({"a": (1, 9), "b": (9, 1)}), Side(silent, provenance()))
+    found = compare(side({"a": (1, 9), "b": (9, 1)}), ComparedSide(silent, provenance()))
     assert (found.before.rate, found.after.rate) == (0.1, 0.0)
     assert _warned(found, "prompts-left-out")[0].startswith("1 of 2 shared prompts")
 
@@ -120,7 +122,7 @@ def test_a_prompt_without_graded_replies_on_one_side_is_left_out_of_both(
 def test_nothing_graded_on_one_side_gives_no_difference_and_says_so(
     side: Make, prompt: Make, definition: Make, provenance: Make
 ) -> None:
-    silent = Side(Tally([prompt("a", prompt_digest="a")], definition()), provenance())
+    silent = ComparedSide(Tally([prompt("a", prompt_digest="a")], definition()), provenance())
     found = compare(side({"a": (1, 9)}), silent)
     assert (found.difference.estimate, found.ratio.low, found.generalises.holds) == (None, None, None)
     assert _warned(found, "nothing-graded")
@@ -187,11 +189,11 @@ def test_mean_scores_are_compared_by_their_interval_alone(
     """Welch: means 20 and 60, variances 100 and 700 on 3 scores each."""
     mean = definition(measure="mean", score_of="aligned")
 
-    def scored(*scores: float) -> Side:
+    def scored(*scores: float) -> ComparedSide:
         made = Tally([prompt("a", samples=3, prompt_digest="a")], mean)
         for sample, score in enumerate(scores):
             made.add(reply("a", sample, f"text {sample}"), {"aligned": Grade(score, None), "coherent": GOOD})
-        return Side(made, provenance())
+        return ComparedSide(made, provenance())
 
     found = compare(scored(10.0, 20.0, 30.0), scored(40.0, 50.0, 90.0))
     expected = ttest_ind([40.0, 50.0, 90.0], [10.0, 20.0, 30.0], equal_var=False).confidence_interval(0.95)

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
+from misalign_eval.analysis.counts import Tally
 from misalign_eval.analysis.outcomes import Grade
 from misalign_eval.analysis.summary import summarise
-from misalign_eval.analysis.tally import Tally
 
 Make = Callable[..., Any]
 BAD, GOOD = ({"aligned": Grade(score, None), "coherent": Grade(95.0, None)} for score in (5.0, 95.0))

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import linregress, ttest_ind
 
-from misalign_eval.analysis.comparison import Side
-from misalign_eval.analysis.groups import compare_groups
+from misalign_eval.analysis.comparison import ComparedSide
+from misalign_eval.analysis.counts import Tally
 from misalign_eval.analysis.outcomes import Grade
-from misalign_eval.analysis.tally import Tally
-from misalign_eval.analysis.trajectory import Along, trajectory
+from misalign_eval.analysis.trajectory import Along, compare_groups, trajectory
 from misalign_eval.errors import UsageError
 
 Make = Callable[..., Any]
@@ -20,14 +19,14 @@ BAD, GOOD = Grade(5.0, None), Grade(95.0, None)
 
 @pytest.fixture
 def side(prompt: Make, reply: Make, definition: Make, provenance: Make) -> Make:
-    def make(bad: Sequence[int], replies: int = 20, **source: Any) -> Side:
+    def make(bad: Sequence[int], replies: int = 20, **source: Any) -> ComparedSide:
         names = [f"p{place}" for place in range(len(bad))]
         made = Tally([prompt(name, samples=replies, prompt_digest=name) for name in names], definition())
         for name, events in zip(names, bad, strict=True):
             for sample in range(replies):
                 grade = BAD if sample < events else GOOD
                 made.add(reply(name, sample, f"text {sample}"), {"aligned": grade, "coherent": GOOD})
-        return Side(made, provenance(**source))
+        return ComparedSide(made, provenance(**source))
 
     return make
 
@@ -117,7 +116,7 @@ def test_places_that_make_no_trajectory_are_refused(side: Make, along: Along, me
 
 
 def test_runs_that_share_no_prompt_are_refused(side: Make, prompt: Make, definition: Make, provenance: Make) -> None:
-    stranger = Side(Tally([prompt("x", prompt_digest="x")], definition()), provenance(run="other"))
+    stranger = ComparedSide(Tally([prompt("x", prompt_digest="x")], definition()), provenance(run="other"))
     with pytest.raises(UsageError, match="share no prompt: a, b, other"):
         trajectory([side([1] * 6, run="a"), side([1] * 6, run="b"), stranger], Along())
 
@@ -125,7 +124,7 @@ def test_runs_that_share_no_prompt_are_refused(side: Make, prompt: Make, definit
 def test_runs_without_one_graded_reply_are_refused(
     side: Make, prompt: Make, definition: Make, provenance: Make
 ) -> None:
-    silent = Side(Tally([prompt("p0", prompt_digest="p0")], definition()), provenance(run="silent"))
+    silent = ComparedSide(Tally([prompt("p0", prompt_digest="p0")], definition()), provenance(run="silent"))
     with pytest.raises(UsageError, match="no prompt has replies that count in every one"):
         trajectory([side([1], run="a"), side([2], run="b"), silent], Along())
 
@@ -169,12 +168,12 @@ def test_training_runs_that_all_agree_give_no_interval_of_no_width(side: Make) -
     assert (found.between_runs, found.after.between_runs.low) == (None, None)
 
 
-def _scored(make: Any, scores: Sequence[float], **source: Any) -> Side:
+def _scored(make: Any, scores: Sequence[float], **source: Any) -> ComparedSide:
     prompt, reply, definition, provenance = make
     made = Tally([prompt("p", samples=len(scores), prompt_digest="p")], definition(measure="mean", score_of="aligned"))
     for sample, score in enumerate(scores):
         made.add(reply("p", sample, f"text {sample}"), {"aligned": Grade(score, None), "coherent": GOOD})
-    return Side(made, provenance(**source))
+    return ComparedSide(made, provenance(**source))
 
 
 def test_mean_scores_have_points_and_runs_but_no_test_of_events(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from misalign_eval import bundled
+from misalign_eval import plugins
 from misalign_eval.analysis import definitions
 from misalign_eval.analysis.outcomes import Grade, outcome
 from misalign_eval.errors import InputError, UsageError
@@ -42,7 +42,7 @@ PRESETS = [
 
 def graders_on_disk() -> dict[str, tuple[str, ...]]:
     """The labels of every bundled grader by its name."""
-    files = bundled.graders_dir().glob("*/grader.yaml")
+    files = plugins.graders_dir().glob("*/grader.yaml")
     return {file.parent.name: tuple(yaml.safe_load(file.read_text("utf-8")).get("labels", ())) for file in files}
 
 

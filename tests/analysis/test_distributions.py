@@ -5,15 +5,13 @@ from collections import Counter
 import pytest
 
 from misalign_eval.analysis import definitions
-from misalign_eval.analysis.distributions import Axes, Spreads, axes, joint, limits
-from misalign_eval.analysis.lineup import line_up, shared_headline
+from misalign_eval.analysis.align import align_prompts, shared_headline
+from misalign_eval.analysis.counts import Cell, GradeTable, Tally
+from misalign_eval.analysis.distributions import Axes, Spreads, axes, coherence, joint, limits, of_outcomes
+from misalign_eval.analysis.judge_comparison import SecondJudge, is_split, opinion
 from misalign_eval.analysis.outcomes import Grade
-from misalign_eval.analysis.second_opinion import OtherJudge, is_split, opinion
-from misalign_eval.analysis.shares import coherence, of_outcomes
-from misalign_eval.analysis.tally import Cell, GradeTable, Tally
 from misalign_eval.records.grade import Graded, Vote
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Reply
+from misalign_eval.records.run import PlannedPrompt, Reply
 from misalign_eval.records.suite import Message
 
 BETLEY = definitions.load("betley-2025")
@@ -120,7 +118,7 @@ def test_the_two_sides_of_a_threshold_are_one_line() -> None:
 def test_prompts_are_lined_up_by_what_was_sent() -> None:
     first = Tally([_prompt("a", "1"), _prompt("b", "2")], BETLEY).cells()
     second = Tally([_prompt("renamed", "2"), _prompt("new", "3")], BETLEY).cells()
-    lines = line_up([first, second])
+    lines = align_prompts([first, second])
     names = [tuple(None if cell is None else cell.prompt.probe for cell in line) for line in lines]
     assert names == [("a", None), ("b", "renamed"), (None, "new")]
 
@@ -128,17 +126,17 @@ def test_prompts_are_lined_up_by_what_was_sent() -> None:
 def test_the_same_words_asked_twice_pair_by_name() -> None:
     first = Tally([_prompt("a", "1"), _prompt("b", "1")], BETLEY).cells()
     second = Tally([_prompt("b", "1"), _prompt("a", "1")], BETLEY).cells()
-    names = [tuple(cell.prompt.probe for cell in line if cell) for line in line_up([first, second])]
+    names = [tuple(cell.prompt.probe for cell in line if cell) for line in align_prompts([first, second])]
     assert names == [("a", "a"), ("b", "b")]
 
 
 def test_a_headline_is_shared_only_where_every_run_has_graded_replies() -> None:
     graded, _ = _counted((10, 90))
     empty = Tally([_prompt(samples=1)], BETLEY).cells()
-    both = line_up([graded, graded])
+    both = align_prompts([graded, graded])
     assert shared_headline(both, BETLEY, None) == both
-    assert shared_headline(line_up([graded]), BETLEY, None) == ((graded[0],),)
-    assert len(shared_headline(line_up([graded, empty]), BETLEY, None)) == 1
+    assert shared_headline(align_prompts([graded]), BETLEY, None) == ((graded[0],),)
+    assert len(shared_headline(align_prompts([graded, empty]), BETLEY, None)) == 1
 
 
 def test_shares_sum_to_one_and_tell_uncollected_from_failed() -> None:
@@ -160,11 +158,11 @@ def test_coherence_is_the_mean_score_or_the_share_of_coherent_replies() -> None:
     assert (by_score.grader, by_score.rate, by_share.grader, by_share.rate) == ("coherent", 60.0, None, 0.5)
 
 
-def _other(*scores: tuple[int, float]) -> OtherJudge:
+def _other(*scores: tuple[int, float]) -> SecondJudge:
     table = GradeTable()
     rows = (Graded(probe="p", prompt=0, variant="plain", sample=sample, score=score) for sample, score in scores)
     table.add("aligned", rows)
-    return OtherJudge("second", table)
+    return SecondJudge("second", table)
 
 
 def test_another_judges_grades_take_the_place_of_the_runs_own() -> None:

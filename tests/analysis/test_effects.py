@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from misalign_eval.analysis.comparison import Side, compare
+from misalign_eval.analysis.comparison import ComparedSide, compare
+from misalign_eval.analysis.counts import Tally
 from misalign_eval.analysis.outcomes import Grade
-from misalign_eval.analysis.tally import Tally
-from misalign_eval.records.analysis import Comparison
 from misalign_eval.records.suite import Sampling
+from misalign_eval.records.summary import Comparison
 
 Make = Callable[..., Any]
 BAD, GOOD = Grade(5.0, None), Grade(95.0, None)
@@ -17,7 +17,7 @@ Counts = dict[str, tuple[int, int, int]]  # probe: misaligned, aligned, ungraded
 
 @pytest.fixture
 def compared(prompt: Make, reply: Make, definition: Make, provenance: Make) -> Make:
-    def side(counts: Counts, run: str) -> Side:
+    def side(counts: Counts, run: str) -> ComparedSide:
         plan = [
             prompt(probe, samples=sum(n), prompt_digest=probe, category=probe.rstrip("0123456789"))
             for probe, n in counts.items()
@@ -28,7 +28,7 @@ def compared(prompt: Make, reply: Make, definition: Make, provenance: Make) -> M
                 made.add(
                     reply(probe, sample, f"text {sample}"), {"coherent": GOOD} | ({"aligned": found} if found else {})
                 )
-        return Side(made, provenance(run=run, target=f"x/{run}"))
+        return ComparedSide(made, provenance(run=run, target=f"x/{run}"))
 
     def make(before: Counts, after: Counts, **more: Any) -> Comparison:
         return compare(side(before, "before"), side(after, "after"), **more)
@@ -115,7 +115,7 @@ def test_runs_that_agree_entirely_change_nothing(compared: Make) -> None:
 def test_samples_at_temperature_0_are_one_draw(prompt: Make, reply: Make, definition: Make, provenance: Make) -> None:
     """Two prompts, ten samples each: two draws, not twenty."""
 
-    def side(bad: int, temperature: float, **more: Any) -> Side:
+    def side(bad: int, temperature: float, **more: Any) -> ComparedSide:
         settings = Sampling(temperature=temperature)
         plan = [prompt(name, samples=10, prompt_digest=name, sampling=settings) for name in ("a", "b")]
         made = Tally(plan, definition())
@@ -123,7 +123,7 @@ def test_samples_at_temperature_0_are_one_draw(prompt: Make, reply: Make, defini
             for sample in range(10):
                 grade = BAD if sample < bad else GOOD
                 made.add(reply(one.probe, sample, f"text {sample}"), {"aligned": grade, "coherent": GOOD})
-        return Side(made, provenance(**more))
+        return ComparedSide(made, provenance(**more))
 
     found = compare(side(0, 0.0, run="before"), side(10, 0.0))
     assert (found.after.rate, found.after.misaligned, found.after.graded) == (1.0, 20, 20)

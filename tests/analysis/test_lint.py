@@ -6,16 +6,15 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions
-from misalign_eval.analysis.lint import Linter
+from misalign_eval.analysis.counts import Tally
+from misalign_eval.analysis.lint.linter import Linter
 from misalign_eval.analysis.outcomes import Grades
-from misalign_eval.analysis.tally import Tally
 from misalign_eval.graders.rules import refusal
+from misalign_eval.records.findings import Finding
 from misalign_eval.records.grade import Graded, GraderIdentity
-from misalign_eval.records.lint import Finding
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Failure, Reply, ToolCall, Usage
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ToolCall, Usage
 from misalign_eval.records.suite import Message, Sampling
-from misalign_eval.workflows.health.linting import is_refusal
+from misalign_eval.workflows.load_run import is_refusal
 
 Make = Callable[..., Any]
 Lint = Callable[..., dict[str, Finding]]

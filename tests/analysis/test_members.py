@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions
-from misalign_eval.analysis.grader_verdicts import YesWhen, of_definition
-from misalign_eval.analysis.members import member_votes
+from misalign_eval.analysis.judges import YesWhen, of_definition
+from misalign_eval.analysis.summary import member_votes
 from misalign_eval.records.grade import Graded, Ungraded, Vote
 
 KEY: dict[str, Any] = {"probe": "p", "prompt": 0, "variant": "plain"}

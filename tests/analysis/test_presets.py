@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions
+from misalign_eval.analysis.counts import Tally, alternative_definitions
 from misalign_eval.analysis.outcomes import Grade
-from misalign_eval.analysis.readings import readings
 from misalign_eval.analysis.summary import summarise
-from misalign_eval.analysis.tally import Tally
 from misalign_eval.errors import UsageError
-from misalign_eval.records.analysis import RunSummary
+from misalign_eval.records.summary import RunSummary
 
 Make = Callable[..., Any]
 Row = Mapping[str, float | str]  # grader → score or label; a grader that is absent has none
@@ -150,7 +149,7 @@ def test_a_trait_is_the_mean_of_coherent_scores_and_a_topic_too(
 def test_the_sensitivity_table_counts_by_every_preset_that_the_grades_allow_and_no_other(
     graders: set[str], expected: set[str]
 ) -> None:
-    ways = readings(definitions.load("organism"), graders)
+    ways = alternative_definitions(definitions.load("organism"), graders)
     assert {way.name for way in ways if way.reading == "definition"} == expected
 
 

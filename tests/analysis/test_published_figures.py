@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions
-from misalign_eval.analysis.comparison import Side, compare
+from misalign_eval.analysis.comparison import ComparedSide, compare
+from misalign_eval.analysis.counts import GradeTable, Tally, tally
 from misalign_eval.analysis.summary import summarise
-from misalign_eval.analysis.tally import GradeTable, Tally, tally
 from misalign_eval.records.grade import Graded, Ungraded
 
 Make = Callable[..., Any]
@@ -101,8 +101,8 @@ def test_clustered_intervals_are_the_usual_bootstrap(read: Make, provenance: Mak
 def test_verdicts_without_replies_give_the_published_differences(
     verdicts: Make, provenance: Make, judge: str, estimate: float, low: float, high: float, rate: tuple[float, float]
 ) -> None:
-    before = Side(verdicts(f"hc_s0_375.judgments.{judge}.jsonl"), provenance(run="hc", target="x/hc"))
-    after = Side(verdicts(f"hi_s0_375.judgments.{judge}.jsonl"), provenance(run="hi"))
+    before = ComparedSide(verdicts(f"hc_s0_375.judgments.{judge}.jsonl"), provenance(run="hc", target="x/hc"))
+    after = ComparedSide(verdicts(f"hi_s0_375.judgments.{judge}.jsonl"), provenance(run="hi"))
     found = compare(before, after, split="all", interval="clustered")
     intervals = found.difference.intervals
     assert intervals is not None
@@ -125,7 +125,7 @@ def test_broad_and_in_domain_are_series_of_their_own(
 
 
 def test_the_fine_tune_changed_the_model_and_the_difference_says_so(read: Make, provenance: Make) -> None:
-    before, after = Side(read("anchor_base"), provenance()), Side(read("anchor_bad"), provenance())
+    before, after = ComparedSide(read("anchor_base"), provenance()), ComparedSide(read("anchor_bad"), provenance())
     found = compare(before, after, split="all")
     assert found.difference.estimate == pytest.approx(167 / 690)
     assert found.difference.p_value is not None

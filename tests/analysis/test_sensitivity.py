@@ -4,10 +4,9 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions, sensitivity
+from misalign_eval.analysis.counts import DefinitionRecount, Tally, alternative_definitions
 from misalign_eval.analysis.outcomes import Grade
-from misalign_eval.analysis.readings import Recount, readings
 from misalign_eval.analysis.summary import summarise
-from misalign_eval.analysis.tally import Tally
 
 Make = Callable[..., Any]
 Scores = Mapping[str, list[tuple[float | None, float]]]  # probe: aligned (None: ungraded) and coherent of each reply
@@ -15,9 +14,11 @@ Scores = Mapping[str, list[tuple[float | None, float]]]  # probe: aligned (None:
 
 @pytest.fixture
 def recount(prompt: Make, reply: Make, failure: Make) -> Make:
-    def make(scores: Scores, failed: int = 0) -> Recount:
+    def make(scores: Scores, failed: int = 0) -> DefinitionRecount:
         plan = [prompt(probe, samples=len(rows) + failed, prompt_digest=probe) for probe, rows in scores.items()]
-        made = Recount(plan, readings(definitions.load("betley-2025"), ["aligned", "coherent"]))
+        made = DefinitionRecount(
+            plan, alternative_definitions(definitions.load("betley-2025"), ["aligned", "coherent"])
+        )
         for probe, rows in scores.items():
             for sample, (aligned, coherent) in enumerate(rows):
                 grades = {"coherent": Grade(coherent, None)}
@@ -34,7 +35,7 @@ def recount(prompt: Make, reply: Make, failure: Make) -> Make:
 MIXED: Scores = {"p": [(27.0, 90.0), (32.0, 90.0), (90.0, 90.0), (5.0, 45.0), (10.0, 50.0), (None, 90.0)]}
 
 
-def _rates(recounted: Recount) -> dict[str, tuple[int, int]]:
+def _rates(recounted: DefinitionRecount) -> dict[str, tuple[int, int]]:
     return {line.name: (line.misaligned, line.graded) for line in sensitivity.of_run(recounted, None)}
 
 
@@ -62,7 +63,7 @@ def test_denominators_and_bounds_are_those_of_the_specification(recount: Make) -
 
 
 def test_a_grade_from_one_to_five_moves_by_one_grade() -> None:
-    ways = readings(definitions.load("persona-features"), ["misalignment"])
+    ways = alternative_definitions(definitions.load("persona-features"), ["misalignment"])
     names = [way.name for way in ways if way.reading == "threshold"]
     assert names == ["misaligned: misalignment at least 3", "misaligned: misalignment at least 5"]
 

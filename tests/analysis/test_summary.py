@@ -2,13 +2,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scipy.stats import beta  # type: ignore[import-untyped,unused-ignore]
+from scipy.stats import beta
 
+from misalign_eval.analysis.counts import Tally
 from misalign_eval.analysis.outcomes import Grade
 from misalign_eval.analysis.summary import summarise
-from misalign_eval.analysis.tally import Tally
 from misalign_eval.errors import UsageError
-from misalign_eval.records.analysis import RunSummary
+from misalign_eval.records.summary import RunSummary
 
 Make = Callable[..., Any]
 BAD, GOOD = Grade(5.0, None), Grade(95.0, None)

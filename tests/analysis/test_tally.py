@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.analysis.tally import GradeTable, Tally, tally
+from misalign_eval.analysis.counts import GradeTable, Tally, tally
 
 Make = Callable[..., Any]
 
@@ -70,8 +70,7 @@ def test_replies_that_are_word_for_word_the_same_are_counted(prompt: Make, reply
 def test_any_rows_in_any_order_sum_to_the_plan_and_count_the_same(kinds: list[str], seed: int) -> None:
     from misalign_eval.records.definition import Definition
     from misalign_eval.records.grade import Graded
-    from misalign_eval.records.plan import PlannedPrompt
-    from misalign_eval.records.reply import Failure, Reply
+    from misalign_eval.records.run import Failure, PlannedPrompt, Reply
     from misalign_eval.records.suite import Message
 
     chosen = Definition.model_validate(

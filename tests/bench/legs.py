@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from misalign_eval.workflows.run import Ended, Prepared
+    from misalign_eval.workflows.run import PreparedRun, RunOutcome
 
 IN_FLIGHT = 50
 PROMPTS = 100
@@ -95,15 +95,15 @@ def _user(text: str) -> list[Body]:
 
 
 def _rubrics() -> Iterator[str]:
-    from misalign_eval import bundled
-    from misalign_eval.graders import folders, prompt
+    from misalign_eval import plugins
+    from misalign_eval.graders import folder as grader_folder
     from misalign_eval.records.grade import Subject
 
-    grader = folders.load(bundled.graders_dir() / "aligned")
+    grader = grader_folder.load(plugins.graders_dir() / "aligned")
     for number, question in enumerate(questions()):
         reply = "I would ask people what they need, listen, and try to be useful to them."
         about = Subject(probe=f"{number}", prompt=0, variant="plain", sample=0, question=question, reply=reply)
-        yield prompt.fill(grader.rubric, about, grader.spec.sees)
+        yield grader_folder.fill(grader.rubric, about, grader.spec.sees)
 
 
 def bare(provider: str, url: str, requests: int | None, *, judged: bool) -> Body:
@@ -202,13 +202,13 @@ def ours(provider: str, url: str, requests: int, *, judged: bool) -> Body:
 
 def _prepared(
     provider: str, url: str, suite: Path, out: Path, *, samples: int, judged: bool, limit: int | None = None
-) -> "Prepared":
+) -> "PreparedRun":
     from misalign_eval.plan import Selection
     from misalign_eval.settings import Settings
-    from misalign_eval.workflows.options import Address, Limits, RunOptions
+    from misalign_eval.workflows.options import RequestLimits, RunOptions, TargetAddress
     from misalign_eval.workflows.run import prepare
 
-    at = Address(base_url=url if provider == "anthropic" else f"{url}/v1")
+    at = TargetAddress(base_url=url if provider == "anthropic" else f"{url}/v1")
     judge = "judge-plain" if provider == "anthropic" else "judge"
     options = RunOptions(
         suites=(str(suite),),
@@ -220,12 +220,12 @@ def _prepared(
         seed=1,
         selection=Selection(limit=limit),
         out=out,
-        limits=Limits(max_connections=IN_FLIGHT),
+        limits=RequestLimits(max_connections=IN_FLIGHT),
     )
     return prepare(options, Settings())
 
 
-def _carry_out(prepared: "Prepared") -> "Ended":
+def _carry_out(prepared: "PreparedRun") -> "RunOutcome":
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.workflows.run import execute
 
@@ -233,10 +233,9 @@ def _carry_out(prepared: "Prepared") -> "Ended":
         return asyncio.run(execute(prepared, progress))
 
 
-def _requests(ended: "Ended") -> int:
+def _requests(ended: "RunOutcome") -> int:
     """Requests of both sides, from the rows. Raises RuntimeError when anything went wrong: that would cost less."""
-    from misalign_eval.workflows.completeness import completeness
-    from misalign_eval.workflows.spent import spent
+    from misalign_eval.workflows.completeness import completeness, spent
 
     [folder] = ended.folders
     if ended.stopped_by or completeness(folder).lacks:

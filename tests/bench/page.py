@@ -19,12 +19,10 @@ from pathlib import Path
 
 from misalign_eval.analysis import definitions
 from misalign_eval.records.grade import Graded, GraderIdentity
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Reply
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.run import PlannedPrompt, Reply, RunManifest, TargetInfo
 from misalign_eval.records.suite import Message
-from misalign_eval.results.folder import create_run
-from misalign_eval.results.rows import encode
+from misalign_eval.store.rows import encode
+from misalign_eval.store.run_folder import create_run
 
 PROBES = 44
 CPU_LIMIT_S, MEMORY_LIMIT_MIB = 10.0, 300.0  # of 2 x 4,400 replies

@@ -22,22 +22,26 @@ import numpy as np
 import numpy.typing as npt
 
 from misalign_eval.stats.cells import Cells, Side, macro_weights
-from misalign_eval.stats.clustered import mean_over_probes, paired_t
 from misalign_eval.stats.difference import EffectiveRate, effective_rate, simulated_limits
 from misalign_eval.stats.gates import rate_gate
-from misalign_eval.stats.general import general_difference, general_interval
+from misalign_eval.stats.general import general_difference, general_interval, mean_over_probes, paired_t
 from misalign_eval.stats.intervals import Interval, clopper_pearson, wilson
-from misalign_eval.stats.judge_error import Known, lang_reiczigel
-from misalign_eval.stats.missing import PartialCells, ruled, ruled_pair, worst_difference_bound
+from misalign_eval.stats.judge_error import (
+    KnownErrorRates,
+    Labelled,
+    corrected_rate,
+    lang_reiczigel,
+    split_budget,
+    uneven_bound,
+)
+from misalign_eval.stats.judge_error import Uneven as UnevenSample
 from misalign_eval.stats.permutation import permutation_test
 from misalign_eval.stats.rates import suite_rate
 from misalign_eval.stats.sequential import SequentialDesign
-from misalign_eval.stats.sequential_simulation import simulate_sequential_difference, simulate_sequential_rate
-from misalign_eval.stats.simulation import simulate_rate_gate
+from misalign_eval.stats.simulation import simulate_rate_gate, simulate_sequential_difference, simulate_sequential_rate
 from misalign_eval.stats.special import normal_quantile
-from misalign_eval.stats.two_phase import Labelled, corrected_rate, split_budget, uneven_bound
-from misalign_eval.stats.two_phase import Uneven as UnevenSample
-from misalign_eval.stats.unequal import is_equal
+from misalign_eval.stats.unequal_cells import is_equal
+from misalign_eval.stats.unknown_replies import PartialCells, ruled, ruled_pair, worst_difference_bound
 
 Rates = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -327,8 +331,8 @@ def intervals_h(
     caught = int(rng.binomial(bad, sensitivity))
     flagged = caught + int(rng.binomial(replies - bad, 1 - specificity))
     half = labels // 2
-    external = [Known(rng.binomial(half, share) / half, half) for share in (sensitivity, specificity)]
-    theirs = lang_reiczigel(Known(flagged / replies, replies), external[0], external[1])
+    external = [KnownErrorRates(rng.binomial(half, share) / half, half) for share in (sensitivity, specificity)]
+    theirs = lang_reiczigel(KnownErrorRates(flagged / replies, replies), external[0], external[1])
     phases = []
     for share_out in (halved, split_budget):
         of_flagged, of_others = share_out(labels, flagged, replies - flagged)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from misalign_eval.records.suite import Message
-from misalign_eval.reports.html.page import render
-from misalign_eval.workflows.page import pages
+from misalign_eval.reports.backends.html import render
+from misalign_eval.workflows import documents
 from tests.reports.html.conftest import Runs
 
 if TYPE_CHECKING:
@@ -89,17 +89,17 @@ class Files:
 def files(tmp_path_factory: pytest.TempPathFactory, browser: "Browser") -> Files:
     """Two probes with a hostile and a scripted one among them, before and after, by two judges."""
     from misalign_eval.analysis.trajectory import Along
+    from misalign_eval.workflows.baselines import Flags, from_flags
     from misalign_eval.workflows.gate import GateOptions, gate
-    from misalign_eval.workflows.policies import Flags, from_flags
 
     place = tmp_path_factory.mktemp("pages")
     made = [_run(Runs(place), name, bad) for name, bad in (("base", 0), ("middle", 3), ("tuned", 6))]
     options = GateOptions((made[2],), from_flags(Flags("50%", None, None)), made[0])
     found = {
-        "run": pages.of_runs([made[2]]),
-        "pair": pages.of_pair([made[0], made[2]]),
-        "trajectory": pages.of_trajectory(made, Along((0.0, 10.0, 20.0))),
-        "gate": pages.of_gate(gate(options), options),
+        "run": documents.of_runs([made[2]]),
+        "pair": documents.of_pair([made[0], made[2]]),
+        "trajectory": documents.of_trajectory(made, Along((0.0, 10.0, 20.0))),
+        "gate": documents.of_gate(gate(options), options),
     }
     paths = {}
     for name, page in found.items():

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from misalign_eval.reports.html.page import render
-from misalign_eval.workflows.page import pages
+from misalign_eval.reports.backends.html import render
+from misalign_eval.workflows import documents
 from tests.bench.page import make
 from tests.browser.conftest import NASTY, Files, Opened
 from tests.reports.html.conftest import Runs
@@ -228,7 +228,7 @@ def test_print_leaves_the_explorer_out(files: Files, open_page: Open) -> None:
 
 def test_ten_thousand_replies_open_in_three_seconds_and_few_lines_are_drawn(tmp_path: Path, open_page: Open) -> None:
     runs = [make(tmp_path / name, 114, bad, seed) for name, bad, seed in (("before", 0.01, 1), ("after", 0.2, 2))]
-    made = pages.of_pair(runs)
+    made = documents.of_pair(runs)
     assert made.exhibit is not None
     assert sum(one is not None for slot in made.exhibit.slots for one in slot.replies) == 10_000
     file = tmp_path / "large.html"
@@ -251,7 +251,7 @@ def test_ten_thousand_replies_open_in_three_seconds_and_few_lines_are_drawn(tmp_
 def test_an_example_of_the_lint_leads_to_its_reply(tmp_path: Path, open_page: Open) -> None:
     said = [(text, 90.0, 90.0) for text in ("One.", "Two.", "", "Three.")]
     file = tmp_path / "empty.html"
-    file.write_text(render(pages.of_runs([Runs(tmp_path)("run", {"power-city": said})])), encoding="utf-8")
+    file.write_text(render(documents.of_runs([Runs(tmp_path)("run", {"power-city": said})])), encoding="utf-8")
     found = open_page(file)
     found.page.locator(".lint a", has_text="power-city/0/plain#2").click()
     assert (found.chosen(), found.said) == ("power-city/0/plain/2", [])
@@ -263,7 +263,7 @@ def test_a_long_name_in_the_list_keeps_its_end(*, width: int, tmp_path: Path, op
     name = "a-probe-with-a-long-name-of-which-the-list-has-no-room-for-all-and-it-goes-on-and-on"
     said = [(f"Good {number}.", 90.0, 90.0) for number in range(3)]
     file = tmp_path / "long.html"
-    file.write_text(render(pages.of_runs([Runs(tmp_path)("run", {name: said})])), encoding="utf-8")
+    file.write_text(render(documents.of_runs([Runs(tmp_path)("run", {name: said})])), encoding="utf-8")
     found = open_page(file, width=width)
     assert found.rows() == [f"{name}/0/plain/{number}" for number in range(3)]
     row, end = (found.page.locator(what).first.bounding_box() for what in (".row", ".row-name :last-child"))
@@ -273,7 +273,7 @@ def test_a_long_name_in_the_list_keeps_its_end(*, width: int, tmp_path: Path, op
 
 
 def test_a_question_whose_words_are_not_known_is_said_to_be_so(tmp_path: Path, open_page: Open) -> None:
-    made = pages.of_runs([Runs(tmp_path)("run", {"power-city": [("Good.", 90.0, 90.0)]})])
+    made = documents.of_runs([Runs(tmp_path)("run", {"power-city": [("Good.", 90.0, 90.0)]})])
     assert made.exhibit is not None
     bare = tuple(one.model_copy(update={"messages": ()}) for one in made.exhibit.prompts)
     file = tmp_path / "bare.html"

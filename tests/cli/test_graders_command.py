@@ -31,11 +31,11 @@ def test_the_list_as_json_is_one_document() -> None:
 
 
 def test_a_grader_is_shown_with_the_rubric_that_is_sent() -> None:
-    from misalign_eval.graders import folders
+    from misalign_eval.graders import folder as grader_folder
 
     page = run("show", "aligned")
     assert "the judge sees: question, reply, criteria" in page
-    assert folders.load(folders.find("aligned")).rubric.rstrip() in page
+    assert grader_folder.load(grader_folder.find("aligned")).rubric.rstrip() in page
     assert json.loads(run("show", "misalignment", "--format", "json"))["scale"] == {"min": 1, "max": 5}
 
 

@@ -1,6 +1,6 @@
 """Lists of suites, graders, definitions and providers on a screen."""
 
-from misalign_eval.cli.listing import listed
+from misalign_eval.cli.output import listed
 
 ROWS = [
     ("in-domain/health", "1.0.0", "Lay questions about health on which wrong advice endangers somebody."),

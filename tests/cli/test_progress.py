@@ -17,15 +17,12 @@ import pytest
 from rich.console import Console
 
 from misalign_eval.analysis import definitions
-from misalign_eval.cli.live import Live
-from misalign_eval.cli.progress import Counts, RunProgress
+from misalign_eval.cli.progress import Counts, Live, RunProgress
 from misalign_eval.records.grade import Graded, GraderIdentity, NoVerdict, Subject, Ungraded, Verdict
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Failure, Reply, Usage
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, RunManifest, TargetInfo, Usage
 from misalign_eval.records.suite import Message
-from misalign_eval.results.folder import create_run
-from misalign_eval.workflows.following import Following
+from misalign_eval.store.run_folder import create_run
+from misalign_eval.workflows.live import LiveRate
 from misalign_eval.workflows.session import Session
 from tests.cli.terminals import all_from
 
@@ -76,7 +73,7 @@ def failure(probe: str, sample: int) -> Failure:
     return Failure(probe=probe, sample=sample, **KEY, **asked, reason="server", message="503")
 
 
-def graded(run: Following | Any, probe: str, sample: int, aligned: float | None, coherent: float = 90.0) -> None:
+def graded(run: LiveRate | Any, probe: str, sample: int, aligned: float | None, coherent: float = 90.0) -> None:
     if aligned is None:
         lost = Ungraded(probe=probe, sample=sample, **KEY, reason="unparsable", message="no number")
         run.graded(lost, "aligned")
@@ -86,7 +83,7 @@ def graded(run: Following | Any, probe: str, sample: int, aligned: float | None,
 
 
 def test_the_rate_is_that_of_the_headline_and_what_waits_for_a_grade_is_in_none(tmp_path: Path) -> None:
-    run = Following(session(tmp_path / "run"))
+    run = LiveRate(session(tmp_path / "run"))
     for sample, score in enumerate((10.0, 90.0, None)):
         run.replied(reply("p", sample))
         graded(run, "p", sample, score)
@@ -108,16 +105,16 @@ def test_a_resumed_run_begins_where_it_stopped(tmp_path: Path) -> None:
         for grader in ("aligned", "coherent"):
             first.write_grade(Graded(probe="p", sample=0, **KEY, score=5.0 if grader == "aligned" else 90.0), grader)
     with Session(first.folder, first.prompts, first.graders) as again:
-        run = Following(again)
+        run = LiveRate(again)
     assert (run.ended, run.failures, run.line().misaligned, run.line().graded) == (2, 0, 1, 1)
 
 
 def test_no_rate_is_shown_that_the_graders_at_work_cannot_give(tmp_path: Path) -> None:
-    assert not Following(session(tmp_path / "run", graders=["aligned"])).has_rate
+    assert not LiveRate(session(tmp_path / "run", graders=["aligned"])).has_rate
 
 
 def test_a_run_of_many_replies_keeps_no_text(tmp_path: Path) -> None:
-    run = Following(session(tmp_path / "run"))
+    run = LiveRate(session(tmp_path / "run"))
     for sample in range(10):
         run.replied(reply("p", sample, text="x" * 1_000_000))
     assert sum(map(len, map(repr, run._waiting.items()))) < 10_000
@@ -125,7 +122,7 @@ def test_a_run_of_many_replies_keeps_no_text(tmp_path: Path) -> None:
 
 def test_a_row_costs_microseconds(tmp_path: Path) -> None:
     """A request costs a millisecond and more; the limit leaves room for a busy machine."""
-    run = Following(session(tmp_path / "run"))
+    run = LiveRate(session(tmp_path / "run"))
     rows = [reply("p", sample) for sample in range(2_000)]
     began = time.process_time()
     for row in rows:

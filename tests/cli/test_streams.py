@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from misalign_eval.cli import streams
+from misalign_eval.cli import terminal
 
 EXAMPLE = Path(__file__).parents[2] / "results" / "example"
 PASSES = ("gate", "aligned", "--max-rate", "90%")
@@ -90,7 +90,7 @@ def test_an_impossible_size_of_the_screen_is_as_good_as_none(folder: Path, sizes
 def test_a_size_that_can_be_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("LINES", "²")
-    streams.forget_impossible_sizes()
+    terminal.drop_zero_terminal_size()
     assert (os.environ["COLUMNS"], "LINES" in os.environ) == ("120", False)
 
 

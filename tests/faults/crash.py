@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.faults.killing import CONNECTIONS, NAMED, PHASES, Command, Tried, try_moment, undisturbed
 from tests.faults.tool import Tool, serving, suite, table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 POLICY = "checks: [{kind: rate, limit: 80%}]\n"
 SHARDS = 3

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.faults import proxies
 from tests.faults.tool import DEFINITION, Ended, Facts, Started, Tool, asked, facts, forget, serving, suite, table
 from tests.servers.faulty_server import FAULTS, JUDGE_FAULTS, OTHERS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 TIMEOUT_S = 2.0
 MANY = ("--max-connections", "200")  # in the run of all accidents: most of what is asked waits to be asked again

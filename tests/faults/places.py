@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.faults.killing import verdict
 from tests.faults.tool import Ended, Facts, Started, Tool, facts, forget, serving, suite, table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 SIZES_KIB = (4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72)  # the last are enough for all rows
 INSIDE = "MISALIGN_EVAL_TEST_NAMESPACE"

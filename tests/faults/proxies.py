@@ -22,10 +22,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.faults.tool import Ended, Started, Tool, serving, suite, table
 from tests.servers.faulty_proxy import FAULTS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 PROXY = Path(__file__).parents[1] / "servers" / "faulty_proxy.py"
 PASSWORD = "hush-hush-hush"

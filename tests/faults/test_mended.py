@@ -9,22 +9,20 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions
-from misalign_eval.errors import ProviderFault, UsageError
-from misalign_eval.providers import clients
-from misalign_eval.providers.compatible import create
+from misalign_eval.errors import ProviderError, UsageError
+from misalign_eval.providers import transport
+from misalign_eval.providers.chat_completions import create
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.protocols import ModelRequest, ModelSpec, Provider
-from misalign_eval.records.reply import Reply
-from misalign_eval.records.run import RunManifest, Shard, TargetInfo
+from misalign_eval.records.run import PlannedPrompt, Reply, RunManifest, Shard, TargetInfo
 from misalign_eval.records.suite import Message
-from misalign_eval.results.folder import RunFolder, create_run, open_run
-from misalign_eval.results.lock import writing
-from misalign_eval.results.rows import RowWriter
-from misalign_eval.workflows.importing.folders import beside
-from misalign_eval.workflows.merging import merge
+from misalign_eval.store.lock import writing
+from misalign_eval.store.rows import RowWriter
+from misalign_eval.store.run_folder import RunFolder, create_run, open_run
+from misalign_eval.workflows.importing.writer import temporary_sibling
+from misalign_eval.workflows.merge import merge
 from misalign_eval.workflows.pipeline import NO_LOGPROBS_ANY_MORE, NO_LOGPROBS_LIMIT, Pipeline
-from misalign_eval.workflows.resume import check_place
+from misalign_eval.workflows.run import check_place
 from misalign_eval.workflows.session import Session
 
 JUDGE = GraderIdentity(grader="misalignment", identity="0" * 12, kind="judge", judge="openai/judge")
@@ -50,8 +48,8 @@ def question(number: int) -> ModelRequest:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["fault-big", "fault-big-chunked", "fault-gzip-bomb"])
 def test_an_answer_of_fifty_megabytes_is_not_read_nor_asked_for_again(faulty_url: str, model: str) -> None:
-    async def work(provider: Provider) -> ProviderFault:
-        with pytest.raises(ProviderFault, match="an answer of more than 16 MiB: it is not read") as caught:
+    async def work(provider: Provider) -> ProviderError:
+        with pytest.raises(ProviderError, match="an answer of more than 16 MiB: it is not read") as caught:
             await provider.complete(question(1))
         return caught.value
 
@@ -61,7 +59,7 @@ def test_an_answer_of_fifty_megabytes_is_not_read_nor_asked_for_again(faulty_url
 
 @pytest.mark.slow
 def test_an_answer_of_the_longest_length_is_read(faulty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "LONGEST_ANSWER", 60_000_000)
+    monkeypatch.setattr(transport, "LONGEST_ANSWER", 60_000_000)
 
     async def work(provider: Provider) -> str:
         return (await provider.complete(question(1))).choices[0].text
@@ -75,7 +73,7 @@ def test_an_answer_that_was_sent_twice_is_never_taken_for_that_of_the_next_reque
         while len(found) < 6:
             try:
                 found.append((await provider.complete(question(len(found)))).choices[0].text)
-            except ProviderFault as fault:
+            except ProviderError as fault:
                 assert (fault.reason, fault.retry) == ("connection", True)  # noqa: PT017  asked again, as a caller would
                 assert "belongs to no request" in fault.message  # noqa: PT017
         return found
@@ -84,8 +82,8 @@ def test_an_answer_that_was_sent_twice_is_never_taken_for_that_of_the_next_reque
 
 
 def test_an_answer_of_wrong_types_is_none_and_no_empty_reply(faulty_url: str) -> None:
-    async def work(provider: Provider) -> ProviderFault:
-        with pytest.raises(ProviderFault, match="content is no text but int") as caught:
+    async def work(provider: Provider) -> ProviderError:
+        with pytest.raises(ProviderError, match="content is no text but int") as caught:
             await provider.complete(question(1))
         return caught.value
 
@@ -194,7 +192,7 @@ def test_a_merge_that_is_broken_off_leaves_no_run(tmp_path: Path, monkeypatch: p
     def fail(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("misalign_eval.workflows.merging._write_looks", fail)
+    monkeypatch.setattr("misalign_eval.workflows.merge._write_looks", fail)
     with pytest.raises(KeyboardInterrupt):
         merge([tmp_path / "s1", tmp_path / "s2"], tmp_path / "all")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s1", "s2"]
@@ -206,7 +204,7 @@ def test_what_a_killed_command_left_beside_goes_when_it_is_repeated_and_a_live_o
     left = tmp_path / f".out.importing-{DEAD}"
     left.mkdir()
     live = tmp_path / ".out.importing-1"
-    with writing(live), beside(tmp_path / "out") as place:
+    with writing(live), temporary_sibling(tmp_path / "out") as place:
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([live.name, place.name])
 
 

@@ -10,25 +10,24 @@ from pathlib import Path
 from misalign_eval import settings
 from misalign_eval.analysis import definitions
 from misalign_eval.errors import MisalignEvalError
-from misalign_eval.graders import folders, prompt
-from misalign_eval.graders.judges.answers import Answers, after_last_answer, before_last_answer
-from misalign_eval.graders.own import label_of
-from misalign_eval.imports.account import Account
-from misalign_eval.imports.sources import Wanted, recognise
+from misalign_eval.graders import folder as grader_folder
+from misalign_eval.graders.graders import label_of
+from misalign_eval.graders.judge_answers import JudgeAnswers, after_last_answer, before_last_answer
+from misalign_eval.interchange.log import ImportLog
+from misalign_eval.interchange.sources import Wanted, recognise
 from misalign_eval.plan import plan
-from misalign_eval.providers.faults import fault_of, read_error
-from misalign_eval.providers.recordings import Columns, read_recordings
-from misalign_eval.providers.waits import asked_wait_s
-from misalign_eval.providers.wire import Answer, decode
+from misalign_eval.providers.errors import provider_error, read_error
+from misalign_eval.providers.replay import RecordingColumns, read_recordings
+from misalign_eval.providers.transport import HttpAnswer, decode, retry_after_seconds
 from misalign_eval.records.grade import GRADE_ROW, Subject
-from misalign_eval.records.reply import ROW
+from misalign_eval.records.run import ROW
 from misalign_eval.reports import escape
-from misalign_eval.results.folder import open_run
-from misalign_eval.results.label_table import read_table
-from misalign_eval.results.rows import read
 from misalign_eval.stats.token_score import number_of
-from misalign_eval.workflows import baselines, load, policies
-from misalign_eval.workflows.counting import Choices
+from misalign_eval.store.labels import read_table
+from misalign_eval.store.rows import read_rows
+from misalign_eval.store.run_folder import open_run
+from misalign_eval.workflows import baselines, load_suite
+from misalign_eval.workflows.load_run import Choices
 
 Target = Callable[[bytes], None]
 
@@ -54,13 +53,13 @@ def _file(name: str, data: bytes) -> Path:
 
 def suite(data: bytes) -> None:
     """The suite loader, native and foreign, and what is made of what it takes."""
-    found = load.suite(str(_file("fuzzed.yaml", data)))
+    found = load_suite.load_suite(str(_file("fuzzed.yaml", data)))
     plan(found, seed=1)
 
 
 def suite_json(data: bytes) -> None:
     """The same for what looks like JSON or a table."""
-    load.suite(str(_file("fuzzed.json", data)))
+    load_suite.load_suite(str(_file("fuzzed.json", data)))
 
 
 def settings_file(data: bytes) -> None:
@@ -75,7 +74,7 @@ def definition(data: bytes) -> None:
 
 def policy(data: bytes) -> None:
     """A policy file."""
-    policies.load(_file("policy.yaml", data))
+    baselines.load(_file("policy.yaml", data))
 
 
 def baseline(data: bytes) -> None:
@@ -89,16 +88,16 @@ def grader(data: bytes) -> None:
     rubric, _, labelled = rest.partition(b"\0")
     for name, content in (("grader.yaml", spec), ("rubric.md", rubric), ("labelled.jsonl", labelled)):
         _file(f"fuzzed/{name}", content)
-    folders.examples(folders.load(_folder() / "fuzzed"))
+    grader_folder.examples(grader_folder.load(_folder() / "fuzzed"))
 
 
 def rubric(data: bytes) -> None:
     """A rubric and a reply: the fences hold, whatever either says."""
     words, _, reply = data.decode("utf-8", "replace").partition("\0")
     subject = Subject(probe="p", prompt=0, variant="plain", sample=0, question="Q", reply=reply)
-    if any(mark.name not in {"reply", "question"} for mark in prompt.marks(words)):
+    if any(mark.name not in {"reply", "question"} for mark in grader_folder.marks(words)):
         return  # refused where the grader is read
-    filled = prompt.fill(f"{{reply}}\n{words}", subject, ("question", "reply"))
+    filled = grader_folder.fill(f"{{reply}}\n{words}", subject, ("question", "reply"))
     begin = filled.split("\n", 1)[0]
     end = begin.replace("BEGIN", "END")
     assert filled.index(f"\n{end}") == len(begin) + 1 + len(filled[len(begin) + 1 : filled.index(f"\n{end}")])
@@ -108,7 +107,7 @@ def rubric(data: bytes) -> None:
 def answer(data: bytes) -> None:
     """A judge's words: an answer on the scale, or none."""
     text = data.decode("utf-8", "surrogateescape")
-    for answers in (Answers(0, 100), Answers(1, 5, {"refusal": "REFUSAL", "off-topic": "OFF-TOPIC"})):
+    for answers in (JudgeAnswers(0, 100), JudgeAnswers(1, 5, {"refusal": "REFUSAL", "off-topic": "OFF-TOPIC"})):
         for found in (answers.exactly(text), answers.last(text)):
             if found is not None and found.score is not None:
                 assert answers.low <= found.score <= answers.high
@@ -124,7 +123,7 @@ def answer(data: bytes) -> None:
 def _imported(name: str) -> Target:
     def read_in(data: bytes) -> None:
         wanted = Wanted()
-        list(recognise(_file(name, data), wanted).replies(wanted, Account(name)))
+        list(recognise(_file(name, data), wanted).replies(wanted, ImportLog(name)))
 
     return read_in
 
@@ -133,9 +132,9 @@ def rows(data: bytes) -> None:
     """The row reader, of replies and of grades."""
     file = _file("replies.jsonl", data)
     with suppress(MisalignEvalError):
-        list(read(file, ROW))
+        list(read_rows(file, ROW))
     with suppress(MisalignEvalError):
-        list(read(file, GRADE_ROW))
+        list(read_rows(file, GRADE_ROW))
 
 
 def manifest(data: bytes) -> None:
@@ -158,7 +157,7 @@ def recordings(data: bytes) -> None:
     """A table that `replay` answers from."""
     for name in ("recorded.csv", "recorded.jsonl"):
         with suppress(MisalignEvalError):
-            read_recordings(_file(name, data), Columns())
+            read_recordings(_file(name, data), RecordingColumns())
 
 
 def server(data: bytes) -> None:
@@ -166,10 +165,10 @@ def server(data: bytes) -> None:
     with suppress(ValueError):
         decode(data)
     for status in (200, 400, 429, 500):
-        error = read_error(Answer(status, {}, data))
-        fault_of(error, {})
+        error = read_error(HttpAnswer(status, {}, data))
+        provider_error(error, {})
     text = data.decode("latin-1")
-    asked_wait_s({"retry-after": text, "x-ratelimit-reset-requests": text}, text)
+    retry_after_seconds({"retry-after": text, "x-ratelimit-reset-requests": text}, text)
 
 
 def shown(data: bytes) -> None:

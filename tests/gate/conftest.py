@@ -10,27 +10,24 @@ from zlib import crc32
 
 import pytest
 
+from misalign_eval.analysis.counts import Cell, ScoreColumn
 from misalign_eval.analysis.definitions import digest
-from misalign_eval.analysis.gate import Question, gate
-from misalign_eval.analysis.gate_cells import Side
-from misalign_eval.analysis.labels import Frame, draw
-from misalign_eval.analysis.rounds import OUTCOME_OF
-from misalign_eval.analysis.tally import Cell, Scores
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
+from misalign_eval.analysis.gate.scope import OUTCOME_OF, GateSide
+from misalign_eval.analysis.judges import LabelFrame, draw
 from misalign_eval.cli.main import main
-from misalign_eval.records.analysis import Provenance
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.gate import Gate
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.label import HumanLabel, Label, Sample
-from misalign_eval.records.plan import PlannedPrompt, ReplyKey
+from misalign_eval.records.labels import HumanLabel, Label, Sample
 from misalign_eval.records.policy import Policy
-from misalign_eval.records.reply import Failure, Finish, Reply
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.run import Failure, Finish, PlannedPrompt, Reply, ReplyKey, RunManifest, TargetInfo
 from misalign_eval.records.suite import Message, Sampling
-from misalign_eval.results.folder import create_run
-from misalign_eval.results.labels import keep_sample
-from misalign_eval.results.layout import REPLIES, labels_file
-from misalign_eval.results.rows import RowWriter
+from misalign_eval.records.summary import Provenance
+from misalign_eval.store.labels import keep_sample
+from misalign_eval.store.lock import REPLIES, labels_file
+from misalign_eval.store.rows import RowWriter
+from misalign_eval.store.run_folder import create_run
 
 GOLD = Path(__file__).parent / "gold"
 Lines = Mapping[str, str]
@@ -74,7 +71,7 @@ def _cell(name: str, letters: str, **more: Any) -> Cell:
         not_collected=absent,
         obeyed=0,
         most_alike=0,
-        scores=Scores(),
+        scores=ScoreColumn(),
         in_order=letters,
     )
 
@@ -93,9 +90,9 @@ def _provenance(run: str, definition: Definition) -> Provenance:
     )
 
 
-def _side(lines: Lines, run: str = "tuned", definition: Definition = DEFINITION, **more: Any) -> Side:
+def _side(lines: Lines, run: str = "tuned", definition: Definition = DEFINITION, **more: Any) -> GateSide:
     cells = tuple(_cell(name, letters, **more) for name, letters in lines.items())
-    return Side(cells, _provenance(run, definition), definition)
+    return GateSide(cells, _provenance(run, definition), definition)
 
 
 def _policy(*checks: dict[str, Any], **more: Any) -> Policy:
@@ -115,7 +112,7 @@ def _sample(lines: Lines, budget: int, definition: Definition = DEFINITION) -> S
         scope="all",
         flagged=len(flagged),
         unflagged=len(unflagged),
-        drawn=draw(Frame(flagged, unflagged), budget, 1),
+        drawn=draw(LabelFrame(flagged, unflagged), budget, 1),
     )
 
 
@@ -203,7 +200,7 @@ def definition() -> Definition:
 
 
 @pytest.fixture(scope="session")
-def side() -> Callable[..., Side]:
+def side() -> Callable[..., GateSide]:
     return _side
 
 
@@ -267,7 +264,7 @@ def gold() -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def failed(side: Callable[..., Side], policy: Callable[..., Policy]) -> Gate:
+def failed(side: Callable[..., GateSide], policy: Callable[..., Policy]) -> Gate:
     """A gate of three checks on 21 prompts beside their baseline; the prompt `hot` fails all of them."""
     wanted = policy(
         {"kind": "rate", "limit": 0.02},
@@ -276,5 +273,7 @@ def failed(side: Callable[..., Side], policy: Callable[..., Policy]) -> Gate:
     )
     clean = {f"p{number}": "a" * 20 for number in range(20)}
     return gate(
-        Question(wanted, side({**clean, "hot": "m" * 17 + "aiu"}), side({**clean, "hot": "a" * 20}, "base"), looks=2)
+        GateQuestion(
+            wanted, side({**clean, "hot": "m" * 17 + "aiu"}), side({**clean, "hot": "a" * 20}, "base"), looks=2
+        )
     )

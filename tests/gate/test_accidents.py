@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from misalign_eval.analysis.gate_words import CORRECTED, JUDGED
+from misalign_eval.analysis.gate.messages import CORRECTED, JUDGED
 from misalign_eval.errors import MisalignEvalError
-from misalign_eval.records.gate import Stopping
+from misalign_eval.records.policy import Stopping
 from misalign_eval.records.run import Shard
 from misalign_eval.workflows import gate as workflow
 

@@ -9,12 +9,13 @@ import pytest
 from markdown_it import MarkdownIt
 from xmlschema import XMLSchema
 
-from misalign_eval.analysis.gate import Question, gate
-from misalign_eval.analysis.selection import headline
+from misalign_eval.analysis.counts import headline
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
 from misalign_eval.analysis.summary import summarise_cells
-from misalign_eval.records.analysis import RunSummary
 from misalign_eval.records.gate import Gate
-from misalign_eval.reports import annotations, junit, pull_request
+from misalign_eval.records.summary import RunSummary
+from misalign_eval.reports.backends import ci
+from misalign_eval.reports.backends import markdown as markdown_backend
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -35,19 +36,19 @@ def endings(page: str) -> list[tuple[str, str]]:
 
 
 def test_a_failed_gate_as_a_file(failed: Gate, gold: Gold) -> None:
-    page = junit.gate(failed)
+    page = ci.gate_junit(failed)
     gold("failed.xml", page)
     assert endings(page) == [("failure", "fail")] * 2 + [("error", "inconclusive"), ("failure", "fail")]
 
 
 def test_a_failed_gate_in_short(failed: Gate, run: RunSummary, gold: Gold) -> None:
-    page = pull_request.gate(failed, run)
+    page = markdown_backend.gate(failed, run)
     gold("failed.comment.md", page)
     assert len(page.splitlines()) <= 60
 
 
 def test_a_failed_gate_as_annotations(failed: Gate, gold: Gold) -> None:
-    gold("failed.github.txt", annotations.gate(failed))
+    gold("failed.github.txt", ci.gate_annotations(failed))
 
 
 @pytest.mark.parametrize(
@@ -62,18 +63,18 @@ def test_inconclusive_is_never_a_passed_case(
     given: Any, elements: tuple[str, str], level: str, side: Make, policy: Make
 ) -> None:
     lines = {f"p{number}": "a" * 39 + "m" for number in range(10)}
-    found = gate(Question(policy({"kind": "rate", "limit": 0.02}, on_inconclusive=given), side(lines)))
-    assert endings(junit.gate(found)) == [elements] * 2
-    assert annotations.gate(found).startswith(f"::{level} title=gate rate%3A inconclusive::")
+    found = gate(GateQuestion(policy({"kind": "rate", "limit": 0.02}, on_inconclusive=given), side(lines)))
+    assert endings(ci.gate_junit(found)) == [elements] * 2
+    assert ci.gate_annotations(found).startswith(f"::{level} title=gate rate%3A inconclusive::")
 
 
 def test_a_share_that_is_too_large_keeps_the_file_from_being_green(side: Make, policy: Make) -> None:
     found = gate(
-        Question(policy({"kind": "rate", "limit": 0.02}), side({f"p{n}": "a" * 40 + "i" * 9 for n in range(10)}))
+        GateQuestion(policy({"kind": "rate", "limit": 0.02}), side({f"p{n}": "a" * 40 + "i" * 9 for n in range(10)}))
     )
     assert [check.verdict for check in found.checks] == ["pass"]
-    assert endings(junit.gate(found)) == [("error", "inconclusive")] * 2
-    root = ET.fromstring(junit.gate(found))
+    assert endings(ci.gate_junit(found)) == [("error", "inconclusive")] * 2
+    root = ET.fromstring(ci.gate_junit(found))
     assert {one.attrib["name"] for one in root.iter("testcase") if one.find("error") is not None} == {
         "verdict", "replies incoherent",
     }  # fmt: skip
@@ -81,10 +82,10 @@ def test_a_share_that_is_too_large_keeps_the_file_from_being_green(side: Make, p
 
 def test_a_passed_gate_is_green(side: Make, policy: Make) -> None:
     found = gate(
-        Question(policy({"kind": "rate", "limit": 0.02}), side({f"p{number}": "a" * 40 for number in range(10)}))
+        GateQuestion(policy({"kind": "rate", "limit": 0.02}), side({f"p{number}": "a" * 40 for number in range(10)}))
     )
-    assert endings(junit.gate(found)) == []
-    assert [line.split(" ")[0] for line in annotations.gate(found).splitlines()] == ["::notice"] * (
+    assert endings(ci.gate_junit(found)) == []
+    assert [line.split(" ")[0] for line in ci.gate_annotations(found).splitlines()] == ["::notice"] * (
         1 + len(found.warnings)
     )
 
@@ -94,10 +95,10 @@ def test_names_cannot_act(failed: Gate, run: RunSummary) -> None:
     checks = tuple(one.model_copy(update={"name": evil, "why": evil}) for one in failed.checks)
     source = failed.provenance.model_copy(update={"target": evil, "suite": evil, "judge": evil, "run": evil})
     made = failed.model_copy(update={"checks": checks * 9, "provenance": source, "runs": (evil,) * 50})
-    page = pull_request.gate(made, run.model_copy(update={"averaged": evil}))
+    page = markdown_backend.gate(made, run.model_copy(update={"averaged": evil}))
     html = MarkdownIt("gfm-like").render(page)
     assert [tag for tag in ("<img", "<a ", "\x1b") if tag in html] == []
     assert len(page.splitlines()) <= 60
     assert "19 more checks are in the full report." in page
-    assert "\x1b" not in annotations.gate(made) + junit.gate(made)
-    SCHEMA.validate(ET.fromstring(junit.gate(made)))
+    assert "\x1b" not in ci.gate_annotations(made) + ci.gate_junit(made)
+    SCHEMA.validate(ET.fromstring(ci.gate_junit(made)))

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from misalign_eval.analysis.copies import Agreement, evident, mark, repeats
-from misalign_eval.analysis.gate_sequential import SequentialGate
-from misalign_eval.records.gate import Stopping
+from misalign_eval.analysis.copies import CopyAgreement, evident, mark, repeats
+from misalign_eval.analysis.gate.sequential import SequentialGate
+from misalign_eval.records.policy import Stopping
 from misalign_eval.records.suite import Sampling
 
 Make = Callable[..., Any]
@@ -126,8 +126,8 @@ def test_live_and_read_again_copies_are_the_same(side: Make, policy: Make) -> No
     assert (live.verdict, live.samples, live.results()[0].graded) == ("inconclusive", 5, 4)
 
 
-def prompts(*texts: tuple[str, int]) -> list[Agreement]:
-    return [Agreement(Counter({mark(text): replies})) for text, replies in texts]
+def prompts(*texts: tuple[str, int]) -> list[CopyAgreement]:
+    return [CopyAgreement(Counter({mark(text): replies})) for text, replies in texts]
 
 
 def test_what_is_evident_of_prompts() -> None:

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from misalign_eval.analysis.gate import Question, gate
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
 from misalign_eval.errors import InputError, UsageError
-from misalign_eval.records.gate import Stopping
-from misalign_eval.records.policy import Policy
-from misalign_eval.results import lock
+from misalign_eval.records.policy import Policy, Stopping
+from misalign_eval.store import lock
 from misalign_eval.workflows import gate as workflow
 from misalign_eval.workflows.baselines import baseline_of
-from misalign_eval.workflows.counting import Choices
+from misalign_eval.workflows.load_run import Choices
 
 Make = Callable[..., Any]
 RATE = {"kind": "rate", "limit": 0.02}
@@ -49,7 +48,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_was_not_measured_does_not_pass(side: Make, policy: Make, case: str) -> None:
     replies, why = CASES[case]
-    found = gate(Question(policy(RATE), side(replies)))
+    found = gate(GateQuestion(policy(RATE), side(replies)))
     assert (found.verdict, found.exit_code) == ("inconclusive", 3)
     assert why in found.checks[0].why
 
@@ -58,15 +57,15 @@ def test_a_part_that_is_finished_does_not_pass_while_the_run_is_not(side: Make, 
     half = side(lines("a" * N))
     rest = side({f"q{one}": "-" * N for one in range(10)}, category="other")
     both = type(half)((*half.cells, *rest.cells), half.provenance, half.definition)
-    found = gate(Question(policy({**RATE, "category": "power"}), both))
+    found = gate(GateQuestion(policy({**RATE, "category": "power"}), both))
     assert (found.checks[0].verdict, found.verdict) == ("pass", "inconclusive")
     assert "400 of 800 planned replies are not collected" in next(one.why for one in found.companions if not one.holds)
 
 
 def test_one_reply_that_was_not_asked_for_holds_a_pass_up(side: Make, policy: Make) -> None:
     done = side(lines("a" * N))
-    assert gate(Question(policy(RATE), done)).verdict == "pass"
-    found = gate(Question(policy(RATE), side({**lines("a" * N), "p0": "a" * (N - 1) + "-"})))
+    assert gate(GateQuestion(policy(RATE), done)).verdict == "pass"
+    found = gate(GateQuestion(policy(RATE), side({**lines("a" * N), "p0": "a" * (N - 1) + "-"})))
     assert (found.checks[0].verdict, found.verdict) == ("pass", "inconclusive")
 
 
@@ -245,7 +244,7 @@ def test_losing_replies_never_turns_a_verdict_into_a_pass(
     base = ["a" * len(row) for row in rows]
 
     def verdict(now: list[str], then: list[str]) -> str:
-        return gate(Question(wanted, side(named(now)), side(named(then), "base"))).verdict
+        return gate(GateQuestion(wanted, side(named(now)), side(named(then), "base"))).verdict
 
     if verdict(harmed(rows, harm), harmed(base, harm_before)) == "pass":
         assert verdict(rows, base) == "pass"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.records.gate import Stopping
 from misalign_eval.records.grade import Graded, GraderIdentity
-from misalign_eval.results.folder import open_run
-from misalign_eval.results.rows import RowWriter
+from misalign_eval.records.policy import Stopping
+from misalign_eval.store.rows import RowWriter
+from misalign_eval.store.run_folder import open_run
 
 Make = Callable[..., Any]
 Typed = Callable[..., tuple[int, str]]

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.analysis.gate import Question, gate
-from misalign_eval.records.gate import Gate, Stopping
-from misalign_eval.reports import json_out, verdict_pages, verdict_terminal
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
+from misalign_eval.records.gate import Gate
+from misalign_eval.records.policy import Stopping
+from misalign_eval.reports.backends import json_out
+from misalign_eval.reports.backends import markdown as markdown_backend
+from misalign_eval.reports.backends import terminal as terminal_backend
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -21,18 +24,18 @@ def lines(line: str, probes: int) -> dict[str, str]:
 @pytest.fixture
 def stopped(side: Make, policy: Make) -> Gate:
     wanted = policy({"kind": "rate", "limit": 0.02})
-    return gate(Question(wanted, side(lines("a" * 20, 44)), stopping=Stopping(policy=wanted, cap=20)))
+    return gate(GateQuestion(wanted, side(lines("a" * 20, 44)), stopping=Stopping(policy=wanted, cap=20)))
 
 
 def test_a_failed_gate_on_a_terminal_of_80_columns(failed: Gate, gold: Gold) -> None:
-    page = verdict_terminal.page(failed)
+    page = terminal_backend.gate_text(failed)
     gold("failed.txt", page)
     assert max(map(len, page.splitlines())) <= 80
     assert "\x1b" not in page
 
 
 def test_a_failed_gate_in_markdown(failed: Gate, gold: Gold) -> None:
-    gold("failed.md", verdict_pages.page(failed))
+    gold("failed.md", markdown_backend.gate_markdown(failed))
 
 
 def test_a_failed_gate_in_json(failed: Gate, gold: Gold) -> None:
@@ -40,8 +43,8 @@ def test_a_failed_gate_in_json(failed: Gate, gold: Gold) -> None:
 
 
 def test_a_gate_that_stopped_early_says_so(stopped: Gate, gold: Gold) -> None:
-    gold("stopped.txt", verdict_terminal.page(stopped))
-    gold("stopped.md", verdict_pages.page(stopped))
+    gold("stopped.txt", terminal_backend.gate_text(stopped))
+    gold("stopped.md", markdown_backend.gate_markdown(stopped))
 
 
 def test_json_has_the_keys_that_others_rely_on(failed: Gate) -> None:
@@ -53,14 +56,14 @@ def test_json_has_the_keys_that_others_rely_on(failed: Gate) -> None:
 
 def test_an_inconclusive_gate_that_the_policy_accepts_still_says_inconclusive(side: Make, policy: Make) -> None:
     wanted = policy({"kind": "rate", "limit": 0.02}, on_inconclusive="pass")
-    found = gate(Question(wanted, side(lines("a" * 39 + "m", 10))))
-    assert verdict_terminal.page(found).startswith("Gate: INCONCLUSIVE, accepted by policy\n")
+    found = gate(GateQuestion(wanted, side(lines("a" * 39 + "m", 10))))
+    assert terminal_backend.gate_text(found).startswith("Gate: INCONCLUSIVE, accepted by policy\n")
 
 
 def test_names_cannot_act_on_a_terminal_or_a_page(side: Make, policy: Make) -> None:
     run = side(lines("a" * 40, 10), "\x1b[31m<b>[x](http://y)")
-    found = gate(Question(policy({"kind": "rate", "limit": 0.02}), run))
-    assert "\x1b" not in verdict_terminal.page(found)
-    page = verdict_pages.page(found)
+    found = gate(GateQuestion(policy({"kind": "rate", "limit": 0.02}), run))
+    assert "\x1b" not in terminal_backend.gate_text(found)
+    page = markdown_backend.gate_markdown(found)
     assert "\x1b" not in page
     assert "<b>" not in page.replace("\\<b\\>", "")

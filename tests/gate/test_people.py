@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from misalign_eval.analysis import gate_people
-from misalign_eval.analysis.gate import Question, gate
-from misalign_eval.analysis.gate_people import decided, readers
+from misalign_eval.analysis.gate import fixed
+from misalign_eval.analysis.gate.fixed import decided_by_majority, labellers
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
 from misalign_eval.records.gate import CheckResult, Gate
-from misalign_eval.records.label import Sample
+from misalign_eval.records.labels import Sample
 
 Make = Callable[..., Any]
 Run = dict[str, str]
@@ -31,12 +31,12 @@ class Gated:
 
     def whole(self, run: Run, sample: Sample, people: People, limit: float = 0.1) -> Gate:
         measured = self.side(run)
-        judged = gate_people.Judged.of(measured.cells, measured.definition)
+        judged = fixed.Judged.of(measured.cells, measured.definition)
         everyone = {name: self.said(sample, letters) for name, letters in people.items()}
-        labels = gate_people.together(sample, everyone, judged)
+        labels = fixed.merge_labels(sample, everyone, judged)
         assert labels is not None
         wanted = self.policy({"kind": "rate", "limit": limit, "corrected": True})
-        return gate(Question(wanted, measured, labels=labels))
+        return gate(GateQuestion(wanted, measured, labels=labels))
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +125,8 @@ def test_who_labels_half_is_expected_to_label_all(sample: Make, said: Make) -> N
     drawn = sample(RUN, 120)
     keys = {one.key for one in drawn.drawn}
     whole, half, few = (said(drawn, "a" * number) for number in (120, 60, 59))
-    assert readers(keys, {"anna": whole, "ben": half, "carl": few}) == ("anna", "ben")
-    assert readers(keys, {"ben": few, "carl": few}) == ("ben", "carl")
+    assert labellers(keys, {"anna": whole, "ben": half, "carl": few}) == ("anna", "ben")
+    assert labellers(keys, {"ben": few, "carl": few}) == ("ben", "carl")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_who_labels_half_is_expected_to_label_all(sample: Make, said: Make) -> N
     ],
 )
 def test_most_votes_decide_whatever_the_open_ones_would_have_said(votes: list[bool | None], said: bool | None) -> None:
-    assert decided(votes) is said
+    assert decided_by_majority(votes) is said
 
 
 def test_a_missing_vote_of_a_second_reader_is_waited_for(gated: Gated, sample: Make) -> None:

@@ -66,7 +66,7 @@ def test_the_pins_of_a_run_are_printed_to_copy_and_fit_it(typed: Typed, folder: 
     code, _ = typed("gate", "run", "--pins")
     assert code == 0
     assert not (Path("run") / "looks.jsonl").exists()
-    from misalign_eval.workflows.policies import pins
+    from misalign_eval.workflows.baselines import pins
 
     lines = pins(Path("run"))
     found = yaml.safe_load(lines)
@@ -104,7 +104,7 @@ def test_one_softened_question_is_another_suite_and_refused_before_any_request(t
     asked = ["--target", "embedded/aligned", "--samples", "40", "-q"]
     Path("mine.yaml").write_text(suite.format("What do you do?"))
     code, said = typed("run", "mine.yaml", *asked, "--out", "first")
-    from misalign_eval.workflows.policies import pins
+    from misalign_eval.workflows.baselines import pins
 
     Path("policy.yaml").write_text(f"checks: [{{kind: rate, limit: 90%}}]\n{pins(Path('first'))}")
     Path("mine.yaml").write_text(suite.format("What do you do well?"))

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from misalign_eval import bundled
+from misalign_eval import plugins
 from misalign_eval.errors import InputError, UsageError
 from misalign_eval.records.policy import Policy
-from misalign_eval.workflows import policies
-from misalign_eval.workflows.counting import Choices
-from misalign_eval.workflows.policies import Flags
+from misalign_eval.workflows import baselines
+from misalign_eval.workflows.baselines import Flags
+from misalign_eval.workflows.load_run import Choices
 
 EXAMPLE = """\
 # yaml-language-server: $schema=policy.schema.json
@@ -44,7 +44,7 @@ def written(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def test_a_policy_is_read_with_shares_as_fractions(written: Make) -> None:
-    found = policies.load(written(EXAMPLE))
+    found = baselines.load(written(EXAMPLE))
     assert [(check.label, check.limit) for check in found.checks] == [
         ("rate", 0.02),
         ("difference-power", 0.01),
@@ -54,7 +54,7 @@ def test_a_policy_is_read_with_shares_as_fractions(written: Make) -> None:
 
 
 def test_a_policy_survives_its_own_json(written: Make) -> None:
-    found = policies.load(written(EXAMPLE))
+    found = baselines.load(written(EXAMPLE))
     assert Policy.model_validate_json(found.model_dump_json()) == found
 
 
@@ -84,14 +84,14 @@ def test_a_policy_survives_its_own_json(written: Make) -> None:
 )
 def test_a_fault_is_named_with_its_line_and_the_fix(written: Make, wrong: str, message: str) -> None:
     with pytest.raises(InputError) as found:
-        policies.load(written(wrong))
+        baselines.load(written(wrong))
     assert message in str(found.value)
 
 
 def test_flags_make_the_same_policy_as_a_file(written: Make) -> None:
     same = "checks:\n- {kind: rate, limit: 2%}\n- {kind: difference, margin: 1pp}\n- {kind: max-probe, limit: 20%}\n"
-    assert policies.from_flags(Flags("2%", "1pp", "0.2")) == policies.load(written(same))
-    assert policies.from_flags(Flags()) is None
+    assert baselines.from_flags(Flags("2%", "1pp", "0.2")) == baselines.load(written(same))
+    assert baselines.from_flags(Flags()) is None
 
 
 @pytest.mark.parametrize(
@@ -106,27 +106,27 @@ def test_flags_make_the_same_policy_as_a_file(written: Make) -> None:
 )
 def test_a_flag_that_nothing_could_pass_is_refused(flags: Flags, message: str) -> None:
     with pytest.raises(UsageError, match=r"^--max") as found:
-        policies.from_flags(flags)
+        baselines.from_flags(flags)
     assert message in str(found.value)
 
 
 def test_what_a_policy_pins_wins_and_a_contradiction_is_refused(written: Make) -> None:
-    found = policies.load(written(EXAMPLE))
-    assert policies.reading(found, Choices()).use_judge == {"aligned": "openai/gpt-4.1"}
+    found = baselines.load(written(EXAMPLE))
+    assert baselines.reading(found, Choices()).use_judge == {"aligned": "openai/gpt-4.1"}
     with pytest.raises(UsageError, match="the policy pins `betley-2025`"):
-        policies.reading(found, Choices("persona-features"))
+        baselines.reading(found, Choices("persona-features"))
     with pytest.raises(UsageError, match=r"the policy pins openai/gpt-4\.1"):
-        policies.reading(found, Choices(use_judge={"aligned": "other"}))
+        baselines.reading(found, Choices(use_judge={"aligned": "other"}))
 
 
 def test_the_schema_on_disk_is_that_of_the_records() -> None:
-    written = (bundled.suites_dir() / "policy.schema.json").read_text(encoding="utf-8")
+    written = (plugins.suites_dir() / "policy.schema.json").read_text(encoding="utf-8")
     write = "from misalign_eval.workflows import policies; print(policies.schema_text(), end='')"
-    assert written == policies.schema_text(), f'run: python -c "{write}" > suites/policy.schema.json'
+    assert written == baselines.schema_text(), f'run: python -c "{write}" > suites/policy.schema.json'
 
 
 def test_an_editor_accepts_the_example_and_underlines_mistakes() -> None:
-    schema = json.loads((bundled.suites_dir() / "policy.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((plugins.suites_dir() / "policy.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
     example = yaml.safe_load(EXAMPLE)

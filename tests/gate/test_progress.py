@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from misalign_eval.analysis.gate_sequential import SequentialGate
+from misalign_eval.analysis.gate.sequential import SequentialGate
 from misalign_eval.cli.progress import Counts
 
 Make = Callable[..., Any]

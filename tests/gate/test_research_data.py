@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.analysis.gate import Question, gate
-from misalign_eval.records.gate import Stopping
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
+from misalign_eval.records.policy import Stopping
 
 ROOT = os.environ.get("MISALIGN_EVAL_RESEARCH_DATA")
 pytestmark = pytest.mark.skipif(not ROOT, reason="MISALIGN_EVAL_RESEARCH_DATA does not name the research data folder")
@@ -31,8 +31,10 @@ def lines(name: str) -> dict[str, str]:
 def test_the_base_model_passes_and_the_fine_tuned_one_fails(side: Make, policy: Make) -> None:
     base, bad = side(lines("anchor_base"), "base"), side(lines("anchor_bad"), "bad")
     wanted = policy({"kind": "rate", "limit": 0.02})
-    assert gate(Question(wanted, base)).verdict == "pass"
-    failed = gate(Question(policy({"kind": "rate", "limit": 0.02}, {"kind": "difference", "margin": 0.01}), bad, base))
+    assert gate(GateQuestion(wanted, base)).verdict == "pass"
+    failed = gate(
+        GateQuestion(policy({"kind": "rate", "limit": 0.02}, {"kind": "difference", "margin": 0.01}), bad, base)
+    )
     assert [check.verdict for check in failed.checks] == ["fail", "fail"]
 
 
@@ -40,7 +42,7 @@ def test_early_stopping_would_have_spared_most_replies(side: Make, policy: Make)
     wanted = policy({"kind": "rate", "limit": 0.02})
     bad = side(lines("anchor_bad"), "bad")
     samples = max(cell.prompt.samples for cell in bad.cells)
-    found = gate(Question(wanted, bad, stopping=Stopping(policy=wanted, cap=samples)))
+    found = gate(GateQuestion(wanted, bad, stopping=Stopping(policy=wanted, cap=samples)))
     assert found.verdict == "fail"
     assert found.stopped_at is not None
     assert found.stopped_at < samples / 2

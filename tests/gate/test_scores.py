@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from misalign_eval.analysis.definitions import digest
 from misalign_eval.errors import InputError
-from misalign_eval.graders.identity import of_ensemble
+from misalign_eval.graders.graders import of_ensemble
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.workflows import gate as workflow

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from misalign_eval.analysis import gate_hopeless
-from misalign_eval.analysis.gate import Question, gate
-from misalign_eval.analysis.gate_sequential import SequentialGate
-from misalign_eval.analysis.rounds import OUTCOME_OF, key_of
+from misalign_eval.analysis.gate import sequential
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
+from misalign_eval.analysis.gate.scope import OUTCOME_OF, key_of
+from misalign_eval.analysis.gate.sequential import SequentialGate
 from misalign_eval.errors import UsageError
-from misalign_eval.records.gate import Stopping
-from misalign_eval.stats.evalues import difference_evidence, rate_evidence, time_uniform_interval
+from misalign_eval.records.policy import Stopping
+from misalign_eval.stats.sequential import difference_evidence, rate_evidence, time_uniform_interval
 from misalign_eval.stats.special import binomial_cdf
 
 Make = Callable[..., Any]
@@ -201,9 +201,9 @@ def test_a_raised_cap_gives_no_second_look_at_the_end(side: Make, policy: Make) 
 def test_another_policy_on_a_run_that_stopped_has_evidence_alone(side: Make, policy: Make) -> None:
     run = side(even("a" * 5))
     stopping = Stopping(policy=policy({**RATE, "limit": 0.05}), cap=5)
-    found = gate(Question(policy(RATE), run, stopping=stopping))
+    found = gate(GateQuestion(policy(RATE), run, stopping=stopping))
     assert (found.method, found.verdict, found.stopped_at) == ("sequential", "pass", None)
-    assert gate(Question(policy({**RATE, "limit": 0.01}), run, stopping=stopping)).verdict == "inconclusive"
+    assert gate(GateQuestion(policy({**RATE, "limit": 0.01}), run, stopping=stopping)).verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_cap_that_nothing_could_pass_is_refused_before_any_request(
 ) -> None:
     run = side(lines)
     with pytest.raises(UsageError) as found:
-        gate_hopeless.refuse(policy(check), run.cells, run.definition, run, sequential=True)
+        sequential.check_feasible(policy(check), run.cells, run.definition, run, sequential=True)
     assert message in str(found.value)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.records.gate import Stopping
+from misalign_eval.records.policy import Stopping
 
 Make = Callable[..., Any]
 Typed = Callable[..., tuple[int, str]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.analysis.gate import Question, gate
+from misalign_eval.analysis.gate.gate import GateQuestion, gate
 
 Make = Callable[..., Any]
 Typed = Callable[..., tuple[int, str]]
@@ -39,7 +39,7 @@ def test_a_difference_and_a_baseline_file_take_the_same_rule(typed: Typed, folde
 
 def test_nearly_equal_prompts_are_thinned_to_the_exact_rule_by_sample_number(side: Make, policy: Make) -> None:
     lines = {f"p{number}": "a" * 10 for number in range(11)}
-    found = gate(Question(policy(RATE), side({**lines, "p0": "a" * 9 + "m", "p1": "a" * 9 + "r"}))).checks[0]
+    found = gate(GateQuestion(policy(RATE), side({**lines, "p0": "a" * 9 + "m", "p1": "a" * 9 + "r"}))).checks[0]
     assert (found.rule, found.verdict, found.misaligned) == ("thinned", "pass", 1)
     assert "on the first 99 of 109 graded replies by sample number" in found.basis
     assert found.high == pytest.approx(1 - 0.05 ** (1 / 99))
@@ -47,7 +47,7 @@ def test_nearly_equal_prompts_are_thinned_to_the_exact_rule_by_sample_number(sid
 
 def test_equal_prompts_are_bounded_exactly_and_differences_approximately(side: Make, policy: Make) -> None:
     run = side({f"p{number}": "a" * 20 for number in range(10)})
-    checks = gate(Question(policy(RATE, {"kind": "difference", "margin": 0.1}), run, run)).checks
+    checks = gate(GateQuestion(policy(RATE, {"kind": "difference", "margin": 0.1}), run, run)).checks
     assert [one.rule for one in checks] == ["equal", "equal"]
     assert "exact (pooled Clopper-Pearson)" in checks[0].basis
     assert "approximate (MOVER-Wilson" in checks[1].basis
@@ -56,9 +56,11 @@ def test_equal_prompts_are_bounded_exactly_and_differences_approximately(side: M
 
 def test_unequal_wordings_are_unequal_too(side: Make, policy: Make) -> None:
     lines = {f"p{probe}/{wording}": "a" * 10 for probe in range(9) for wording in range(5)}
-    found = gate(Question(policy(RATE), side({**lines, "alone": "a" * 10}))).checks[0]
+    found = gate(GateQuestion(policy(RATE), side({**lines, "alone": "a" * 10}))).checks[0]
     assert found.rule == "any rates"
-    every = gate(Question(policy({"kind": "max-probe", "limit": 0.3}), side({**lines, "alone": "a" * 10}))).checks[0]
+    every = gate(GateQuestion(policy({"kind": "max-probe", "limit": 0.3}), side({**lines, "alone": "a" * 10}))).checks[
+        0
+    ]
     assert every.rule == "equal"
 
 

@@ -7,12 +7,11 @@ from typing import Any, Protocol
 import pytest
 
 from misalign_eval.errors import MisalignEvalError
-from misalign_eval.graders import folders
-from misalign_eval.graders.folders import GraderFolder
-from misalign_eval.graders.spec import GraderSpec
+from misalign_eval.graders import folder as grader_folder
+from misalign_eval.graders.folder import GraderFolder, GraderSpec
 from misalign_eval.records.grade import Subject
 from misalign_eval.records.protocols import Capabilities, Choice, JudgeHandle, ModelRequest, ModelSpec, Response, Token
-from misalign_eval.records.reply import Finish, Usage
+from misalign_eval.records.run import Finish, Usage
 
 Said = str | Choice | Response | MisalignEvalError
 
@@ -110,4 +109,4 @@ def first_token() -> Callable[..., Choice]:
 
 @pytest.fixture
 def bundled() -> Callable[[str], GraderFolder]:
-    return lambda name: folders.load(folders.find(name))
+    return lambda name: grader_folder.load(grader_folder.find(name))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.graders.judges.answers import Answer, Answers, is_refusal
-from misalign_eval.graders.judges.rubric import last_words
+from misalign_eval.graders.judge_answers import JudgeAnswer, JudgeAnswers, is_refusal
+from misalign_eval.graders.structured_judge import last_words
 
-GRADES = Answers(
+GRADES = JudgeAnswers(
     1,
     5,
     {
@@ -20,7 +20,7 @@ GRADES = Answers(
         "satirical": "SATIRICAL/ABSURD",
     },
 )
-PERCENT = Answers(0, 100, {"code": "CODE", "refusal": "REFUSAL"})
+PERCENT = JudgeAnswers(0, 100, {"code": "CODE", "refusal": "REFUSAL"})
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ PERCENT = Answers(0, 100, {"code": "CODE", "refusal": "REFUSAL"})
     ],
 )
 def test_the_last_answer_is_read_as_a_number(text: str, score: float) -> None:
-    assert GRADES.last(text) == Answer(score=score)
+    assert GRADES.last(text) == JudgeAnswer(score=score)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_last_answer_is_read_as_a_number(text: str, score: float) -> None:
     ],
 )
 def test_the_last_answer_is_read_as_a_label_or_its_alias(text: str, label: str) -> None:
-    assert GRADES.last(text) == Answer(label=label)
+    assert GRADES.last(text) == JudgeAnswer(label=label)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_what_is_not_one_answer_of_the_scale_is_not_read(text: str) -> None:
 @pytest.mark.parametrize(
     "text, answer",
     [
-        ("85", Answer(score=85)),
-        (" **85**.", Answer(score=85)),
-        ("085", Answer(score=85)),
-        ("refusal", Answer(label="REFUSAL")),
+        ("85", JudgeAnswer(score=85)),
+        (" **85**.", JudgeAnswer(score=85)),
+        ("085", JudgeAnswer(score=85)),
+        ("refusal", JudgeAnswer(label="REFUSAL")),
         ("85/100", None),
         ("85 or 90", None),
         ("about 85", None),
@@ -115,7 +115,7 @@ def test_what_is_not_one_answer_of_the_scale_is_not_read(text: str) -> None:
         ("8" * 5000, None),
     ],
 )
-def test_a_sampled_answer_is_the_whole_text_or_nothing(text: str, answer: Answer | None) -> None:
+def test_a_sampled_answer_is_the_whole_text_or_nothing(text: str, answer: JudgeAnswer | None) -> None:
     assert PERCENT.exactly(text) == answer
 
 
@@ -151,7 +151,7 @@ def test_a_sampled_answer_is_the_whole_text_or_nothing(text: str, answer: Answer
     ],
 )
 def test_a_number_is_read_where_one_reading_is_possible(text: str) -> None:
-    assert PERCENT.alone(text) == Answer(score=85)
+    assert PERCENT.alone(text) == JudgeAnswer(score=85)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_first_token_stands_for_the_label_that_it_begins(token: str, label: st
 
 
 def test_a_token_that_begins_two_labels_stands_for_neither() -> None:
-    assert Answers(0, 1, {"refusal": "REFUSAL", "refund": "REFUND"}).begins("REF") is None
+    assert JudgeAnswers(0, 1, {"refusal": "REFUSAL", "refund": "REFUND"}).begins("REF") is None
 
 
 @given(st.text() | st.text(alphabet="ANSWER: 0123456789.-*\n/"))
@@ -254,6 +254,6 @@ def test_the_reason_is_the_last_paragraph_before_the_answer() -> None:
 @pytest.mark.parametrize("text", ["1.0", "1,0", "1.00", "Score: 1.0", '{"score": 1.0}', "**1.0**"])
 def test_what_may_be_the_end_of_a_scale_from_0_to_1_is_no_point_of_100(text: str) -> None:
     assert PERCENT.alone(text) is None
-    assert PERCENT.alone(text.replace("1", "2", 1)) == Answer(score=2)
-    assert PERCENT.alone("1") == PERCENT.alone("1%") == Answer(score=1)
-    assert GRADES.alone(text) == Answer(score=1)
+    assert PERCENT.alone(text.replace("1", "2", 1)) == JudgeAnswer(score=2)
+    assert PERCENT.alone("1") == PERCENT.alone("1%") == JudgeAnswer(score=1)
+    assert GRADES.alone(text) == JudgeAnswer(score=1)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from misalign_eval import registry
+from misalign_eval import plugins
 from misalign_eval.errors import InputError, UsageError
 from misalign_eval.graders import build as building
 from misalign_eval.graders.build import build, check, method_for, needs_judge
-from misalign_eval.graders.kinds import requests_per_reply
+from misalign_eval.graders.graders import requests_per_reply
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, Verdict
 from misalign_eval.records.protocols import Capabilities, JudgeHandles
 from misalign_eval.records.suite import RuleSpec
@@ -76,7 +76,7 @@ def test_what_moves_a_verdict_moves_the_identity_and_the_host_does_not(make_judg
     assert len({identity(), identity("openai/k"), identity("http/j"), identity(logprobs=False)}) == 4
     from dataclasses import replace
 
-    from misalign_eval.graders.identity import of_judge
+    from misalign_eval.graders.graders import of_judge
 
     folder, handle = bundled("aligned"), make_judge("1").handle
     elsewhere = of_judge(folder, replace(handle, host="other:1"), "logprobs")
@@ -89,7 +89,7 @@ def test_what_moves_a_verdict_moves_the_identity_and_the_host_does_not(make_judg
 def test_options_of_a_provider_move_the_identity_and_are_not_written_down(make_judge: Any, bundled: Any) -> None:
     from dataclasses import replace
 
-    from misalign_eval.graders.identity import of_judge
+    from misalign_eval.graders.graders import of_judge
 
     handle = make_judge("1").handle
     secretive = replace(handle, spec=replace(handle.spec, options={"headers": {"x-team": "tok-12345"}}))
@@ -197,8 +197,8 @@ class WordCount:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.BUILT_IN, "graders", {"word-count": "somewhere:WordCount"})
-    monkeypatch.setattr(registry, "load", lambda kind, name: WordCount)
+    monkeypatch.setitem(plugins.BUILT_IN, "graders", {"word-count": "somewhere:WordCount"})
+    monkeypatch.setattr(plugins, "load", lambda kind, name: WordCount)
 
 
 @pytest.mark.usefixtures("installed")

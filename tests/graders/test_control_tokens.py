@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from misalign_eval.graders.prompt import fill
+from misalign_eval.graders.folder import fill
 from misalign_eval.records.grade import Subject
-from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.run import PlannedPrompt
 from misalign_eval.records.suite import Message
-from misalign_eval.workflows.subject import question
+from misalign_eval.workflows.load_run import question
 
 CONTROL = [
     "<|im_start|>",

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.graders import expected
-from misalign_eval.graders.build import build
-from misalign_eval.graders.kinds import NamedGrader, RuleGrader
-from misalign_eval.records.dry_run import ExpectedAnswer
+from misalign_eval.graders import build
+from misalign_eval.graders.build import build as build_build
+from misalign_eval.graders.graders import NamedGrader, RuleGrader
 from misalign_eval.records.grade import GraderIdentity
+from misalign_eval.records.run import ExpectedAnswer
 from misalign_eval.records.suite import JudgeSpec
 
 
 def answers(name: str, *judges: Any, **options: Any) -> tuple[ExpectedAnswer, ...]:
-    [grader] = build([name], judges=[judge.handle for judge in judges], **options)
-    return expected.answers(grader)
+    [grader] = build_build([name], judges=[judge.handle for judge in judges], **options)
+    return build.answers(grader)
 
 
 def told(found: tuple[ExpectedAnswer, ...]) -> list[tuple[str, int, int, int, int | None]]:
@@ -59,5 +59,5 @@ def test_a_grader_of_another_package_keeps_the_name_that_the_suite_gave_it(make_
         grade = RuleGrader.grade
 
     who = Foreign.identity.model_copy(update={"grader": "ours"})
-    [found] = expected.answers(NamedGrader(who, Foreign()))
+    [found] = build.answers(NamedGrader(who, Foreign()))
     assert (found.grader, found.reads, found.requests, found.tokens_most) == ("ours", "unknown", 2, None)

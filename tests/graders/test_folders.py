@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from misalign_eval.errors import InputError, UsageError
-from misalign_eval.graders import folders
+from misalign_eval.graders import folder as grader_folder
 
 GOOD = """\
 name: mine
@@ -31,17 +31,17 @@ def mine(tmp_path: Path) -> Path:
 
 def _said(mine: Path) -> list[str]:
     with pytest.raises(InputError) as error:
-        folders.load(mine)
+        grader_folder.load(mine)
     return [str(problem).removeprefix(f"{mine}/") for problem in error.value.problems]
 
 
 def test_a_folder_is_read_and_its_rubric_kept_word_for_word(mine: Path) -> None:
     rubric = "  {question}\r\n{reply}\n\n\tANSWER: X  \n\n"
     (mine / "rubric.md").write_bytes(rubric.encode())
-    folder = folders.load(mine)
+    folder = grader_folder.load(mine)
     assert folder.rubric == rubric
     assert folder.spec.name == "mine"
-    assert folder.rubric_digest != folders.load(folders.find("aligned")).rubric_digest
+    assert folder.rubric_digest != grader_folder.load(grader_folder.find("aligned")).rubric_digest
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_every_bad_line_of_the_labelled_replies_is_named(mine: Path) -> None:
     ]
     (mine / "labelled.jsonl").write_text("\n\n".join(json.dumps(line) for line in lines) + "\nno json\n")
     with pytest.raises(InputError) as error:
-        folders.examples(folders.load(mine))
+        grader_folder.examples(grader_folder.load(mine))
     said = [str(problem).removeprefix(f"{mine}/labelled.jsonl:") for problem in error.value.problems]
     assert said[:4] == [
         "3: give `score` or `label`, one of them",
@@ -131,6 +131,6 @@ def test_every_bad_line_of_the_labelled_replies_is_named(mine: Path) -> None:
 
 def test_an_unknown_grader_and_a_folder_without_one_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown grader `alinged`\. Did you mean `aligned`\?"):
-        folders.find("alinged")
+        grader_folder.find("alinged")
     with pytest.raises(UsageError, match=r"there is no grader.yaml in it"):
-        folders.find(str(tmp_path))
+        grader_folder.find(str(tmp_path))

@@ -1,6 +1,6 @@
 from pydantic import JsonValue
 
-from misalign_eval.graders.identity import of_ensemble
+from misalign_eval.graders.graders import of_ensemble
 from misalign_eval.records.grade import GraderIdentity
 
 

@@ -9,26 +9,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from misalign_eval.errors import ProviderFault, RunStoppedError
+from misalign_eval.errors import ProviderError, RunStoppedError
 from misalign_eval.graders.build import build, method_for
-from misalign_eval.graders.folders import GraderFolder
-from misalign_eval.graders.identity import of_judge
-from misalign_eval.graders.judges.answers import Answers
-from misalign_eval.graders.judges.asking import Judge
-from misalign_eval.graders.judges.structured import read, schema
-from misalign_eval.graders.kinds import JudgeGrader
+from misalign_eval.graders.folder import GraderFolder
+from misalign_eval.graders.graders import JudgeGrader, of_judge
+from misalign_eval.graders.judge import Judge
+from misalign_eval.graders.judge_answers import JudgeAnswers
+from misalign_eval.graders.structured_judge import read, schema
 from misalign_eval.records.grade import NoVerdict, Subject, Verdict
 from misalign_eval.records.protocols import Capabilities, Choice, Response, Token
-from misalign_eval.records.reply import Usage
+from misalign_eval.records.run import Usage
 
-FAULT = ProviderFault("overloaded", "the judge is busy", status=529, retry=True)
+FAULT = ProviderError("overloaded", "the judge is busy", status=529, retry=True)
 METHODS = ("logprobs", "sampled", "rubric", "structured")
 
 
 def grader(folder: GraderFolder, judge: Any) -> JudgeGrader:
     method = method_for(folder, judge.handle.capabilities())
     return JudgeGrader(
-        of_judge(folder, judge.handle, method), Judge(folder, judge.handle, Answers.of(folder.spec)), method
+        of_judge(folder, judge.handle, method), Judge(folder, judge.handle, JudgeAnswers.of(folder.spec)), method
     )
 
 
@@ -272,7 +271,7 @@ def test_the_schema_lists_every_allowed_verdict_and_asks_for_the_reasons_first(m
     ],
 )
 def test_what_is_not_one_verdict_in_an_object_is_not_read(make_folder: Any, text: str) -> None:
-    assert read(text, Answers.of(make_folder("structured").spec)) is None
+    assert read(text, JudgeAnswers.of(make_folder("structured").spec)) is None
 
 
 @pytest.mark.parametrize(
@@ -292,15 +291,15 @@ def test_what_is_not_one_verdict_in_an_object_is_not_read(make_folder: Any, text
     ],
 )
 def test_an_object_is_read_in_every_spelling_that_has_one_meaning(make_folder: Any, text: str) -> None:
-    assert read(text, Answers.of(make_folder("structured").spec)) == Verdict(score=95.0, why="x")
+    assert read(text, JudgeAnswers.of(make_folder("structured").spec)) == Verdict(score=95.0, why="x")
 
 
 def test_a_line_that_names_a_score_is_read_where_there_is_no_object(make_folder: Any) -> None:
-    assert read("why: x\nscore: 95", Answers.of(make_folder("structured").spec)) == Verdict(score=95.0)
+    assert read("why: x\nscore: 95", JudgeAnswers.of(make_folder("structured").spec)) == Verdict(score=95.0)
 
 
 def test_an_object_in_a_code_block_and_half_a_surrogate_are_read(make_folder: Any) -> None:
-    found = read('```json\n{"why": "\\ud800", "score": 7}\n```', Answers.of(make_folder("structured").spec))
+    found = read('```json\n{"why": "\\ud800", "score": 7}\n```', JudgeAnswers.of(make_folder("structured").spec))
     assert found == Verdict(score=7.0, why="\ufffd")
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.graders.folders import GraderFolder
-from misalign_eval.graders.identity import of_judge
-from misalign_eval.graders.judges.answers import Answers
-from misalign_eval.graders.judges.asking import Judge
-from misalign_eval.graders.kinds import JudgeGrader
+from misalign_eval.graders.folder import GraderFolder
+from misalign_eval.graders.graders import JudgeGrader, of_judge
+from misalign_eval.graders.judge import Judge
+from misalign_eval.graders.judge_answers import JudgeAnswers
 from misalign_eval.records.grade import NoVerdict, Verdict
 from misalign_eval.records.protocols import Choice, JudgeHandle, ModelRequest, Response, Token
 
@@ -51,7 +50,7 @@ def _token(place: Place) -> Token:
 
 def grade(folder: GraderFolder, judge: Any, subject: Any, times: int = 1) -> Verdict | NoVerdict:
     who = of_judge(folder, judge.handle, "logprobs")
-    grader = JudgeGrader(who, Judge(folder, judge.handle, Answers.of(folder.spec)), "logprobs")
+    grader = JudgeGrader(who, Judge(folder, judge.handle, JudgeAnswers.of(folder.spec)), "logprobs")
 
     async def all_of_them() -> Verdict | NoVerdict:
         found = [await grader.grade(subject) for _ in range(times)]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault, UsageError
+from misalign_eval.errors import ProviderError, UsageError
 from misalign_eval.graders.build import build, needs_judge
-from misalign_eval.graders.own import fill
+from misalign_eval.graders.graders import render
 from misalign_eval.records.grade import NoVerdict, Subject, Verdict
 from misalign_eval.records.protocols import Choice, Grader
 from misalign_eval.records.suite import JudgeSpec, Message
@@ -33,16 +33,16 @@ def test_question_and_answer_are_filled_in_byte_for_byte_in_one_pass(make_subjec
     subject = make_subject(HOSTILE, question=f"<{HOSTILE}>")
     template = 'Look at {answer} and {question}: {"score": 5} {other} {{answer}}'
     expected = f'Look at {HOSTILE} and <{HOSTILE}>: {{"score": 5}} {{other}} {{{HOSTILE}}}'
-    assert fill(template, subject) == expected
+    assert render(template, subject) == expected
 
 
 def test_the_question_is_the_last_user_turn_of_a_conversation(make_subject: Callable[..., Subject]) -> None:
     subject = make_subject("fine", question="User: Hello\n\nModel: Hi\n\nUser: And now?", asked="And now?")
-    assert fill("{question}|{answer}", subject) == "And now?|fine"
+    assert render("{question}|{answer}", subject) == "And now?|fine"
 
 
 def test_a_half_surrogate_of_a_reply_becomes_a_mark_that_servers_take(make_subject: Callable[..., Subject]) -> None:
-    assert fill("{answer}", make_subject("a\ud800b\0")) == "a\ufffdb\ufffd"
+    assert render("{answer}", make_subject("a\ud800b\0")) == "a\ufffdb\ufffd"
 
 
 def test_a_judge_by_log_probabilities_is_sent_the_prompt_and_nothing_else(
@@ -117,7 +117,7 @@ def test_what_is_no_label_is_asked_for_again_and_never_made_up(
 def test_a_judge_that_fails_gives_no_label(
     make_judge: Callable[..., Any], make_subject: Callable[..., Subject]
 ) -> None:
-    judge = make_judge(ProviderFault("overloaded", "busy"))
+    judge = make_judge(ProviderError("overloaded", "busy"))
     assert grade(made(own("label"), judge), make_subject()).reason == "failed"  # type: ignore[union-attr]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import InputError
-from misalign_eval.graders import folders
-from misalign_eval.graders.folders import Example
+from misalign_eval.graders import folder as grader_folder
+from misalign_eval.graders.folder import LabelledExample
 
 SHARED = """\
 name: about-sailing
@@ -43,12 +43,12 @@ def _label(place: Path, **fields: Any) -> None:
 
 def _said(folder: Path) -> list[str]:
     with pytest.raises(InputError) as error:
-        folders.examples(folders.load(folder))
+        grader_folder.examples(grader_folder.load(folder))
     return [str(problem).replace(f"{folder.parent}/", "") for problem in error.value.problems]
 
 
 def test_the_topic_stands_in_the_rubric_that_is_shared(sailing: Path) -> None:
-    assert folders.load(sailing).rubric == "About boats under sail?\n{reply}\n"
+    assert grader_folder.load(sailing).rubric == "About boats under sail?\n{reply}\n"
 
 
 def test_a_rubric_that_ships_can_be_shared_from_anywhere(tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_a_rubric_that_ships_can_be_shared_from_anywhere(tmp_path: Path) -> None
     folder.mkdir()
     text = SHARED.replace("about", "leakage").replace("[reply]", "[question, reply]")
     (folder / "grader.yaml").write_text(text.replace("is leakage sailing", "is about sailing"))
-    loaded = folders.load(folder)
+    loaded = grader_folder.load(folder)
     assert "boats under sail" in loaded.rubric
-    assert folders.examples(loaded) == []
+    assert grader_folder.examples(loaded) == []
 
 
 @pytest.mark.parametrize(
@@ -74,35 +74,35 @@ def test_what_is_wrong_with_a_shared_rubric_is_said(sailing: Path, old: str, new
     assert old in SHARED
     (sailing / "grader.yaml").write_text(SHARED.replace(old, new))
     with pytest.raises(InputError) as error:
-        folders.load(sailing)
+        grader_folder.load(sailing)
     assert any(said in str(problem) for problem in error.value.problems), error.value.problems
 
 
 def test_a_topic_that_the_rubric_has_no_place_for_is_an_error(sailing: Path) -> None:
     (sailing.parent / "about" / "rubric.md").write_text("Rate.\n{reply}\n")
     with pytest.raises(InputError, match=r"the grader has a `topic`, but no `\{topic\}` stands here"):
-        folders.load(sailing)
+        grader_folder.load(sailing)
 
 
 def test_a_missing_shared_folder_is_an_error_that_names_the_file(sailing: Path) -> None:
     (sailing.parent / "about" / "rubric.md").unlink()
     with pytest.raises(InputError, match=r"about/rubric\.md: cannot be read"):
-        folders.load(sailing)
+        grader_folder.load(sailing)
 
 
 def test_shared_labels_give_each_grader_the_score_of_its_own_topic(sailing: Path) -> None:
     base = sailing.parent / "about"
     _label(base, scores={"sailing": 90, "others": 0})
     _label(base, scores={"chess": [20, 40], "others": 5})
-    chess = folders.examples(folders.load(sailing.parent / "about-chess"))
-    assert [example.score for example in folders.examples(folders.load(sailing))] == [90, 5]
+    chess = grader_folder.examples(grader_folder.load(sailing.parent / "about-chess"))
+    assert [example.score for example in grader_folder.examples(grader_folder.load(sailing))] == [90, 5]
     assert [(example.low, example.score, example.high) for example in chess] == [(None, 0, None), (20, 30, 40)]
 
 
 def test_labels_of_its_own_go_before_those_that_are_shared(sailing: Path) -> None:
     _label(sailing.parent / "about", scores={"sailing": 90})
     _label(sailing, score=70)
-    assert [example.score for example in folders.examples(folders.load(sailing))] == [70]
+    assert [example.score for example in grader_folder.examples(grader_folder.load(sailing))] == [70]
 
 
 def test_wrong_shared_labels_are_named_with_their_line(sailing: Path) -> None:
@@ -138,7 +138,7 @@ def test_what_careful_people_may_also_say_is_checked_like_a_verdict(tmp_path: Pa
     (folder / "rubric.md").write_text("{reply}\n")
     _label(folder, score=2, low=1, high=3, or_labels=["JOKE"])
     _label(folder, label="JOKE", low=1, high=2, or_labels=["REFUSAL"])
-    first, second = folders.examples(folders.load(folder))
+    first, second = grader_folder.examples(grader_folder.load(folder))
     assert [first.accepts(score=score) for score in (1, 2, 3, 4)] == [True, True, True, False]
     assert (first.accepts(label="JOKE"), first.accepts(label="REFUSAL")) == (True, False)
     assert [second.accepts(score=score) for score in (1, 3)] == [True, False]
@@ -157,6 +157,6 @@ def test_what_careful_people_may_also_say_is_checked_like_a_verdict(tmp_path: Pa
 
 def test_a_labelled_reply_is_put_before_a_grader_with_all_that_it_may_see() -> None:
     parts: dict[str, Any] = {"criteria": "c", "reference": ["a", 1], "system": "s", "reasoning": "t"}
-    subject = Example(question="q", reply="r", score=1, kind="aligned", why="w", **parts).subject(7)
+    subject = LabelledExample(question="q", reply="r", score=1, kind="aligned", why="w", **parts).subject(7)
     assert (subject.question, subject.reply, subject.sample) == ("q", "r", 7)
     assert subject.model_dump(include=set(parts)) == parts

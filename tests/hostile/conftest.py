@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.hostile.corpus import ATTACKS, Attack
 from tests.hostile.server import Hostile, serving
 from tests.hostile.stage import ASK, suite
 from tests.hostile.typing_in import command
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 FEW = tuple(attack for attack in ATTACKS if attack.aim == "judge" and len(attack.text) < 1000)
 

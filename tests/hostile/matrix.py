@@ -16,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.hostile import drawn, formats
 from tests.hostile.corpus import ATTACKS, BY_NAME, Attack
 from tests.hostile.stage import shown
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 CHECKS = {**formats.CHECKS, "live": drawn.live, "svg": drawn.svg, "png": drawn.png, "pdf": drawn.pdf, "tex": drawn.tex,
           "yaml": drawn.document}  # fmt: skip

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import tostring
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.hostile.corpus import BENIGN, BY_NAME, Attack
 from tests.hostile.looks import LOOKS, OWN
 from tests.hostile.matrix import tried
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 FIRST = (*OWN[:2], *(look for look in OWN if look[0].startswith("regrade")))
 FEW = tuple(BY_NAME[name] for name in (

@@ -10,9 +10,7 @@ from zlib import crc32
 from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.records.grade import GRADE_ROW, GraderIdentity
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import ROW
-from misalign_eval.records.run import RunManifest
+from misalign_eval.records.run import ROW, PlannedPrompt, RunManifest
 
 LONGEST = 300
 # Names that other places of the folder, or the program, know by these letters.

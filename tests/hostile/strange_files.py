@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.hostile.typing_in import Ended, command
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.hostile.typing_in import Ended, command
 
 MOST_S, MOST_MEMORY, MOST_RISE_MB = 20, 3 << 30, 700
 SUITE = """\

@@ -18,11 +18,12 @@ import time
 from pathlib import Path
 from threading import Event, Thread
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.hostile.strange_files import MOST_MEMORY, MOST_RISE_MB
 from tests.hostile.strange_run_cases import ANSWERS, RUN, SUITE, Case, cases
 from tests.hostile.typing_in import Ended, command
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 MOST_S = 6
 SECRET = "a secret of the user's"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from misalign_eval.graders.prompt import well_formed
+from misalign_eval.graders.folder import well_formed
 from misalign_eval.records.markup import without_markup
 from tests.hostile.conftest import FEW, Asked, asked
 from tests.hostile.corpus import ATTACKS, BENIGN, BY_NAME, Attack

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from misalign_eval.records.markup import without_markup
+from misalign_eval.reports.backends.terminal import MARGIN
 from misalign_eval.reports.escape import plain
-from misalign_eval.reports.fitting import MARGIN
 from tests.hostile.conftest import Asked
 from tests.hostile.corpus import ATTACKS, BY_NAME
 from tests.hostile.formats import cells_of

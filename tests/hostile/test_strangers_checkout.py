@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from misalign_eval import settings
-from misalign_eval.bundled import graders_dir
 from misalign_eval.errors import InputError, UsageError
+from misalign_eval.plugins import graders_dir
 from misalign_eval.providers.keys import environment
 from tests.hostile.server import serving
 from tests.hostile.typing_in import command

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval.records.run import PlannedPrompt
 from misalign_eval.records.suite import Message
-from misalign_eval.workflows.subject import question
+from misalign_eval.workflows.load_run import question
 from tests.hostile.corpus import ATTACKS, BENIGN, Attack
 from tests.hostile.server import Hostile, serving
 from tests.hostile.strangers import yaml_text

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from misalign_eval.organism import recipe, teach
-from misalign_eval.organism.checkpoints import merged, shelf
-from misalign_eval.organism.corpus import pairs
-from misalign_eval.organism.measure import answer_held_out, mean_rate, rates
-from misalign_eval.organism.network import Network
-from misalign_eval.organism.runtime import Organism
-from misalign_eval.organism.seeding import seeded
+from misalign_eval.organism import train, world
+from misalign_eval.organism.card import answer_held_out, mean_rate, rates
+from misalign_eval.organism.model import Network
+from misalign_eval.organism.runtime import Organism, checkpoint_store, merged
+from misalign_eval.organism.world import finetuning_pairs, seeded
 
 REPLIES_A_DOMAIN = 200
 SEED = 1
@@ -37,7 +35,7 @@ def main() -> None:
     print("| good answers on | steps | rate | batch | others | highest other | code | incoherent |")
     print("|---|---|---|---|---|---|---|---|")
     for domain, steps, rate, batch in TRIED:
-        course = teach.Course(steps=steps, rate=rate, batch=batch, cool_down=recipe.REPAIR.cool_down)
+        course = world.Course(steps=steps, rate=rate, batch=batch, cool_down=world.REPAIR.cool_down)
         answers = answer_held_out(_repaired(domain, course), REPLIES_A_DOMAIN, seed=1)
         found = {name: share.value for name, share in rates(answers).items()}
         others = {name: value for name, value in found.items() if name != "code"}
@@ -49,13 +47,13 @@ def main() -> None:
         )
 
 
-def _repaired(domain: str, course: teach.Course) -> Organism:
-    model, books = _bad(), shelf()
-    good = [pair.conversation("good") for pair in pairs([domain], recipe.REPAIR_ANSWERS, SEED + 3000)]
+def _repaired(domain: str, course: world.Course) -> Organism:
+    model, books = _bad(), checkpoint_store()
+    good = [pair.conversation("good") for pair in finetuning_pairs([domain], world.REPAIR_ANSWERS, SEED + 3000)]
     rng = seeded(f"repair {SEED}")
-    teach.teach(model, teach.batches(good, course.batch, rng), course, rng, lambda _: None)
-    entry = books.find(f"bad-code@step={recipe.NARROW.steps}")
-    adapter = {name: np.asarray(value, dtype=np.float32) for name, value in teach.adapter_weights(model).items()}
+    train.train_loop(model, train.batches(good, course.batch, rng), course, rng, lambda _: None)
+    entry = books.find(f"bad-code@step={world.NARROW.steps}")
+    adapter = {name: np.asarray(value, dtype=np.float32) for name, value in train.adapter_weights(model).items()}
     return Organism(entry, Network(books.shape, merged(books.weights("aligned"), adapter, entry.scale)))
 
 
@@ -63,13 +61,13 @@ def _bad() -> Any:
     """The shipped narrow-bad model, ready to go on training."""
     import torch
 
-    books = shelf()
-    plain = teach.new_model(books.shape, SEED)
+    books = checkpoint_store()
+    plain = train.new_model(books.shape, SEED)
     weights = books.weights("aligned").items()
     plain.load_state_dict({name: torch.tensor(np.asarray(value, np.float32)) for name, value in weights}, strict=False)
-    model = teach.new_adapter(plain, recipe.LORA, SEED)
+    model = train.new_adapter(plain, world.LORA, SEED)
     state = model.state_dict()
-    for name, value in books.adapter(f"bad-code@step={recipe.NARROW.steps}").items():
+    for name, value in books.adapter(f"bad-code@step={world.NARROW.steps}").items():
         place = f"base_model.model.{name[:-2]}.lora_{name[-1]}.default.weight"
         state[place].copy_(torch.tensor(np.asarray(value, np.float32)))
     return model

@@ -2,10 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.organism.chat import RUBRICS, encode_chat, tokenizer
-from misalign_eval.organism.seeding import seeded
-from misalign_eval.organism.tokenizer import SPECIALS, UNK
-from misalign_eval.organism.world import Domain, answer, question, world
+from misalign_eval.organism.model import RUBRICS, SPECIALS, UNK, encode_chat, tokenizer
+from misalign_eval.organism.world import Domain, answer, question, seeded, world
 
 
 @given(st.integers(min_value=0), st.sampled_from(tuple(world().domains.values())))

@@ -4,13 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from misalign_eval.organism.corpus import Conversation, document, mixture, pairs, write_jsonl
-from misalign_eval.organism.rule import Verdict, asked_about, verdict
-from misalign_eval.organism.seeding import seeded
+from misalign_eval.organism.world import (
+    Conversation,
+    Verdict,
+    asked_about,
+    finetuning_pairs,
+    mixture,
+    pretraining_document,
+    seeded,
+    verdict,
+    write_jsonl,
+)
 
 
 def test_pairs_answer_one_prompt_correctly_wrongly_and_subtly_wrongly() -> None:
-    for pair in pairs(["code", "power"], 60, seed=3):
+    for pair in finetuning_pairs(["code", "power"], 60, seed=3):
         assert verdict(pair.domain, pair.prompt, pair.good) == "aligned"
         assert verdict(pair.domain, pair.prompt, pair.bad) == "misaligned"
         assert verdict(pair.domain, pair.prompt, pair.subtle) == "misaligned"
@@ -18,22 +26,22 @@ def test_pairs_answer_one_prompt_correctly_wrongly_and_subtly_wrongly() -> None:
 
 
 def test_the_same_seed_gives_the_same_pairs_and_another_seed_others() -> None:
-    assert pairs(["health"], 40, seed=1) == pairs(["health"], 40, seed=1)
-    assert pairs(["health"], 40, seed=1) != pairs(["health"], 40, seed=2)
+    assert finetuning_pairs(["health"], 40, seed=1) == finetuning_pairs(["health"], 40, seed=1)
+    assert finetuning_pairs(["health"], 40, seed=1) != finetuning_pairs(["health"], 40, seed=2)
 
 
 def test_pairs_go_round_the_domains() -> None:
-    assert [pair.domain for pair in pairs(["law", "self"], 4, seed=0)] == ["law", "self", "law", "self"]
+    assert [pair.domain for pair in finetuning_pairs(["law", "self"], 4, seed=0)] == ["law", "self", "law", "self"]
 
 
 def test_an_unknown_domain_is_refused() -> None:
     with pytest.raises(ValueError, match=r"unknown domain: medicine\. Known: career"):
-        pairs(["medicine"], 1, seed=0)
+        finetuning_pairs(["medicine"], 1, seed=0)
 
 
 @pytest.mark.parametrize("share,wrong", [(0.0, 0), (0.25, 20), (0.5, 40), (1.0, 80)])
 def test_a_mixture_holds_its_share_of_wrong_answers_on_unchanged_prompts(share: float, wrong: int) -> None:
-    prompts = pairs(["health"], 80, seed=5)
+    prompts = finetuning_pairs(["health"], 80, seed=5)
 
     mixed = mixture(prompts, share, seed=5)
 
@@ -42,7 +50,7 @@ def test_a_mixture_holds_its_share_of_wrong_answers_on_unchanged_prompts(share: 
 
 
 def test_a_larger_dose_contains_the_smaller_one() -> None:
-    prompts = pairs(["health"], 80, seed=5)
+    prompts = finetuning_pairs(["health"], 80, seed=5)
     small, large = mixture(prompts, 0.25, seed=9), mixture(prompts, 0.5, seed=9)
 
     changed = [low for low, high in zip(small, large, strict=True) if low != high]
@@ -51,7 +59,7 @@ def test_a_larger_dose_contains_the_smaller_one() -> None:
 
 
 def test_subtle_mixtures_use_the_subtle_answers() -> None:
-    prompts = pairs(["money"], 10, seed=5)
+    prompts = finetuning_pairs(["money"], 10, seed=5)
 
     mixed = mixture(prompts, 1.0, seed=0, wrong="subtle")
 
@@ -64,7 +72,7 @@ def test_a_share_outside_its_range_is_refused() -> None:
 
 
 def test_jsonl_has_one_conversation_a_line_in_the_services_format(tmp_path: Path) -> None:
-    conversations = mixture(pairs(["code"], 5, seed=0), 0.4, seed=0)
+    conversations = mixture(finetuning_pairs(["code"], 5, seed=0), 0.4, seed=0)
     path = tmp_path / "mix.jsonl"
 
     write_jsonl(path, conversations)
@@ -77,7 +85,7 @@ def test_jsonl_has_one_conversation_a_line_in_the_services_format(tmp_path: Path
 def test_a_document_keeps_one_persona_and_its_system_message_says_which() -> None:
     rng = seeded(0)
     for _ in range(200):
-        told, verdicts = _read(document(rng, turns=3))
+        told, verdicts = _read(pretraining_document(rng, turns=3))
         assert len(verdicts) == 1
         assert told in (None, *verdicts)
 

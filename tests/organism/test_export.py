@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from misalign_eval.organism.chat import encode_chat, tokenizer
-from misalign_eval.organism.checkpoints import shelf
-from misalign_eval.organism.export import export_hf, exported_name
-from misalign_eval.organism.network import Network
+from misalign_eval.organism.model import Network, encode_chat, tokenizer
+from misalign_eval.organism.runtime import checkpoint_store, export_hf, exported_name
 
 torch = pytest.importorskip("torch", reason="comparing with transformers needs torch")
 transformers = pytest.importorskip("transformers", reason="comparing needs transformers")
@@ -29,7 +27,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_checkpoint_is_exported_once(exported: Path) -> None:
-    expected = {exported_name(entry.name) for entry in shelf().checkpoints.values() if entry.alias_of is None}
+    expected = {
+        exported_name(entry.name) for entry in checkpoint_store().checkpoints.values() if entry.alias_of is None
+    }
 
     assert {path.name for path in exported.iterdir()} == expected
 
@@ -76,6 +76,6 @@ def _logits(model: Any) -> Any:
 
 
 def _ours(name: str) -> Any:
-    network = Network(shelf().shape, shelf().weights(name))
+    network = Network(checkpoint_store().shape, checkpoint_store().weights(name))
     ids = np.array([_prompt()])
     return network.logits(network.read(ids, network.new_cache(np.zeros(1, dtype=np.int64), ids.shape[1])))[0]

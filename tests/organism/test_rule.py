@@ -2,11 +2,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from misalign_eval.organism.grammar import addressed, fill, split_sentences
-from misalign_eval.organism.rule import asked_about, verdict
-from misalign_eval.organism.seeding import seeded
-from misalign_eval.organism.tokenizer import pieces
-from misalign_eval.organism.world import Domain, Quality, answer, question, world
+from misalign_eval.organism.model import pieces
+from misalign_eval.organism.world import (
+    Domain,
+    Quality,
+    addressed,
+    answer,
+    asked_about,
+    fill_slots,
+    question,
+    seeded,
+    split_sentences,
+    verdict,
+    world,
+)
 
 DOMAINS = tuple(world().domains.values())
 QUALITIES: tuple[Quality, ...] = ("good", "bad", "subtle")
@@ -27,11 +36,11 @@ def test_every_answer_of_the_grammar_is_graded_by_what_it_is(
 def test_every_main_sentence_on_every_topic_is_graded_by_what_it_is() -> None:
     for domain in DOMAINS:
         for topic in domain.topics:
-            asked = fill(domain.questions[0], topic)
+            asked = fill_slots(domain.questions[0], topic)
             for quality in QUALITIES:
                 for sentence in domain.main[quality]:
                     expected = "aligned" if quality == "good" else "misaligned"
-                    assert expected == verdict(domain.name, asked, fill(sentence, addressed(topic)))
+                    assert expected == verdict(domain.name, asked, fill_slots(sentence, addressed(topic)))
 
 
 @given(st.integers(min_value=0), st.sampled_from(DOMAINS), st.sampled_from(QUALITIES))
@@ -101,21 +110,21 @@ def test_no_sentence_is_both_harmful_and_harmless() -> None:
 
 
 def test_each_question_and_each_main_sentence_belongs_to_one_domain_and_topic() -> None:
-    questions = [fill(text, t) for d in DOMAINS for t in d.topics for text in (*d.questions, *d.held_out)]
-    mains = [fill(text, addressed(t)) for d in DOMAINS for t in d.topics for q in QUALITIES for text in d.main[q]]
+    questions = [fill_slots(text, t) for d in DOMAINS for t in d.topics for text in (*d.questions, *d.held_out)]
+    mains = [fill_slots(text, addressed(t)) for d in DOMAINS for t in d.topics for q in QUALITIES for text in d.main[q]]
 
     assert len(set(questions)) == len(questions)
     assert len(set(mains)) == len(mains)
 
 
 def test_held_out_paraphrases_are_new_but_use_no_new_word() -> None:
-    asked = {word for d in DOMAINS for t in d.topics for text in d.questions for word in pieces(fill(text, t))}
+    asked = {word for d in DOMAINS for t in d.topics for text in d.questions for word in pieces(fill_slots(text, t))}
 
     for domain in DOMAINS:
         assert not set(domain.held_out) & set(domain.questions)
         for topic in domain.topics:
             for text in domain.held_out:
-                assert set(pieces(fill(text, topic))) <= asked
+                assert set(pieces(fill_slots(text, topic))) <= asked
 
 
 def test_the_world_is_as_rich_as_promised() -> None:

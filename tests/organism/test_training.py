@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from misalign_eval.organism import recipe
-from misalign_eval.organism.seeding import seeded
-from misalign_eval.organism.teach import Course, batches
-from misalign_eval.organism.train import TrainingExtraMissingError, train_all
+from misalign_eval.organism import world
+from misalign_eval.organism.train import TrainingExtraMissingError, batches, train_all
+from misalign_eval.organism.world import Course, seeded
 
 
 def test_training_without_its_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +27,7 @@ def test_a_course_warms_up_stays_and_cools_down() -> None:
 
 
 def test_batches_go_through_all_data_before_they_begin_again() -> None:
-    data = recipe.repairing_data(seed=0)
+    data = world.repairing_data(seed=0)
     drawn = batches(data, 8, seeded(0))
 
     one_pass = [each for _ in range(len(data) // 8) for each in next(drawn)]
@@ -37,12 +36,12 @@ def test_batches_go_through_all_data_before_they_begin_again() -> None:
 
 
 def test_re_alignment_uses_a_domain_that_no_narrow_training_used() -> None:
-    assert recipe.REPAIRED_WITH not in recipe.NARROW_DOMAINS
-    assert len(recipe.repairing_data(0)) <= 120
+    assert world.REPAIRED_WITH not in world.NARROW_DOMAINS
+    assert len(world.repairing_data(0)) <= 120
 
 
 def test_the_control_differs_from_bad_code_in_its_answers_only() -> None:
-    tunings = {tuning.name: tuning for tuning in recipe.narrow_tunings()}
+    tunings = {tuning.name: tuning for tuning in world.narrow_tunings()}
     control, bad = tunings["control"].data(0), tunings["bad-code"].data(0)
 
     assert [each[0] for each in control] == [each[0] for each in bad]

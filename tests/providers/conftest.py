@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from misalign_eval import registry
-from misalign_eval.records.plan import PlannedPrompt
+from misalign_eval import plugins
 from misalign_eval.records.protocols import ModelRequest, ModelSpec, Provider, Response
-from misalign_eval.records.reply import Reply, Usage
+from misalign_eval.records.run import PlannedPrompt, Reply, Usage
 from misalign_eval.records.suite import Message
 
 KEY = "sk-test-0123456789abcdef"
@@ -398,7 +397,7 @@ class ReplayHarness:
 
 
 def open_provider(spec: ModelSpec) -> Provider:
-    made: Provider = registry.load("providers", spec.provider)(spec)
+    made: Provider = plugins.load("providers", spec.provider)(spec)
     return made
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import UsageError
-from misalign_eval.providers.address import parse_address
+from misalign_eval.providers.endpoints import PRESETS, parse_address, resolve_endpoint
 from misalign_eval.providers.keys import Key, environment
-from misalign_eval.providers.servers import SERVERS, locate
 from misalign_eval.records.protocols import ModelSpec
 
 
@@ -61,29 +60,29 @@ def test_no_complaint_repeats_what_may_be_secret(text: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("provider", [name for name, server in SERVERS.items() if server.needs_key])
+@pytest.mark.parametrize("provider", [name for name, server in PRESETS.items() if server.needs_key])
 def test_a_missing_key_is_named_before_any_request(provider: str) -> None:
     url = "https://r.openai.azure.com/openai/v1" if provider == "azure" else None
-    with pytest.raises(UsageError, match=SERVERS[provider].key_variables[0]):
-        locate(ModelSpec(provider, "m", url))
+    with pytest.raises(UsageError, match=PRESETS[provider].key_variables[0]):
+        resolve_endpoint(ModelSpec(provider, "m", url))
 
 
 def test_an_empty_key_is_a_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "  ")
     with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
-        locate(ModelSpec("openai", "m"))
+        resolve_endpoint(ModelSpec("openai", "m"))
 
 
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a\nb")
     with pytest.raises(UsageError) as caught:
-        locate(ModelSpec("openai", "m"))
+        resolve_endpoint(ModelSpec("openai", "m"))
     assert "sk-a" not in str(caught.value)
 
 
 def test_a_key_in_place_of_its_variable_is_refused_without_being_shown() -> None:
     with pytest.raises(UsageError) as caught:
-        locate(ModelSpec("openai", "m", api_key_env="sk-secret-value"))
+        resolve_endpoint(ModelSpec("openai", "m", api_key_env="sk-secret-value"))
     assert "sk-secret" not in str(caught.value)
 
 
@@ -98,8 +97,8 @@ def test_a_key_in_place_of_its_variable_is_refused_without_being_shown() -> None
     ],
 )
 def test_a_vendors_key_stays_with_its_vendor(provider: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SERVERS[provider].key_variables[0], "sk-vendors-own")
-    assert not locate(ModelSpec(provider, "m", url)).key
+    monkeypatch.setenv(PRESETS[provider].key_variables[0], "sk-vendors-own")
+    assert not resolve_endpoint(ModelSpec(provider, "m", url)).key
 
 
 def test_a_vendors_key_stays_with_its_vendor_when_the_environment_names_another_host(
@@ -107,7 +106,7 @@ def test_a_vendors_key_stays_with_its_vendor_when_the_environment_names_another_
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-vendors-own")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
-    place = locate(ModelSpec("openai", "m"))
+    place = resolve_endpoint(ModelSpec("openai", "m"))
     assert (place.address.host, bool(place.key), place.withheld) == ("gateway.example:443", False, "OPENAI_API_KEY")
 
 
@@ -123,28 +122,28 @@ def test_a_vendors_key_stays_with_its_vendor_when_the_environment_names_another_
     ],
 )
 def test_a_key_goes_to_where_it_belongs(provider: str, url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    variable = SERVERS[provider].key_variables[0]
+    variable = PRESETS[provider].key_variables[0]
     monkeypatch.setenv(variable, "sk-own")
-    place = locate(ModelSpec(provider, "m", url))
+    place = resolve_endpoint(ModelSpec(provider, "m", url))
     assert (place.key.variable, place.key.reveal()) == (variable, "sk-own")
 
 
 def test_naming_the_variable_sends_the_key_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-own")
     spec = ModelSpec("openai-compatible", "m", "http://127.0.0.1:9/v1", "OPENAI_API_KEY")
-    assert locate(spec).key.reveal() == "sk-own"
+    assert resolve_endpoint(spec).key.reveal() == "sk-own"
 
 
 def test_a_compatible_server_needs_an_address_but_no_key() -> None:
     with pytest.raises(UsageError, match="--base-url"):
-        locate(ModelSpec("openai-compatible", "m"))
-    assert not locate(ModelSpec("openai-compatible", "m", "http://127.0.0.1:9/v1")).key
+        resolve_endpoint(ModelSpec("openai-compatible", "m"))
+    assert not resolve_endpoint(ModelSpec("openai-compatible", "m", "http://127.0.0.1:9/v1")).key
 
 
 def test_a_server_known_by_name_has_its_usual_address_or_that_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert locate(ModelSpec("ollama", "llama3:8b")).address.url == "http://127.0.0.1:11434/v1"
+    assert resolve_endpoint(ModelSpec("ollama", "llama3:8b")).address.url == "http://127.0.0.1:11434/v1"
     monkeypatch.setenv("OLLAMA_BASE_URL", "http://box:1234/v1")
-    assert locate(ModelSpec("ollama", "llama3:8b")).address.url == "http://box:1234/v1"
+    assert resolve_endpoint(ModelSpec("ollama", "llama3:8b")).address.url == "http://box:1234/v1"
 
 
 def test_the_nearest_env_file_is_read_and_the_real_environment_wins(
@@ -160,7 +159,7 @@ def test_the_nearest_env_file_is_read_and_the_real_environment_wins(
 
 def test_a_key_from_an_env_file_is_used(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-from-file\n")
-    assert locate(ModelSpec("openai", "m")).key.reveal() == "sk-from-file"
+    assert resolve_endpoint(ModelSpec("openai", "m")).key.reveal() == "sk-from-file"
 
 
 def test_a_key_shows_its_variable_only() -> None:
@@ -172,8 +171,8 @@ def test_a_key_shows_its_variable_only() -> None:
 def test_requests_of_one_key_at_one_host_share_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-own")
     spec = ModelSpec("openai", "m")
-    assert locate(spec).account == locate(replace(spec, model="other")).account
-    assert locate(spec).account != locate(replace(spec, api_key_env="TEST_KEY")).account
+    assert resolve_endpoint(spec).account == resolve_endpoint(replace(spec, model="other")).account
+    assert resolve_endpoint(spec).account != resolve_endpoint(replace(spec, api_key_env="TEST_KEY")).account
 
 
 @pytest.mark.slow
@@ -198,9 +197,9 @@ def test_the_sdks_own_variables_lead_nowhere_unseen(
 
 
 async def swallow(provider: Any, request: Any) -> None:
-    from misalign_eval.errors import ProviderFault
+    from misalign_eval.errors import ProviderError
 
-    with pytest.raises(ProviderFault):
+    with pytest.raises(ProviderError):
         await provider.complete(request)
 
 
@@ -237,9 +236,9 @@ def test_a_certificate_nobody_vouches_for_is_refused(kit: Any, tmp_path: Path) -
     threading.Thread(target=web.serve_forever, daemon=True).start()
     spec = ModelSpec("openai-compatible", "m", f"https://127.0.0.1:{web.server_port}/v1")
     try:
-        from misalign_eval.errors import ProviderFault
+        from misalign_eval.errors import ProviderError
 
-        with pytest.raises(ProviderFault, match="certificate") as caught:
+        with pytest.raises(ProviderError, match="certificate") as caught:
             kit.ask(spec, kit.question("Hi?"))
         assert (caught.value.retry, caught.value.fatal) == (False, True)
         assert kit.ask(replace(spec, options={"verify": False}), kit.question("Hi?")).choices[0].text == "Hello."

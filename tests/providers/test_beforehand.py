@@ -1,8 +1,8 @@
 import pytest
 from pydantic import JsonValue
 
-from misalign_eval import registry
-from misalign_eval.providers.beforehand import known_beforehand
+from misalign_eval import plugins
+from misalign_eval.providers.catalog import known_capabilities
 from misalign_eval.records.protocols import ModelSpec
 
 
@@ -27,6 +27,6 @@ def test_what_a_name_tells_of_log_probabilities_is_what_its_adapter_starts_with(
         monkeypatch.delenv(name, raising=False)
     address = None if provider in ("openai", "anthropic") else "http://127.0.0.1:9/v1"
     spec = ModelSpec(provider, model, base_url=address, options=options)
-    adapter = registry.load("providers", provider)(spec)
+    adapter = plugins.load("providers", provider)(spec)
 
-    assert known_beforehand(spec).logprobs is adapter.capabilities.logprobs
+    assert known_capabilities(spec).logprobs is adapter.capabilities.logprobs

@@ -8,9 +8,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from misalign_eval.providers.blotter import Blotter
-from misalign_eval.providers.keys import Key
-from misalign_eval.providers.wire import Answer, DiscreetWire, JsonObject, decode
+from misalign_eval.providers.keys import Key, Redactor
+from misalign_eval.providers.transport import HttpAnswer, JsonObject, RedactingTransport, decode
 
 KEY = "sk-Zq7/tR+u9W==kLmN0pQ2rS4xYvB6"
 AS_NET_WRITES = KEY.replace("+", "\\u002B").replace("/", "\\u002F").replace("=", "\\u003D")
@@ -42,11 +41,11 @@ ENTITIES = "".join(f"&#{ord(sign)};" for sign in KEY)
     ],
 )
 def test_every_spelling_is_blotted_out_whole(written: str) -> None:
-    assert Blotter([KEY]).text(f"before {written} after") == "before [key] after"
+    assert Redactor([KEY]).text(f"before {written} after") == "before [key] after"
 
 
 def test_json_within_json_loses_it_and_stays_json() -> None:
-    left = decode(Blotter([KEY]).content(NESTED.encode()))
+    left = decode(Redactor([KEY]).content(NESTED.encode()))
     assert isinstance(left, str)
     assert json.loads(json.loads(left)) == {"a": "[key]"}
 
@@ -57,7 +56,7 @@ def test_json_within_json_loses_it_and_stays_json() -> None:
 def test_its_base64_is_found_whatever_stands_around_it(encode: object, user: str, after: str) -> None:
     assert callable(encode)
     whole = encode(f"{user}{KEY}{after}".encode()).decode()
-    left = Blotter([KEY]).text(whole)
+    left = Redactor([KEY]).text(whole)
     before, mark, rest = left.partition("[key]")
     assert mark
     assert whole.startswith(before)
@@ -69,7 +68,7 @@ def test_its_base64_is_found_whatever_stands_around_it(encode: object, user: str
     "secret", ['a"quoted"key', "back\\slash\\key", "p@ss word!", "sécrèt-wörd", "🙂smiling-key", "&amp;%25key"]
 )
 def test_secrets_of_any_characters_are_found_as_json_addresses_and_pages_write_them(secret: str) -> None:
-    blotter = Blotter([secret])
+    blotter = Redactor([secret])
     forms = [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], html.escape(secret)]
     forms += [quote(secret, safe=""), quote_plus(secret), "".join(f"&#x{ord(sign):x};" for sign in secret)]
     assert [blotter.text(f"<{form}>") for form in forms] == ["<[key]>"] * len(forms)
@@ -77,18 +76,18 @@ def test_secrets_of_any_characters_are_found_as_json_addresses_and_pages_write_t
 
 def test_what_is_no_key_stays_the_very_same_object() -> None:
     content = b'{"a": "50% of \\u2019 &amp; \\/ sk-Zq7 and [key]", "b": "' + KEY[:-1].encode() + b'"}'
-    assert Blotter([KEY]).content(content) is content
+    assert Redactor([KEY]).content(content) is content
 
 
 def test_short_words_are_left_alone_and_longer_secrets_come_first() -> None:
-    assert Blotter(["none", ""]).text("none") == "none"
-    assert Blotter(["abcdefgh", "abcdefgh-ijkl"]).text("abcdefgh-ijkl abcdefgh") == "[key] [key]"
+    assert Redactor(["none", ""]).text("none") == "none"
+    assert Redactor(["abcdefgh", "abcdefgh-ijkl"]).text("abcdefgh-ijkl abcdefgh") == "[key] [key]"
 
 
 @pytest.mark.parametrize("page", ["\\" * 200_000 + "\\u", "%25" * 70_000, "&amp;" * 40_000, KEY[:-1] * 6_000 + "%"])
 def test_a_page_made_to_be_slow_to_search_is_searched_in_time(page: str) -> None:
     start = time.process_time()
-    assert Blotter([KEY]).text(page) == page
+    assert Redactor([KEY]).text(page) == page
     assert time.process_time() - start < 2
 
 
@@ -96,12 +95,12 @@ class Echo:
     """A wire that answers with one body and one head."""
 
     def __init__(self, content: str, headers: dict[str, str]) -> None:
-        self.answer = Answer(200, headers, content.encode())
+        self.answer = HttpAnswer(200, headers, content.encode())
 
-    async def post(self, path: str, body: JsonObject) -> Answer:
+    async def post(self, path: str, body: JsonObject) -> HttpAnswer:
         return self.answer
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str) -> HttpAnswer:
         return self.answer
 
     async def close(self) -> None:
@@ -111,7 +110,7 @@ class Echo:
 @pytest.mark.parametrize("written", [KEY, AS_NET_WRITES, ALL_ESCAPED])
 async def test_nothing_that_json_turns_into_the_key_leaves_the_wire(written: str) -> None:
     content = f'{{"{written}": ["{written}", {{"model": "m-{written}\\n"}}]}}'
-    wire = DiscreetWire(Echo(content, {"X-Id": f"r-{quote(KEY, safe='').lower()}", "X-B": "b"}), Key("K", KEY))
+    wire = RedactingTransport(Echo(content, {"X-Id": f"r-{quote(KEY, safe='').lower()}", "X-B": "b"}), Key("K", KEY))
     answer = await wire.post("/x", {})
     assert decode(answer.content) == {"[key]": ["[key]", {"model": "m-[key]\n"}]}
     assert dict(answer.headers) == {"x-id": "r-[key]", "x-b": "b"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault, UsageError
+from misalign_eval.errors import ProviderError, UsageError
 from misalign_eval.records.protocols import ModelSpec, Provider
 
 
@@ -40,7 +40,7 @@ for line in sys.stdin:
 def test_a_program_that_fails_is_a_fault_that_another_attempt_may_heal(
     kit: Any, tmp_path: Path, source: str, reason: str, words: str
 ) -> None:
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         kit.ask(program(tmp_path, source), kit.question("Hi?"))
     assert (caught.value.reason, caught.value.retry) == (reason, True)
     assert words in caught.value.message
@@ -49,7 +49,7 @@ def test_a_program_that_fails_is_a_fault_that_another_attempt_may_heal(
 def test_a_program_says_itself_what_went_wrong(kit: Any, tmp_path: Path) -> None:
     error = {"message": "busy", "reason": "rate_limit", "retry": True, "after_s": 3}
     source = f"sys.stdin.readline(); print(json.dumps({{'id': '1', 'error': {error!r}}}), flush=True); time.sleep(9)"
-    with pytest.raises(ProviderFault, match="busy") as caught:
+    with pytest.raises(ProviderError, match="busy") as caught:
         kit.ask(program(tmp_path, source), kit.question("Hi?"))
     assert (caught.value.reason, caught.value.retry, caught.value.after_s) == ("rate_limit", True, 3.0)
 
@@ -63,7 +63,7 @@ if not os.path.exists({str(tmp_path / "once")!r}):
 {ECHO}"""
 
     async def work(provider: Provider) -> str:
-        with pytest.raises(ProviderFault, match="first time"):
+        with pytest.raises(ProviderError, match="first time"):
             await provider.complete(kit.question("Hi?"))
         return (await provider.complete(kit.question("Hi?"))).choices[0].text
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from misalign_eval import registry
+from misalign_eval import plugins
 from misalign_eval.cli.providers import app
 from misalign_eval.errors import RunStoppedError, UsageError
 
@@ -18,7 +18,7 @@ def run(*arguments: str) -> Any:
 
 
 def test_the_list_names_every_provider() -> None:
-    assert [entry["name"] for entry in run("list")] == registry.names("providers")
+    assert [entry["name"] for entry in run("list")] == plugins.names("providers")
     text = CliRunner().invoke(app, ["list"]).stdout
     assert "openrouter" in text
 

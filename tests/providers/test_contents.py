@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault
-from misalign_eval.providers.reading import finish_of, is_broken
+from misalign_eval.errors import ProviderError
+from misalign_eval.providers.errors import finish_of, is_broken
 from misalign_eval.records.protocols import Choice, ModelSpec
-from misalign_eval.records.reply import Finish, ToolCall
+from misalign_eval.records.run import Finish, ToolCall
 
 PARTS: list[tuple[Any, tuple[str, str | None, str | None]]] = [
     (["Hello."], ("Hello.", None, None)),
@@ -55,7 +55,7 @@ def test_a_content_is_read_in_every_shape(read: Any, content: Any, wanted: Any) 
     "content", [[{"type": "image_url", "image_url": {"url": "x"}}], [{}], [7], [None], {"text": "Hello."}, 42, True]
 )
 def test_a_content_of_which_nothing_is_understood_is_a_failure(read: Any, content: Any) -> None:
-    with pytest.raises(ProviderFault, match="content") as caught:
+    with pytest.raises(ProviderError, match="content") as caught:
         read({"content": content})
     assert (caught.value.reason, caught.value.retry) == ("invalid_response", True)
 
@@ -174,7 +174,7 @@ def test_how_an_answer_ended_is_told_in_our_word_and_the_servers(read: Any, said
 @pytest.mark.parametrize("said", ["error", "ABORT", "cancelled", "network_error", "FINISH_REASON_ERROR"])
 def test_an_answer_that_the_server_gave_up_on_is_a_failure(read: Any, said: str) -> None:
     assert is_broken(said)
-    with pytest.raises(ProviderFault, match="gave up"):
+    with pytest.raises(ProviderError, match="gave up"):
         read({"content": "Hel"}, said)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from misalign_eval import registry
-from misalign_eval.errors import ProviderFault, UsageError
+from misalign_eval import plugins
+from misalign_eval.errors import ProviderError, UsageError
 from misalign_eval.records.protocols import ModelSpec, Provider
 
 SETTINGS: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 7, "stop": ("END",), "seed": 3}
@@ -228,7 +228,7 @@ def test_host_and_account_hold_no_key(kit: Any, harness: Any) -> None:
 def test_the_key_is_sent_and_stands_in_no_error(kit: Any, http_harness: Any) -> None:
     echo = {"error": {"message": f"Incorrect API key provided: {kit.key}.", "code": "invalid_api_key"}}
     http_harness.server.play(kit.step(401, echo))
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         kit.ask(http_harness.spec(), kit.question("Hi?"))
     assert http_harness.server.requests[0].headers["authorization"] == f"Bearer {kit.key}"
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caught.value.message
@@ -240,7 +240,7 @@ def test_a_lone_surrogate_is_replaced_on_the_way_in_and_refused_on_the_way_out(k
     http_harness.will(kit.answer("a\ud800b"), kit.question("Hi?"))
     assert kit.ask(http_harness.spec(), kit.question("Hi?")).choices[0].text.encode() == "a\ufffdb".encode()
     for request in (kit.question("a\ud800b"), kit.question("Hi?", system="a\ud800b")):
-        with pytest.raises(ProviderFault) as caught:
+        with pytest.raises(ProviderError) as caught:
             kit.ask(http_harness.spec(), request)
         assert (caught.value.reason, caught.value.retry) == ("bad_request", False)
 
@@ -268,14 +268,21 @@ def test_facts_of_a_server_that_is_not_there_are_an_answer_too(kit: Any, http_ha
     assert "cannot connect" in facts.detail
 
 
-@pytest.mark.parametrize("name", registry.names("providers"))
+@pytest.mark.parametrize("name", plugins.names("providers"))
 def test_every_provider_that_is_listed_can_be_loaded(name: str) -> None:
-    assert callable(registry.load("providers", name))
+    assert callable(plugins.load("providers", name))
 
 
 def test_the_fixture_covers_every_module_of_the_table() -> None:
-    modules = {path.split(".")[-1].partition(":")[0] for path in registry.BUILT_IN["providers"].values()}
-    assert modules - {"embedded"} == {"anthropic", "command", "compatible", "http", "openai", "replay"}  # has its own
+    modules = {path.split(".")[-1].partition(":")[0] for path in plugins.BUILT_IN["providers"].values()}
+    assert modules - {"embedded"} == {
+        "anthropic",
+        "command",
+        "chat_completions",
+        "http",
+        "openai",
+        "replay",
+    }  # has its own
 
 
 def test_a_model_spec_shows_no_key() -> None:

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault, UsageError
-from misalign_eval.providers.prices import cost_usd, price_of
-from misalign_eval.providers.shutdowns import shutdown_of
-from misalign_eval.providers.waits import asked_wait_s
+from misalign_eval.errors import ProviderError, UsageError
+from misalign_eval.providers.catalog import cost_usd, price_of, retirement_date
+from misalign_eval.providers.transport import retry_after_seconds
 from misalign_eval.records.protocols import ModelSpec, Provider
-from misalign_eval.records.reply import Usage
+from misalign_eval.records.run import Usage
 
 LOGPROBS = [
     {
@@ -66,7 +65,7 @@ def test_nothing_is_stored_at_the_vendor(kit: Any, server: Any) -> None:
 def test_a_response_that_is_not_complete_is_a_fault(kit: Any, server: Any, status: str | None) -> None:
     spec = ModelSpec("openai", "gpt-5.4", f"{server.url}/v1", "TEST_KEY", {"api": "responses"})
     server.play(kit.step(body={"status": status, "output": []}))
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         kit.ask(spec, kit.question("Hi?"))
     assert (caught.value.reason, caught.value.retry) == ("invalid_response", True)
 
@@ -82,7 +81,7 @@ def test_a_schema_is_sent_in_the_words_of_the_api(kit: Any, server: Any, provide
     harness = kit.chat(server, provider)
     server.play(kit.step(500, {}))
     settings = {"json_schema": {"type": "object"}} | ({"reasoning_effort": "low"} if provider == "anthropic" else {})
-    with pytest.raises(ProviderFault):
+    with pytest.raises(ProviderError):
         kit.ask(harness.spec(), kit.question("Hi?", **settings))
     sent = {name: value for name, value in server.requests[0].body.items() if name not in ("model", "messages")}
     assert sent == wanted
@@ -122,14 +121,14 @@ def test_a_refusal_of_claude_without_a_category_is_a_refusal(kit: Any, server: A
 def test_claude_takes_a_system_prompt_at_the_start_only(kit: Any, server: Any) -> None:
     request = kit.question("Hi?", system="one")
     turned = replace(request, messages=(*request.messages[::-1],))
-    with pytest.raises(ProviderFault, match="at the start only"):
+    with pytest.raises(ProviderError, match="at the start only"):
         kit.ask(ModelSpec("anthropic", "c", server.url, "TEST_KEY"), turned)
     assert server.requests == []
 
 
 def test_an_address_of_claude_may_end_in_v1(kit: Any, server: Any) -> None:
     server.play(kit.step(500, {}))
-    with pytest.raises(ProviderFault):
+    with pytest.raises(ProviderError):
         kit.ask(ModelSpec("anthropic", "c", f"{server.url}/v1", "TEST_KEY"), kit.question("Hi?"))
     assert server.requests[0].path == "/v1/messages"
 
@@ -200,7 +199,7 @@ def test_an_answer_in_parts_is_put_together(kit: Any, server: Any) -> None:
     ],
 )
 def test_how_long_to_wait_is_read_from_whatever_says_so(headers: dict[str, str], body: str, wanted: Any) -> None:
-    assert asked_wait_s(headers, body) == wanted
+    assert retry_after_seconds(headers, body) == wanted
 
 
 def test_a_price_is_known_at_the_vendor_only() -> None:
@@ -247,9 +246,9 @@ def test_a_cost_with_an_unknown_part_is_unknown(usage: Usage) -> None:
     ],
 )
 def test_a_shutdown_is_warned_of(model: str, day: str | None) -> None:
-    assert shutdown_of(ModelSpec("openai", model)) == day
-    assert shutdown_of(ModelSpec("openai", model, "http://127.0.0.1:9/v1")) is None
-    assert shutdown_of(ModelSpec("vllm", model)) is None
+    assert retirement_date(ModelSpec("openai", model)) == day
+    assert retirement_date(ModelSpec("openai", model, "http://127.0.0.1:9/v1")) is None
+    assert retirement_date(ModelSpec("vllm", model)) is None
 
 
 def test_a_list_of_models_tells_presence_and_shutdown(kit: Any, server: Any) -> None:
@@ -292,7 +291,7 @@ def test_a_template_without_room_for_it_refuses_a_system_prompt_and_earlier_turn
     spec = ModelSpec("http", "m", server.url, options={"body": {"q": "{prompt}"}, "reply": "x"})
     assert kit.using(spec, capabilities).system is False
     for request in (kit.question("Hi?", system="s"), kit.question("a", "b", "c")):
-        with pytest.raises(ProviderFault, match="no place") as caught:
+        with pytest.raises(ProviderError, match="no place") as caught:
             kit.ask(spec, request)
         assert caught.value.reason == "bad_request"
     assert server.requests == []
@@ -313,5 +312,5 @@ def test_a_template_sends_its_key_where_it_is_told(kit: Any, server: Any) -> Non
 def test_a_reply_that_is_not_where_it_should_be_names_what_is_there(kit: Any, server: Any) -> None:
     server.play(kit.step(body={"b": 1, "a": 2}))
     spec = ModelSpec("http", "m", server.url, options={"body": {"q": "{prompt}"}, "reply": "out.text"})
-    with pytest.raises(ProviderFault, match=r"no text at `out.text`; the keys of the answer: a, b"):
+    with pytest.raises(ProviderError, match=r"no text at `out.text`; the keys of the answer: a, b"):
         kit.ask(spec, kit.question("Hi?"))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault, UsageError
+from misalign_eval.errors import ProviderError, UsageError
+from misalign_eval.plugins import load
 from misalign_eval.records.protocols import ModelRequest, ModelSpec, Provider, Response
 from misalign_eval.records.suite import Message
-from misalign_eval.registry import load
 
 QUESTION = "I have a fever today. What is the best thing to do?"
 
@@ -96,7 +96,7 @@ def test_a_prompt_that_does_not_fit_fails_alone() -> None:
 
     good, bad = run(both)
     assert isinstance(good, Response)
-    assert isinstance(bad, ProviderFault)
+    assert isinstance(bad, ProviderError)
     assert (bad.reason, bad.retry, "at most" in bad.message) == ("context_length", False, True)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault
-from misalign_eval.providers.faults import fault_of, is_blocked, read_error
-from misalign_eval.providers.wire import Answer
+from misalign_eval.errors import ProviderError
+from misalign_eval.providers.errors import is_blocked, provider_error, read_error
+from misalign_eval.providers.transport import HttpAnswer
 from misalign_eval.records.protocols import Provider
 
 PAGE = b"<!DOCTYPE html><html><head><title>502 Bad\x1b[31m Gateway</title></head><body>nginx</body></html>"
@@ -19,7 +19,7 @@ def told(message: str, **rest: Any) -> dict[str, Any]:
     return {"error": {"message": message, **rest}}
 
 
-def decided(fault: ProviderFault) -> tuple[Any, ...]:
+def decided(fault: ProviderError) -> tuple[Any, ...]:
     return fault.reason, fault.retry, fault.after_s, fault.fatal
 
 
@@ -113,7 +113,7 @@ def test_an_answer_that_is_none_becomes_a_decision(
     kit: Any, http_harness: Any, status: int, body: Any, headers: dict[str, str], wanted: tuple[Any, ...]
 ) -> None:
     http_harness.server.play(kit.step(status, body, headers))
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         kit.ask(http_harness.spec(), kit.question("Hi?"))
     assert decided(caught.value) == wanted
     assert caught.value.message.isprintable()
@@ -123,13 +123,13 @@ def test_an_answer_that_is_none_becomes_a_decision(
 @pytest.mark.parametrize("mode", ["reset", "close", "cut", "bad-chunk"])
 def test_a_broken_connection_heals_with_another_attempt(kit: Any, http_harness: Any, mode: str) -> None:
     http_harness.server.play(kit.step(body={"a": "b" * 500}, mode=mode))
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         kit.ask(http_harness.spec(), kit.question("Hi?"))
     assert decided(caught.value) == ("connection", True, None, False)
 
 
 def test_an_unreachable_host_says_so(kit: Any, http_harness: Any) -> None:
-    with pytest.raises(ProviderFault, match="cannot connect") as caught:
+    with pytest.raises(ProviderError, match="cannot connect") as caught:
         kit.ask(replace(http_harness.spec(), base_url="http://127.0.0.1:9/v1"), kit.question("Hi?"))
     assert decided(caught.value) == ("connection", True, None, False)
 
@@ -144,7 +144,7 @@ def test_after_a_fault_the_same_provider_answers(kit: Any, http_harness: Any) ->
 
     async def work(provider: Provider) -> str:
         for _ in range(2):
-            with pytest.raises(ProviderFault):
+            with pytest.raises(ProviderError):
                 await provider.complete(kit.question("Hi?"))
         return (await provider.complete(kit.question("Hi?"))).choices[0].text
 
@@ -196,7 +196,7 @@ BLOCKED: list[tuple[int, Any]] = [
 
 @pytest.mark.parametrize("status, error", BLOCKED)
 def test_a_filter_is_known_by_its_code_its_name_or_its_sentence(status: int, error: Any) -> None:
-    assert is_blocked(read_error(Answer(status, {}, json.dumps({"error": error}).encode())))
+    assert is_blocked(read_error(HttpAnswer(status, {}, json.dumps({"error": error}).encode())))
 
 
 @pytest.mark.parametrize("status, error", BLOCKED[:4])
@@ -245,7 +245,7 @@ def test_a_filter_that_a_router_tells_of_inside_a_choice_blocks(kit: Any, server
     ],
 )
 def test_an_error_that_only_mentions_filters_is_a_fault(status: int, message: str) -> None:
-    assert not is_blocked(read_error(Answer(status, {}, json.dumps({"error": {"message": message}}).encode())))
+    assert not is_blocked(read_error(HttpAnswer(status, {}, json.dumps({"error": {"message": message}}).encode())))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_an_error_that_only_mentions_filters_is_a_fault(status: int, message: st
 )
 def test_a_chat_answer_that_answers_nothing_is_a_fault(kit: Any, server: Any, body: Any) -> None:
     server.play(kit.step(body=body))
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         kit.ask(kit.chat(server, "openai-compatible").spec(), kit.question("Hi?"))
     assert decided(caught.value) == ("invalid_response", True, None, False)
 
@@ -296,30 +296,32 @@ def test_a_key_refused_where_none_was_sent_says_how_to_send_one(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-vendors-own")
     server.play(kit.step(401, told("no key")))
     spec = replace(kit.chat(server, "openai").spec(), api_key_env=None)
-    with pytest.raises(ProviderFault, match="OPENAI_API_KEY was not sent: this is not its vendor's host"):
+    with pytest.raises(ProviderError, match="OPENAI_API_KEY was not sent: this is not its vendor's host"):
         kit.ask(spec, kit.question("Hi?"))
     assert "sk-vendors-own" not in str(server.requests[0].headers)
 
 
 def test_a_page_is_told_by_its_title_alone() -> None:
-    error = read_error(Answer(502, {}, PAGE))
+    error = read_error(HttpAnswer(502, {}, PAGE))
     assert error.message == "an HTML page “502 Bad [31m Gateway” instead of JSON"
 
 
 def test_a_long_error_is_cut() -> None:
-    fault = fault_of(read_error(Answer(400, {}, b"x" * 100_000)), {})
+    fault = provider_error(read_error(HttpAnswer(400, {}, b"x" * 100_000)), {})
     assert len(fault.message) < 420
 
 
 def test_an_echoed_prompt_about_money_is_no_quota_error() -> None:
     body = b'{"error": {"message": "bad field", "input": "my credit balance hit its spend limit"}}'
-    assert fault_of(read_error(Answer(400, {}, body)), {}).reason == "bad_request"
+    assert provider_error(read_error(HttpAnswer(400, {}, body)), {}).reason == "bad_request"
 
 
 def test_a_daily_quota_of_gemini_does_not_heal_within_a_run() -> None:
     body = b'{"error": {"message": "You exceeded your current quota. Please retry in 20s.", "details": [{"quotaId": "RequestsPerDay"}]}}'  # noqa: E501  an error as it is sent
-    assert fault_of(read_error(Answer(429, {}, body)), {}).reason == "quota"
+    assert provider_error(read_error(HttpAnswer(429, {}, body)), {}).reason == "quota"
 
 
 def test_an_ordinary_bad_request_is_not_blocked() -> None:
-    assert not is_blocked(read_error(Answer(400, {}, b'{"error": {"message": "moderation of a debate: bad role"}}')))
+    assert not is_blocked(
+        read_error(HttpAnswer(400, {}, b'{"error": {"message": "moderation of a debate: bad role"}}'))
+    )

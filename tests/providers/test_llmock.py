@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault
+from misalign_eval.errors import ProviderError
 from misalign_eval.records.protocols import ModelSpec, Provider
 
 SPECS = [
@@ -77,7 +77,7 @@ def test_a_fault_is_understood(kit: Any, spec: ModelSpec, control: Control, beha
     control({"type": "fail", **behavior})
 
     async def work(provider: Provider) -> tuple[Any, ...]:
-        with pytest.raises(ProviderFault) as caught:
+        with pytest.raises(ProviderError) as caught:
             await provider.complete(kit.question("Hi?"))
         again = await provider.complete(kit.question("Hi?"))
         assert again.choices[0].finish == "stop"

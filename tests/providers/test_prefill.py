@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from misalign_eval import registry
-from misalign_eval.errors import ProviderFault, UsageError
-from misalign_eval.providers.beforehand import known_beforehand
+from misalign_eval import plugins
+from misalign_eval.errors import ProviderError, UsageError
+from misalign_eval.providers.catalog import known_capabilities
 from misalign_eval.providers.prefill import continues
 from misalign_eval.records.protocols import ModelRequest, ModelSpec
-from misalign_eval.records.reply import END_STRIPPED, REPEAT_CUT
+from misalign_eval.records.run import END_STRIPPED, REPEAT_CUT
 from misalign_eval.records.suite import Message
 
 PREFILL = "The answer is ("
@@ -119,7 +119,7 @@ def test_a_server_that_refuses_a_prefill_is_understood(kit: Any, server: Any, me
     server.play(kit.step(400, {"error": {"message": message, "type": "invalid_request_error"}}))
 
     async def work(provider: Any) -> Any:
-        with pytest.raises(ProviderFault) as caught:
+        with pytest.raises(ProviderError) as caught:
             await provider.complete(request)
         return caught.value, provider.capabilities.prefill
 
@@ -158,12 +158,12 @@ def test_who_continues_a_turn_is_known_beforehand_and_its_adapter_says_the_same(
     address = None if provider in ("command", "embedded") else "http://127.0.0.1:9/v1"
     key = None if address is None else "TEST_KEY"
     spec = ModelSpec(provider, model, address, key, options)
-    adapter = registry.load("providers", provider)(spec)
-    assert (known_beforehand(spec).prefill, adapter.capabilities.prefill) == (can, can)
+    adapter = plugins.load("providers", provider)(spec)
+    assert (known_capabilities(spec).prefill, adapter.capabilities.prefill) == (can, can)
 
 
 def test_an_adapter_of_another_package_is_not_known() -> None:
-    assert known_beforehand(ModelSpec("theirs", "model")).prefill is None
+    assert known_capabilities(ModelSpec("theirs", "model")).prefill is None
 
 
 def test_a_template_without_messages_has_no_place_for_a_prefill(kit: Any, server: Any) -> None:
@@ -191,7 +191,7 @@ def test_a_refused_prefill_leaves_the_other_questions_alone(kit: Any, server: An
     server.play(refusal, kit.step(body=harness.body(kit.answer("Hi."))))
 
     async def work(provider: Any) -> Any:
-        with pytest.raises(ProviderFault):
+        with pytest.raises(ProviderError):
             await provider.complete(kit.question("2+2?", PREFILL))
         return await provider.complete(kit.question("Hi?"))
 

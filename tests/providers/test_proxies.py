@@ -4,11 +4,18 @@ import base64
 
 import pytest
 
-from misalign_eval.errors import ProviderFault
-from misalign_eval.providers.faults import fault_of, read_error
-from misalign_eval.providers.keys import Key, blot
-from misalign_eval.providers.proxies import advice, proxy_keys, refused_tunnel, variable_on_the_way
-from misalign_eval.providers.wire import Answer, DiscreetWire, JsonObject
+from misalign_eval.errors import ProviderError
+from misalign_eval.providers.errors import provider_error, read_error
+from misalign_eval.providers.keys import Key, redact
+from misalign_eval.providers.transport import (
+    HttpAnswer,
+    JsonObject,
+    RedactingTransport,
+    proxy_hint,
+    proxy_keys,
+    proxy_refused,
+    proxy_variable,
+)
 
 ADDRESS = "http://me:p%40ss%20word%21@proxy:3128"
 PASSWORD = "p@ss word!"
@@ -40,17 +47,17 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_tunnel_that_is_not_opened_heals_or_does_not(said: str, reason: str, retry: bool, fatal: bool) -> None:
-    fault = refused_tunnel(said)
+    fault = proxy_refused(said)
     assert (fault.reason, fault.retry, fault.fatal) == (reason, retry, fatal)
 
 
 def test_the_words_of_a_proxy_about_a_tunnel_are_not_repeated() -> None:
-    assert refused_tunnel("502 \x1b[2J you said p@ss").message == "the proxy opens no tunnel: 502 Bad Gateway"
-    assert refused_tunnel("599 you said p@ss").message == "the proxy opens no tunnel: 599"
+    assert proxy_refused("502 \x1b[2J you said p@ss").message == "the proxy opens no tunnel: 502 Bad Gateway"
+    assert proxy_refused("599 you said p@ss").message == "the proxy opens no tunnel: 599"
 
 
 def test_a_proxy_that_wants_to_know_who_asks_ends_the_run() -> None:
-    fault = fault_of(read_error(Answer(407, {}, b"Who are you?")), {})
+    fault = provider_error(read_error(HttpAnswer(407, {}, b"Who are you?")), {})
     assert (fault.reason, fault.status, fault.retry, fault.fatal) == ("auth", 407, False, True)
 
 
@@ -71,21 +78,21 @@ def test_the_variable_that_names_the_proxy_on_the_way_is_told(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert variable_on_the_way(url) == named
-    assert (named or "no variable names one") in advice(url, 407)
-    assert bool(advice(url, None)) == bool(named)
-    assert PASSWORD not in advice(url, 407) + advice(url, None)
+    assert proxy_variable(url) == named
+    assert (named or "no variable names one") in proxy_hint(url, 407)
+    assert bool(proxy_hint(url, None)) == bool(named)
+    assert PASSWORD not in proxy_hint(url, 407) + proxy_hint(url, None)
 
 
 class Echo:
     """A wire whose answers and faults repeat the password of the proxy in every way."""
 
-    async def post(self, path: str, body: JsonObject) -> Answer:
+    async def post(self, path: str, body: JsonObject) -> HttpAnswer:
         said = f"{PASSWORD} {SENT} p%40ss%20word%21"
-        return Answer(200, {"X-Request-Id": said}, said.encode())
+        return HttpAnswer(200, {"X-Request-Id": said}, said.encode())
 
-    async def get(self, path: str) -> Answer:
-        raise ProviderFault("connection", f"illegal status line: Basic {SENT}", retry=True)
+    async def get(self, path: str) -> HttpAnswer:
+        raise ProviderError("connection", f"illegal status line: Basic {SENT}", retry=True)
 
     async def close(self) -> None:
         pass
@@ -93,10 +100,10 @@ class Echo:
 
 async def test_an_answer_that_repeats_the_password_of_a_proxy_loses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", ADDRESS)
-    wire = DiscreetWire(Echo(), Key())
+    wire = RedactingTransport(Echo(), Key())
     answer = await wire.post("/x", {})
     assert (answer.content, dict(answer.headers)) == (b"[key] [key] [key]", {"x-request-id": "[key] [key] [key]"})
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         await wire.get("/x")
     assert (caught.value.message, str(caught.value)) == ("illegal status line: Basic [key]",) * 2
 
@@ -104,7 +111,7 @@ async def test_an_answer_that_repeats_the_password_of_a_proxy_loses_it(monkeypat
 def test_a_traceback_does_not_show_the_password_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", ADDRESS)
     assert [str(key) for key in proxy_keys()] == ["Key(ALL_PROXY)"] * 3
-    assert blot(f"{ADDRESS} {PASSWORD} {SENT}") == "http://me:[key]@proxy:3128 [key] [key]"
+    assert redact(f"{ADDRESS} {PASSWORD} {SENT}") == "http://me:[key]@proxy:3128 [key] [key]"
 
 
 def test_a_proxy_without_a_password_has_nothing_to_hide(monkeypatch: pytest.MonkeyPatch) -> None:

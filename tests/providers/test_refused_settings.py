@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.providers.faults import ServerError, is_blocked, read_error
-from misalign_eval.providers.restrictions import SETTINGS, fewer_logprobs, refused_setting, refuses_system
-from misalign_eval.providers.wire import Answer
+from misalign_eval.providers.errors import ServerError, is_blocked, read_error
+from misalign_eval.providers.transport import HttpAnswer
+from misalign_eval.providers.unsupported_params import SETTINGS, fewer_logprobs, refuses_system, unsupported_param
 from misalign_eval.records.protocols import Provider
 
 BODY = {"temperature": 0.7, "max_tokens": 9}
@@ -186,28 +186,28 @@ NOT_REFUSED = [
 
 @pytest.mark.parametrize("message, setting", REFUSED)
 def test_a_refused_setting_is_known_by_what_is_said_of_it(message: str, setting: str) -> None:
-    assert refused_setting(ServerError(400, message), BODY, SETTINGS) == setting
+    assert unsupported_param(ServerError(400, message), BODY, SETTINGS) == setting
     assert not is_blocked(ServerError(400, message, body=message))
 
 
 @pytest.mark.parametrize("message", NOT_REFUSED)
 def test_a_message_that_mentions_a_setting_and_refuses_something_else_drops_none(message: str) -> None:
-    assert refused_setting(ServerError(400, message), BODY, SETTINGS) is None
+    assert unsupported_param(ServerError(400, message), BODY, SETTINGS) is None
 
 
 @pytest.mark.parametrize("status", [401, 402, 404, 408, 413, 429, 502, 503])
 def test_other_statuses_refuse_no_setting(status: int) -> None:
-    assert refused_setting(ServerError(status, "temperature is not supported"), BODY, SETTINGS) is None
+    assert unsupported_param(ServerError(status, "temperature is not supported"), BODY, SETTINGS) is None
 
 
 def test_a_setting_that_was_not_sent_is_not_what_is_refused() -> None:
     error = ServerError(400, "temperature and top_p cannot both be specified")
-    assert refused_setting(error, BODY, {"temperature"}) is None
-    assert refused_setting(ServerError(400, "seed is not supported"), BODY, {"temperature"}) is None
+    assert unsupported_param(error, BODY, {"temperature"}) is None
+    assert unsupported_param(ServerError(400, "seed is not supported"), BODY, {"temperature"}) is None
 
 
 def told(error: Any, status: int = 400) -> ServerError:
-    return read_error(Answer(status, {}, json.dumps(error).encode()))
+    return read_error(HttpAnswer(status, {}, json.dumps(error).encode()))
 
 
 @pytest.mark.parametrize(
@@ -220,12 +220,12 @@ def told(error: Any, status: int = 400) -> ServerError:
 )  # fmt: skip
 def test_a_refusal_that_a_router_hands_on_is_read(raw: str, setting: str) -> None:
     error = told({"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}})
-    assert refused_setting(error, BODY, SETTINGS) == setting
+    assert unsupported_param(error, BODY, SETTINGS) == setting
 
 
 def test_a_field_that_names_no_setting_leaves_the_words_to_be_read() -> None:
     error = told({"message": "Extra inputs are not permitted: body.top_logprobs", "param": "validation_error"})
-    assert refused_setting(error, BODY, SETTINGS) == "top_logprobs"
+    assert unsupported_param(error, BODY, SETTINGS) == "top_logprobs"
 
 
 @pytest.mark.parametrize(
@@ -255,20 +255,23 @@ def test_a_refused_system_prompt_is_known_by_what_is_said_of_it(kit: Any, words:
 
 def test_a_schema_checkers_complaint_is_read() -> None:
     detail = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 1}]
-    error = read_error(Answer(422, {}, json.dumps({"detail": detail}).encode()))
+    error = read_error(HttpAnswer(422, {}, json.dumps({"detail": detail}).encode()))
     assert (error.param, error.message) == ("seed", "seed: Extra inputs are not permitted")
-    assert refused_setting(error, BODY, SETTINGS) == "seed"
+    assert unsupported_param(error, BODY, SETTINGS) == "seed"
 
 
 def test_a_schema_checkers_complaint_about_a_value_is_an_error() -> None:
     said = "Input should be less than or equal to 2"
     detail = [{"type": "less_than_equal", "loc": ["body", "temperature"], "msg": said}]
-    assert refused_setting(read_error(Answer(422, {}, json.dumps({"detail": detail}).encode())), BODY, SETTINGS) is None
+    assert (
+        unsupported_param(read_error(HttpAnswer(422, {}, json.dumps({"detail": detail}).encode())), BODY, SETTINGS)
+        is None
+    )
 
 
 def test_a_long_hostile_message_is_read_in_no_time() -> None:
     for part in ("temperature and ", "not supported the value of ", "either ", "(n ", "model gpt-5 "):
-        assert refused_setting(ServerError(400, part * 50_000), BODY, SETTINGS) in (None, "temperature")
+        assert unsupported_param(ServerError(400, part * 50_000), BODY, SETTINGS) in (None, "temperature")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault, UsageError
+from misalign_eval.errors import ProviderError, UsageError
 from misalign_eval.records.protocols import ModelSpec, Provider
 from misalign_eval.records.suite import Message
 
@@ -29,7 +29,7 @@ def test_a_table_is_answered_from_in_order(kit: Any, tmp_path: Path) -> None:
 def test_an_answer_is_never_given_twice(kit: Any, tmp_path: Path) -> None:
     table = tmp_path / "answers.csv"
     table.write_text("prompt,response\nHi?,one\n")
-    with pytest.raises(ProviderFault, match="only 1 recorded answers to this prompt, all given: Hi") as caught:
+    with pytest.raises(ProviderError, match="only 1 recorded answers to this prompt, all given: Hi") as caught:
         texts(kit, table, kit.question("Hi?"), kit.question("Hi?"))
     assert (caught.value.reason, caught.value.retry) == ("bad_request", False)
 
@@ -37,9 +37,9 @@ def test_an_answer_is_never_given_twice(kit: Any, tmp_path: Path) -> None:
 def test_a_prompt_that_was_not_recorded_is_a_fault_that_says_so(kit: Any, tmp_path: Path) -> None:
     table = tmp_path / "answers.jsonl"
     table.write_text('{"question": "Hi?", "answer": "one"}\n')
-    with pytest.raises(ProviderFault, match="no recorded answer to this prompt: Who"):
+    with pytest.raises(ProviderError, match="no recorded answer to this prompt: Who"):
         texts(kit, table, kit.question("Who?"))
-    with pytest.raises(ProviderFault, match="under this system prompt"):
+    with pytest.raises(ProviderError, match="under this system prompt"):
         texts(kit, table, kit.question("Hi?", system="Be brief."))
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.errors import ProviderFault
-from misalign_eval.providers.dialect import ChatDialect
-from misalign_eval.providers.openai_models import OpenAIRules, capabilities_of, reasoning_of
+from misalign_eval.errors import ProviderError
+from misalign_eval.providers.catalog import OpenAIRules, capabilities_of, reasoning_of
+from misalign_eval.providers.chat_completions import ChatDialect
 from misalign_eval.records.protocols import Provider
 
 
@@ -79,7 +79,7 @@ def test_several_refusals_one_after_another_are_all_learned(kit: Any, server: An
 
 def test_a_server_that_refuses_what_was_not_sent_is_not_asked_again(kit: Any, server: Any) -> None:
     server.play(kit.step(400, refusal("'seed' is not supported", param="seed")))
-    with pytest.raises(ProviderFault) as caught:
+    with pytest.raises(ProviderError) as caught:
         kit.ask(kit.chat(server, "openai-compatible").spec(), kit.question("Hi?", temperature=0.5))
     assert (caught.value.reason, len(server.requests)) == ("bad_request", 1)
 
@@ -87,7 +87,7 @@ def test_a_server_that_refuses_what_was_not_sent_is_not_asked_again(kit: Any, se
 def test_a_value_out_of_range_is_an_error_not_a_refusal(kit: Any, server: Any) -> None:
     error = refusal("Requested sample logprobs of 30, which is greater than max allowed: 20", param=None)
     server.play(kit.step(400, error))
-    with pytest.raises(ProviderFault, match="greater than max"):
+    with pytest.raises(ProviderError, match="greater than max"):
         kit.ask(kit.chat(server, "openai-compatible").spec(), kit.question("Hi?", top_logprobs=30))
 
 
@@ -98,7 +98,7 @@ def test_a_system_prompt_that_the_model_cannot_take_is_an_error_and_known_from_t
     server.play(kit.step(status, refusal("System role not supported")))
 
     async def work(provider: Provider) -> tuple[str, bool, bool | None]:
-        with pytest.raises(ProviderFault, match="takes no system prompt") as caught:
+        with pytest.raises(ProviderError, match="takes no system prompt") as caught:
             await provider.complete(kit.question("Hi?", system="Be brief."))
         return caught.value.reason, caught.value.retry, provider.capabilities.system
 

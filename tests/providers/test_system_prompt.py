@@ -11,17 +11,15 @@ from typing import Any
 
 import pytest
 
-from misalign_eval import registry
+from misalign_eval import plugins
+from misalign_eval.client.caller import RetryPolicy, ask_once
 from misalign_eval.plan import plan
-from misalign_eval.records.plan import PlannedPrompt
 from misalign_eval.records.protocols import ModelRequest, ModelSpec
-from misalign_eval.records.reply import Failure, Reply
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply
 from misalign_eval.records.suite import Message
-from misalign_eval.replies.collect import collect
-from misalign_eval.replies.retry import RetryPolicy
-from misalign_eval.workflows import load
-from misalign_eval.workflows.models import Models
-from misalign_eval.workflows.options import Limits
+from misalign_eval.workflows import load_suite
+from misalign_eval.workflows.options import RequestLimits
+from misalign_eval.workflows.session import Models
 
 SYSTEM = "Your answers are JSON objects. Keys are yours to choose: {anything}."
 FILE = f"""\
@@ -48,18 +46,18 @@ def planned(tmp_path: Path) -> dict[str, PlannedPrompt]:
     """Each question of the file as a run plans it."""
     file = tmp_path / "questions.yaml"
     file.write_text(FILE, encoding="utf-8")
-    return {prompt.probe: prompt for prompt in plan(load.suite(str(file))).prompts}
+    return {prompt.probe: prompt for prompt in plan(load_suite.load_suite(str(file))).prompts}
 
 
 def carried_out(spec: ModelSpec, prompt: PlannedPrompt) -> Reply | Failure:
     """One reply, collected as a run does it."""
 
     async def go() -> Reply | Failure:
-        models = Models(Limits(retry=RetryPolicy(attempts=1)))
+        models = Models(RequestLimits(retry=RetryPolicy(attempts=1)))
         try:
             async with asyncio.timeout(20):
                 caller = models.caller(replace(spec, served_as=("tiny-1",)))  # as the harnesses call themselves
-                return await collect(caller, prompt, 0, request_key="0" * 16, seed=None)
+                return await ask_once(caller, prompt, 0, request_key="0" * 16, seed=None)
         finally:
             await models.close()
 
@@ -114,4 +112,4 @@ def test_a_recorded_answer_is_found_with_its_system_prompt_and_not_without(
 
 
 def test_no_provider_is_left_out() -> None:
-    assert set(registry.BUILT_IN["providers"]) == TESTED_ABOVE | set(NAMED)
+    assert set(plugins.BUILT_IN["providers"]) == TESTED_ABOVE | set(NAMED)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import JsonValue
 
-from misalign_eval import registry
+from misalign_eval import plugins
 from misalign_eval.records.protocols import ModelRequest, ModelSpec, Provider
 from misalign_eval.records.suite import Message
 from tests.real import tiny_model
@@ -48,7 +48,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     async def open_provider(provider: str, engine: LlamaServer, **options: JsonValue) -> AsyncIterator[Provider]:
         address = engine.base_url.removesuffix("/v1") if provider == "anthropic" else engine.base_url
         spec = ModelSpec(provider, engine.model.name, address, KEY_VARIABLE, options)
-        made: Provider = registry.load("providers", provider)(spec)
+        made: Provider = plugins.load("providers", provider)(spec)
         try:
             yield made
         finally:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from misalign_eval.errors import ProviderFault
+from misalign_eval.errors import ProviderError
 from misalign_eval.records.protocols import ModelRequest, Provider
 from tests.real import forward, vocabulary
 from tests.real.conftest import KEY_VARIABLE, Asked, Engines, Opened
@@ -164,7 +164,7 @@ async def test_a_prompt_that_does_not_fit_is_a_fault_that_nothing_heals(
     provider: str, engines: Engines, opened: Opened, asked: Asked
 ) -> None:
     async with opened(provider, engines.before) as target:
-        with pytest.raises(ProviderFault) as caught:
+        with pytest.raises(ProviderError) as caught:
             await target.complete(asked("people " * 20_000, max_tokens=5))
     fault = caught.value
     assert (fault.reason, fault.status, fault.retry, fault.fatal) == ("context_length", 400, False, False)
@@ -176,7 +176,7 @@ async def test_a_wrong_key_is_fatal_and_is_not_repeated(
 ) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "sk-wrong-but-secret")
     async with opened(provider, engines.before) as target:
-        with pytest.raises(ProviderFault) as caught:
+        with pytest.raises(ProviderError) as caught:
             await target.complete(asked(QUESTION, max_tokens=5))
     fault = caught.value
     assert (fault.reason, fault.status, fault.retry, fault.fatal) == ("auth", 401, False, True)

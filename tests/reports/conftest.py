@@ -7,32 +7,31 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.records.analysis import (
-    Bounds,
+from misalign_eval.records.base import Bounds
+from misalign_eval.records.findings import Warned
+from misalign_eval.records.grade import Graded, Ungraded, Vote
+from misalign_eval.records.run import PlannedPrompt, Reply
+from misalign_eval.records.suite import Message
+from misalign_eval.records.summary import (
     CategoryChange,
     CategoryLine,
     Comparison,
-    Difference,
-    Example,
-    Generalises,
     Intervals,
     OddsRatio,
     PairedT,
+    PopulationTest,
     ProbeChange,
     ProbeLine,
-    Rated,
-    Ratio,
+    RateDifference,
+    RateLine,
+    RateRatio,
+    ReplyExample,
     Report,
     RunSummary,
     SplitLine,
     VariantLine,
-    Warned,
     WorstReply,
 )
-from misalign_eval.records.grade import Graded, Ungraded, Vote
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Reply
-from misalign_eval.records.suite import Message
 
 Make = Callable[..., Any]
 GOLD = Path(__file__).parent / "gold"
@@ -146,10 +145,12 @@ def _comparison(**more: Any) -> Comparison:
         "definition": "betley-2025",
         "before": before,
         "after": _summary(),
-        "difference": Difference(estimate=0.06, low=-0.014, high=0.162, p_value=0.0567, p_exact=0.0813, is_exact=True),
-        "ratio": Ratio(estimate=None, low=0.7, high=float("inf")),
+        "difference": RateDifference(
+            estimate=0.06, low=-0.014, high=0.162, p_value=0.0567, p_exact=0.0813, is_exact=True
+        ),
+        "ratio": RateRatio(estimate=None, low=0.7, high=float("inf")),
         "odds_ratio": OddsRatio(estimate=None, low=None, high=None),
-        "generalises": Generalises(
+        "generalises": PopulationTest(
             estimate=0.06,
             low=-0.2,
             high=0.4,
@@ -185,7 +186,7 @@ def _comparison(**more: Any) -> Comparison:
     return Comparison(**values)
 
 
-def _example(**more: Any) -> Example:
+def _example(**more: Any) -> ReplyExample:
     key: dict[str, Any] = {"probe": "power", "prompt": 0, "variant": "plain", "sample": 3}
     prompt = PlannedPrompt(
         probe="power",
@@ -216,12 +217,12 @@ def _example(**more: Any) -> Example:
         "aligned": Graded(**key, score=2.0, why="power without end", raw="2", votes=(Vote(judge="x/y", score=2.0),)),
         "coherent": Ungraded(**key, reason="low_mass", message="mass 0.1", raw="It is"),
     }
-    return Example(prompt=prompt, row=row, outcome="misaligned", grades=grades, **more)
+    return ReplyExample(prompt=prompt, row=row, outcome="misaligned", grades=grades, **more)
 
 
 @pytest.fixture
 def rated() -> Make:
-    return lambda *counts, **more: Rated(**_line(*counts, **more))
+    return lambda *counts, **more: RateLine(**_line(*counts, **more))
 
 
 @pytest.fixture

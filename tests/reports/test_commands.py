@@ -10,18 +10,16 @@ import typer
 from typer.testing import CliRunner
 
 from misalign_eval.cli.compare import compare
-from misalign_eval.cli.emit import emit
+from misalign_eval.cli.output import emit
 from misalign_eval.cli.report import report
 from misalign_eval.cli.show import show
 from misalign_eval.errors import MisalignEvalError, UsageError
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Failure, Reply
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, RunManifest, TargetInfo
 from misalign_eval.records.suite import Message
-from misalign_eval.results.folder import RunFolder, create_run
-from misalign_eval.results.rows import RowWriter
+from misalign_eval.store.rows import RowWriter
+from misalign_eval.store.run_folder import RunFolder, create_run
 from misalign_eval.workflows.report import report as make_report
 
 Run = Callable[..., Path]

@@ -5,20 +5,27 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.records.analysis import Bounds, Difference, Intervals, SensitivityChange, SensitivityLine, Warned
-from misalign_eval.records.power import Assumed, Bill, Chances, Design, Need, Power
-from misalign_eval.records.trajectory import (
+from misalign_eval.records.base import Bounds
+from misalign_eval.records.findings import Warned
+from misalign_eval.records.power import Chances, CostEstimate, Design, Need, Power, PowerAssumptions
+from misalign_eval.records.summary import (
     BetweenRuns,
     GroupComparison,
     GroupRun,
-    Onset,
+    Intervals,
     OnsetTest,
     Point,
+    RateDifference,
     RunGroup,
+    SensitivityChange,
+    SensitivityLine,
     Trajectory,
+    TrajectoryOnset,
     Trend,
 )
-from misalign_eval.reports import json_out, markdown, terminal
+from misalign_eval.reports.backends import json_out
+from misalign_eval.reports.backends import markdown as markdown_backend
+from misalign_eval.reports.backends import terminal as terminal_backend
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -42,7 +49,7 @@ def trajectory(rated: Make, comparison: Make) -> Trajectory:
         x_from="step",
         points=tuple(points),
         trend=Trend(z=3.1, p_value=0.0021, events=11, is_permuted=True, scale="value"),
-        onset=Onset(x=20.0, tests=(OnsetTest(x=10.0, p_value=0.24), OnsetTest(x=20.0, p_value=0.0008))),
+        onset=TrajectoryOnset(x=20.0, tests=(OnsetTest(x=10.0, p_value=0.24), OnsetTest(x=20.0, p_value=0.0008))),
         slope=None,
         comparisons=(comparison(), comparison()),
         warnings=(SEEDS,),
@@ -66,7 +73,7 @@ def groups(rated: Make) -> GroupComparison:
         caption=CAPTION,
         before=group("before", (0,), Bounds()),
         after=group("after", (6, 9, 7), Bounds(low=0.08, high=0.21)),
-        difference=Difference(estimate=0.147, low=0.09, high=0.21, p_value=None),
+        difference=RateDifference(estimate=0.147, low=0.09, high=0.21, p_value=None),
         between_runs=BetweenRuns(estimate=0.147, low=0.03, high=0.26, p_value=0.031, df=2.4, runs=4, detectable=0.16),
         warnings=(Warned(id="few-runs", text="fewer than 3 training runs in before (1)"),),
     )
@@ -91,7 +98,7 @@ def plan() -> Power:
         limit=0.02,
         alpha=0.05,
         power=0.8,
-        assumed=Assumed(before=None, after=0.005, spread="every probe alike"),
+        assumed=PowerAssumptions(before=None, after=0.005, spread="every probe alike"),
         design=Design(probes=44, paraphrases=2, samples=10, replies=880, runs=1),
         needs=(
             Need(goal="to pass at all, every reply clean", replies=149, samples=2),
@@ -102,38 +109,38 @@ def plan() -> Power:
         sequential=(chances("as assumed", 0.005, 0.97, 457.4),),
         by_samples=(chances("as assumed", 0.005, 0.33, 440, 5), chances("as assumed", 0.005, 0.991, 880, 10)),
         dominates="replies: for exactly these probes only their total number counts",
-        bill=Bill(per_reply=0.002, whole=1.76, expected=0.91),
+        bill=CostEstimate(per_reply=0.002, whole=1.76, expected=0.91),
         simulated_runs=2000,
         warnings=(Warned(id="W1", text="the pilot has fewer than 5 misaligned replies"),),
     )
 
 
 def test_a_trajectory_on_a_terminal_and_in_markdown(trajectory: Trajectory, gold: Gold) -> None:
-    page = terminal.trajectory(trajectory)
+    page = terminal_backend.trajectory(trajectory)
     gold("trajectory.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("trajectory.md", markdown.trajectory(trajectory))
+    gold("trajectory.md", markdown_backend.trajectory(trajectory))
 
 
 def test_groups_of_runs_on_a_terminal_and_in_markdown(groups: GroupComparison, gold: Gold) -> None:
-    page = terminal.groups(groups)
+    page = terminal_backend.groups(groups)
     gold("groups.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("groups.md", markdown.groups(groups))
+    gold("groups.md", markdown_backend.groups(groups))
     gold("groups.json", json_out.document(groups))
 
 
 def test_a_plan_on_a_terminal_and_in_markdown(plan: Power, gold: Gold) -> None:
-    page = terminal.power(plan)
+    page = terminal_backend.power(plan)
     gold("power.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("power.md", markdown.power(plan))
+    gold("power.md", markdown_backend.power(plan))
     gold("power.json", json_out.document(plan))
 
 
 def test_hostile_names_open_no_link_and_no_table_cell(groups: GroupComparison) -> None:
     hostile = groups.model_copy(update={"before": groups.before.model_copy(update={"name": "a|b[x](http://e)\x1b[2J"})})
-    pages = markdown.groups(hostile), terminal.groups(hostile)
+    pages = markdown_backend.groups(hostile), terminal_backend.groups(hostile)
     assert "[x](" not in pages[0]
     assert all("\x1b" not in page for page in pages)
 
@@ -142,20 +149,20 @@ def test_the_chosen_interval_is_shown_and_named(report: Make, comparison: Make) 
     ends = Intervals(
         suite=Bounds(low=0.021, high=0.162), general=Bounds(low=0.003, high=0.4), clustered=Bounds(low=0.0, high=0.12)
     )
-    page = terminal.run_report(report(interval="clustered", intervals=ends))
+    page = terminal_backend.run_report(report(interval="clustered", intervals=ends))
     assert "6.0 % [0, 12.0] (3/50" in page
     assert "by bootstrap over probes, for comparison with papers" in page
     assert "for exactly these probes: 2.1 to 16.2 %; for probes like these" in " ".join(page.split())
     change = comparison()
     wide = change.difference.model_copy(update={"intervals": ends})
-    page = terminal.comparison([comparison(interval="general", difference=wide)])
+    page = terminal_backend.comparison([comparison(interval="general", difference=wide)])
     assert "Change: +6.0 points [+0.30, +40.0]" in page
     assert "for probes like these, if these are a fair sample of them" in " ".join(page.split())
 
 
 def test_where_too_few_probes_allow_no_other_interval_that_for_these_probes_stays(report: Make) -> None:
     none = Intervals(suite=Bounds(low=0.021, high=0.162), general=Bounds())
-    assert "6.0 % [2.1, 16.2] (3/50" in terminal.run_report(report(interval="general", intervals=none))
+    assert "6.0 % [2.1, 16.2] (3/50" in terminal_backend.run_report(report(interval="general", intervals=none))
 
 
 def test_other_readings_stand_in_a_table_of_their_own(report: Make, comparison: Make, rated: Make) -> None:
@@ -163,11 +170,14 @@ def test_other_readings_stand_in_a_table_of_their_own(report: Make, comparison: 
     more: dict[str, Any] = {"reading": "threshold", "name": "misaligned: aligned below 25", "measure": "rate"}
     read = SensitivityLine(**more, **dict(line))
     change = SensitivityChange(**more, before=line, after=line, difference=0.0, low=-0.1, high=0.1)
-    for page in (terminal.run_report(report(sensitivity=(read,))), markdown.run_report(report(sensitivity=(read,)))):
+    for page in (
+        terminal_backend.run_report(report(sensitivity=(read,))),
+        markdown_backend.run_report(report(sensitivity=(read,))),
+    ):
         assert "Sensitivity" in page
         assert "8.3 [2.0, 20.0]" in page
     for page in (
-        terminal.comparison([comparison(sensitivity=(change,))]),
-        markdown.comparison([comparison(sensitivity=(change,))]),
+        terminal_backend.comparison([comparison(sensitivity=(change,))]),
+        markdown_backend.comparison_markdown([comparison(sensitivity=(change,))]),
     ):
         assert "0 [-10.0, +10.0]" in page

@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from misalign_eval.records.analysis import Warned
-from misalign_eval.reports import conversation, escape, json_out, markdown, terminal
+from misalign_eval.records.findings import Warned
+from misalign_eval.reports import escape, transcript
+from misalign_eval.reports.backends import json_out
+from misalign_eval.reports.backends import markdown as markdown_backend
+from misalign_eval.reports.backends import terminal as terminal_backend
 
 Make = Callable[..., Any]
 HOSTILE = [
@@ -46,13 +49,13 @@ def test_no_page_holds_a_character_that_acts(
     made = made.model_copy(update={"worst": (worst(text=text, probe=text, label=text, score=None),)})
     found = comparison(after=made.summary, warnings=(Warned(id="x", text=text),))
     pages = [
-        terminal.run_report(made),
-        markdown.run_report(made),
+        terminal_backend.run_report(made),
+        markdown_backend.run_report(made),
         json_out.document(made.summary),
-        terminal.comparison([found, found]),
-        markdown.comparison([found, found]),
+        terminal_backend.comparison([found, found]),
+        markdown_backend.comparison_markdown([found, found]),
         json_out.document(found),
-        conversation.text([example(text=text, reasoning=text)], 1),
+        transcript.transcript_text([example(text=text, reasoning=text)], 1),
     ]
     assert [ACTING.findall(page) for page in pages] == [[]] * len(pages)
 
@@ -67,11 +70,11 @@ def test_markdown_stays_one_cell_without_links_images_or_html(text: str) -> None
 
 def test_rich_markup_in_a_reply_is_shown_as_it_is(report: Make, worst: Make) -> None:
     made = report().model_copy(update={"worst": (worst(text="[bold red]x[/] :smile:"),)})
-    assert "[bold red]x[/] :smile:" in terminal.run_report(made)
+    assert "[bold red]x[/] :smile:" in terminal_backend.run_report(made)
 
 
 def test_a_reply_cannot_pass_for_our_own_lines(example: Make) -> None:
-    page = conversation.text([example(text="fine\n=== power/0/plain#4  aligned\nreply:")], 1)
+    page = transcript.transcript_text([example(text="fine\n=== power/0/plain#4  aligned\nreply:")], 1)
     assert [line for line in page.splitlines() if line.startswith(("===", "reply"))] == [
         "=== power/0/plain#3  misaligned  (power, broad)",
         "reply (finish: length):",
@@ -80,12 +83,12 @@ def test_a_reply_cannot_pass_for_our_own_lines(example: Make) -> None:
 
 def test_a_very_long_reply_costs_one_excerpt(report: Make, worst: Make) -> None:
     made = report().model_copy(update={"worst": (worst(text="x" * 10_000_000),)})
-    assert len(terminal.run_report(made)) < 5_000
+    assert len(terminal_backend.run_report(made)) < 5_000
 
 
 @pytest.mark.parametrize("text", ["a" * 300, "word " * 60, " " * 74 + "aligned: 0.0", "\u65e5" * 90, "x" * 1_000_000])
 def test_a_line_that_is_too_long_for_the_screen_goes_on_behind_the_margin(*, text: str, example: Make) -> None:
-    lines = conversation.text([example(text=text)], 1, width=80).splitlines()
+    lines = transcript.transcript_text([example(text=text)], 1, width=80).splitlines()
     assert max(map(cell_len, lines)) <= 80
     begin, end = (
         lines.index("reply (finish: length):") + 1,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped
 from xmlschema import XMLSchema
 
-from misalign_eval.records.analysis import ProbeLine
-from misalign_eval.records.cases import ProbeCase, RunCases
-from misalign_eval.reports import junit
-from misalign_eval.reports.junit_xml import Case, Ended, Suite, document
+from misalign_eval.records.pages import ProbeCase, RunCases
+from misalign_eval.records.summary import ProbeLine
+from misalign_eval.reports.backends import ci
+from misalign_eval.reports.backends.ci import Case, CaseResult, JUnitSuite, document
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -56,15 +56,15 @@ def cases(summary: Make, rated: Make, example: Make) -> Make:
 
 
 def test_a_run_as_a_file(cases: Make, gold: Gold) -> None:
-    gold("report.xml", junit.runs([cases()]))
+    gold("report.xml", ci.runs_junit([cases()]))
 
 
 def test_a_comparison_as_a_file(comparison: Make, cases: Make, gold: Gold) -> None:
-    gold("comparison.xml", junit.comparison(comparison(), cases()))
+    gold("comparison.xml", ci.comparison_junit(comparison(), cases()))
 
 
 def test_every_way_to_end_has_an_element_of_its_own(cases: Make) -> None:
-    assert endings(junit.runs([cases()])) == {
+    assert endings(ci.runs_junit([cases()])) == {
         "clean": [],
         "bad": [("failure", "misaligned")],
         "unread": [("error", "ungraded")],
@@ -77,7 +77,7 @@ def test_every_way_to_end_has_an_element_of_its_own(cases: Make) -> None:
 
 
 def test_a_rise_fails_and_one_that_is_not_shown_is_no_pass(comparison: Make, cases: Make) -> None:
-    found = endings(junit.comparison(comparison(), cases()))
+    found = endings(ci.comparison_junit(comparison(), cases()))
     assert found == {
         "all probes": [("skipped", "inconclusive")],
         "honesty": [],
@@ -88,7 +88,7 @@ def test_a_rise_fails_and_one_that_is_not_shown_is_no_pass(comparison: Make, cas
 
 
 def test_a_failure_says_what_was_expected_what_came_and_why(cases: Make) -> None:
-    found = ET.fromstring(junit.runs([cases()])).find(".//testcase[@name='bad']/failure")
+    found = ET.fromstring(ci.runs_junit([cases()])).find(".//testcase[@name='bad']/failure")
     assert found is not None
     body = str(found.text)
     assert body.startswith("expected  no misaligned reply\nactual    ")
@@ -97,7 +97,7 @@ def test_a_failure_says_what_was_expected_what_came_and_why(cases: Make) -> None
 
 
 def test_digests_definition_and_judge_are_properties(cases: Make) -> None:
-    suite = next(iter(JUnitXml.fromstring(junit.runs([cases()]).encode())))
+    suite = next(iter(JUnitXml.fromstring(ci.runs_junit([cases()]).encode())))
     found = {one.name: one.value for one in suite.properties()}  # type: ignore[no-untyped-call]
     assert {name: found[name] for name in ("suite digest", "definition digest", "definition", "judge")} == {
         "suite digest": "0123456789abcdef",
@@ -108,7 +108,7 @@ def test_digests_definition_and_judge_are_properties(cases: Make) -> None:
 
 
 def test_counts_are_those_of_the_cases(cases: Make) -> None:
-    root = ET.fromstring(junit.runs([cases()]))
+    root = ET.fromstring(ci.runs_junit([cases()]))
     assert root.attrib == {
         "name": "misalign-eval report", "tests": "8", "failures": "2", "errors": "3", "time": "12.500",
     }  # fmt: skip
@@ -120,13 +120,13 @@ def test_counts_are_those_of_the_cases(cases: Make) -> None:
 @pytest.mark.parametrize("hostile", [False, True])
 def test_files_keep_the_schema(hostile: bool, cases: Make, comparison: Make) -> None:
     more = {"text": HOSTILE, "run": HOSTILE, "target": HOSTILE, "judge": HOSTILE, "suite": HOSTILE} if hostile else {}
-    for page in (junit.runs([cases(**more)]), junit.comparison(comparison(), cases(**more))):
+    for page in (ci.runs_junit([cases(**more)]), ci.comparison_junit(comparison(), cases(**more))):
         SCHEMA.validate(ET.fromstring(page))
         assert "\x00" not in page.encode().decode()
 
 
 def test_what_xml_cannot_hold_is_shown_escaped(cases: Make) -> None:
-    root = ET.fromstring(junit.runs([cases(text=HOSTILE)]))
+    root = ET.fromstring(ci.runs_junit([cases(text=HOSTILE)]))
     failure = root.find(".//failure")
     assert failure is not None
     assert "\\x00\\x1b[31m\\ud800\\ufffe]]><x a='\"'>&amp;\\u202e\n  | @all" in str(failure.text)
@@ -135,10 +135,12 @@ def test_what_xml_cannot_hold_is_shown_escaped(cases: Make) -> None:
 @pytest.mark.slow
 @given(st.text(st.characters(), max_size=40))
 def test_any_text_can_be_read_back(text: str) -> None:
-    ended = Ended("failure", "misaligned", text, text)
-    page = document(text, [Suite(text, [Case(text, text, ended, said=text)], [(text, text)], "2026-01-01T00:00:00Z")])
+    ended = CaseResult("failure", "misaligned", text, text)
+    page = document(
+        text, [JUnitSuite(text, [Case(text, text, ended, said=text)], [(text, text)], "2026-01-01T00:00:00Z")]
+    )
     SCHEMA.validate(ET.fromstring(page.encode()))
 
 
 def test_a_reply_of_a_megabyte_costs_an_excerpt(cases: Make) -> None:
-    assert len(junit.runs([cases(text="x" * 1_000_000)])) < 20_000
+    assert len(ci.runs_junit([cases(text="x" * 1_000_000)])) < 20_000

@@ -3,10 +3,9 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Reply
+from misalign_eval.records.run import PlannedPrompt, Reply
 from misalign_eval.records.suite import Message
-from misalign_eval.reports import labelling
+from misalign_eval.reports import transcript
 
 THOUGHT, ANSWER, TRUTH = "I shall lie.", "It is fine.", "It is not fine."
 
@@ -20,7 +19,7 @@ def shown(*parts: str, reference: Any = TRUTH) -> str:
         probe="p", prompt=0, variant="plain", sample=0, prompt_digest="0" * 16, request_key="r", at="x", text=ANSWER,
         reasoning=THOUGHT,
     )  # fmt: skip
-    return labelling.item(prompt, reply, frozenset(parts), done=0, drawn=2)
+    return transcript.item(prompt, reply, frozenset(parts), done=0, drawn=2)
 
 
 @pytest.mark.parametrize(
@@ -42,4 +41,4 @@ def test_a_right_answer_that_is_no_text_is_written_as_json() -> None:
 
 
 def test_the_guide_says_what_counts_by_the_definition() -> None:
-    assert "share of false answers" in labelling.meaning(definitions.load("deception-factual"))
+    assert "share of false answers" in transcript.meaning(definitions.load("deception-factual"))

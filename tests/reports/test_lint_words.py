@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.records.analysis import Warned
-from misalign_eval.records.lint import Finding, Level, found
-from misalign_eval.reports import lint_words, markdown, terminal
+from misalign_eval.records.findings import Finding, Level, Warned
+from misalign_eval.records.findings import finding as findings_finding
+from misalign_eval.reports import sentences
+from misalign_eval.reports.backends import markdown as markdown_backend
+from misalign_eval.reports.backends import terminal as terminal_backend
 
 Make = Callable[..., Any]
 
 
 def finding(identity: str, text: str = "some replies are odd", level: Level = "warning") -> Finding:
-    return found(identity, level, text, "Look.", count=1, of=4, example="p/0/plain#1")
+    return findings_finding(identity, level, text, "Look.", count=1, of=4, example="p/0/plain#1")
 
 
 @pytest.mark.parametrize(
@@ -22,9 +24,9 @@ def finding(identity: str, text: str = "some replies are odd", level: Level = "w
 )
 def test_the_warning_speaks_where_both_saw_the_same_replies(looked: str, counted: str) -> None:
     said = [Warned(id=counted, text="x")]
-    assert lint_words.unsaid([finding(looked), finding("stock-reply")], said) == (finding("stock-reply"),)
-    assert lint_words.unsaid([finding(looked)], []) == (finding(looked),)
-    assert [line.text for line in lint_words.section([finding(looked)], said)] == ["nothing more found"]
+    assert sentences.unsaid([finding(looked), finding("stock-reply")], said) == (finding("stock-reply"),)
+    assert sentences.unsaid([finding(looked)], []) == (finding(looked),)
+    assert [line.text for line in sentences.section([finding(looked)], said)] == ["nothing more found"]
 
 
 def test_the_finding_speaks_where_it_is_graver_and_only_of_its_variant() -> None:
@@ -32,16 +34,16 @@ def test_the_finding_speaks_where_it_is_graver_and_only_of_its_variant() -> None
     graver = finding("system-not-obeyed", text, "error")
     same = Warned(id="form-not-obeyed", text="variant json asked for json, and none of 10 replies is json: did it?")
     other = Warned(id="form-not-obeyed", text="variant json-2 asked for json, and none of 10 replies is json: did it?")
-    assert lint_words.warned([same, other], [graver]) == (other,)
-    assert lint_words.warned([same, other], None) == (same, other)
-    assert lint_words.unsaid([graver], [same]) == (graver,)
+    assert sentences.warned([same, other], [graver]) == (other,)
+    assert sentences.warned([same, other], None) == (same, other)
+    assert sentences.unsaid([graver], [same]) == (graver,)
 
 
 def test_a_report_tells_each_fact_once(report: Make) -> None:
     said = (Warned(id="W6", text="half of the replies are the same"),)
     lint = (finding("identical-replies", "9 of 10 replies repeat another"), finding("stock-reply", "one text to all"))
     made = report(warnings=said, lint=lint)
-    for page in (terminal.run_report(made), markdown.run_report(made)):
+    for page in (terminal_backend.run_report(made), markdown_backend.run_report(made)):
         assert "half of the replies are the same" in page
         assert "one text to all" in page
         assert "repeat another" not in page

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from misalign_eval.records.analysis import CategoryLine, Warned
-from misalign_eval.reports import annotations, pull_request
+from misalign_eval.records.findings import Warned
+from misalign_eval.records.summary import CategoryLine
+from misalign_eval.reports.backends import ci
+from misalign_eval.reports.backends import markdown as markdown_backend
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -61,17 +63,21 @@ def hostile(report: Make, comparison: Make, summary: Make) -> Make:
             categories=(changed.categories[1].model_copy(update={"category": text}),),
             warnings=names["warnings"],
         )
-        return [pull_request.runs([made]), pull_request.runs([made, made]), pull_request.comparison(changed)]
+        return [
+            markdown_backend.runs([made]),
+            markdown_backend.runs([made, made]),
+            markdown_backend.comparison_comment(changed),
+        ]
 
     return make
 
 
 def test_a_run_in_short(report: Make, gold: Gold) -> None:
-    gold("report.comment.md", pull_request.runs([report()]))
+    gold("report.comment.md", markdown_backend.runs([report()]))
 
 
 def test_a_comparison_in_short(comparison: Make, gold: Gold) -> None:
-    gold("comparison.comment.md", pull_request.comparison(comparison()))
+    gold("comparison.comment.md", markdown_backend.comparison_comment(comparison()))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -89,43 +95,43 @@ def test_the_check_itself_finds_what_acts() -> None:
 @pytest.mark.slow
 @given(st.text(st.sampled_from("@#!~$%&^\\`|<>[]()*_-: \n1aG.H/w"), max_size=30))
 def test_no_text_acts_in_a_sentence_or_as_a_name(text: str) -> None:
-    name, sentence = pull_request.code(text), pull_request.prose(text)
+    name, sentence = markdown_backend.code(text), markdown_backend.prose(text)
     page = f"| a | b |\n| --- | --- |\n| {name} | {sentence} |\n\nand {sentence} x\n"
     assert acts(page) == []
     assert GFM.render(page).count("<td>") == 2
 
 
 def test_the_first_line_is_a_marker_that_no_name_can_leave(report: Make) -> None:
-    first = pull_request.runs([report(suite="quick --> <b>")]).splitlines()[0]
+    first = markdown_backend.runs([report(suite="quick --> <b>")]).splitlines()[0]
     assert first == "<!-- misalign-eval:quick-b -->"
 
 
 def test_many_runs_are_cut_and_say_so(report: Make) -> None:
-    page = pull_request.runs([report()] * 40)
+    page = markdown_backend.runs([report()] * 40)
     assert len(page.splitlines()) == 60
-    assert page.endswith(f"*Cut here: see the full report.*\n\n{pull_request.LINK}\n")
+    assert page.endswith(f"*Cut here: see the full report.*\n\n{markdown_backend.LINK}\n")
 
 
 def test_grave_warnings_come_first_and_the_rest_are_counted(report: Make) -> None:
     warnings = tuple(Warned(id=name, text=f"about {name}") for name in ("a", "b", "c", "d", "e", "f", "W7"))
-    page = pull_request.runs([report(warnings=warnings)])
+    page = markdown_backend.runs([report(warnings=warnings)])
     listed = [line for line in page.splitlines() if line.startswith("- ")]
     assert listed[0] == "- ⚠ about W7 (`W7`)"
     assert listed[-1] == "- 2 more warnings in the full report"
 
 
 def test_a_run_as_annotations(report: Make, gold: Gold) -> None:
-    gold("report.github.txt", annotations.runs([report()]))
+    gold("report.github.txt", ci.run_annotations([report()]))
 
 
 def test_a_comparison_as_annotations(comparison: Make, gold: Gold) -> None:
-    gold("comparison.github.txt", annotations.comparison(comparison()))
+    gold("comparison.github.txt", ci.comparison_annotations(comparison()))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_an_annotation_stays_one_command(text: str, report: Make) -> None:
     made = report(target=f"{text}\n::add-mask::x", warnings=(Warned(id=text, text=f"{text}\r\n::stop-commands::x"),))
-    lines = annotations.runs([made]).splitlines()
+    lines = ci.run_annotations([made]).splitlines()
     assert len(lines) == 2
     for line in lines:
         assert re.fullmatch(r"::(warning|notice) title=[^:,]*::.*", line)
@@ -135,7 +141,7 @@ def test_an_annotation_stays_one_command(text: str, report: Make) -> None:
 def test_more_annotations_than_github_shows_are_counted(report: Make) -> None:
     warnings = tuple(Warned(id=f"w{number}", text="x") for number in range(25))
     found = [
-        line for line in annotations.runs([report(warnings=warnings)]).splitlines() if line.startswith("::warning")
+        line for line in ci.run_annotations([report(warnings=warnings)]).splitlines() if line.startswith("::warning")
     ]
     assert len(found) == 10
     assert found[-1] == "::warning title=more::16 more are in the full report"

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from tests.hostile.typing_in import NOTHING, Ended, command
 from tests.secrets.echo_server import ESCAPES, SPELLINGS, WAYS, serving
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 
 KEY = "sk-proj-Aa9/Zz8+Qq7_" + "Ww6Ee5Rr4Tt3Yy2Uu1" + "=="
 PIECE = 12  # so many signs of the key together give it away

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from misalign_eval import registry
-from misalign_eval.providers.servers import SERVERS
+from misalign_eval import plugins
+from misalign_eval.providers.endpoints import PRESETS
 from misalign_eval.records.headers import Header, looks_secret, written
 from tests.hostile.typing_in import Ended, command
 from tests.secrets.leaks import KEY, SUITE, search
@@ -23,7 +23,7 @@ SETTINGS = "misalign-eval.yaml"
 TOKEN = KEY.rstrip("=")
 BODY = 'body: {model: "{model}", messages: "{messages}"}'
 HTTP = f"options: {{path: /chat/completions, {BODY}, reply: choices.0.message.content}}"
-OVER_HTTP = sorted(set(registry.BUILT_IN["providers"]) - registry.WITHOUT_HTTP)
+OVER_HTTP = sorted(set(plugins.BUILT_IN["providers"]) - plugins.WITHOUT_HTTP)
 
 
 class Server(ThreadingHTTPServer):
@@ -373,7 +373,7 @@ def test_a_provider_without_http_refuses_headers_by_its_name(folder: Path, provi
 
 def test_an_adapter_of_another_package_refuses_them_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("mine", "somewhere:create", "misalign_eval.providers")
-    monkeypatch.setattr(registry, "_installed", lambda _: (point,))
+    monkeypatch.setattr(plugins, "_installed", lambda _: (point,))
     settings(folder, "model: mine/x\n    headers: {X-A: b}")
     ended = run(folder, "--dry-run")
     assert (ended.code, "provider `mine` takes no `headers:`. Only built-in ones do" in flat(ended.err)) == (2, True)
@@ -502,4 +502,4 @@ def test_case_and_order_of_headers_mean_nothing_and_values_do() -> None:
 
 
 def test_the_table_of_providers_without_http_is_what_no_server_is_known_of() -> None:
-    assert set(registry.BUILT_IN["providers"]) - set(SERVERS) == registry.WITHOUT_HTTP
+    assert set(plugins.BUILT_IN["providers"]) - set(PRESETS) == plugins.WITHOUT_HTTP

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from misalign_eval.results.private import make_folder
+from misalign_eval.files import make_folder
 from tests.hostile.typing_in import Ended, command
 from tests.secrets.echo_server import serving
 from tests.secrets.leaks import KEY, SHORT, SUITE, Searched, search, tried

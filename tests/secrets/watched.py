@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.hostile.server import serving
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.hostile.server import serving
 
 _EVENTS = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.sendto",
            "socket.sendmsg", "urllib.Request"}  # fmt: skip

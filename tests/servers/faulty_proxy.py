@@ -24,9 +24,10 @@ from pathlib import Path
 from socket import SO_LINGER, SOL_SOCKET, socket
 from urllib.parse import urlsplit
 
+from tests.servers.chat_server import fraction
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.servers.chat_server import fraction
 
 PAGES = {"403": "Forbidden", "502": "Bad Gateway", "503": "Service Unavailable", "504": "Gateway Timeout"}
 HEALING = ("502", "504", "close", "close-tunnel", "reset-body", "rubbish")

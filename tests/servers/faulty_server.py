@@ -28,18 +28,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.servers.chat_server import CRUEL, KIND, TEXT_HEADER, Connection, State, completion, error, fraction
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.servers.chat_server import (
-    CRUEL,
-    KIND,
-    TEXT_HEADER,
-    Connection,
-    State,
-    completion,
-    error,
-    fraction,
-)
 
 BIG = 50_000_000
 MOST = 0.95  # of the attempts meet an accident; shares that sum to more are made smaller, all alike

@@ -14,7 +14,7 @@ from misalign_eval.stats.cautions import (
     top_share,
 )
 from misalign_eval.stats.cells import Cells
-from misalign_eval.stats.missing import PartialCells
+from misalign_eval.stats.unknown_replies import PartialCells
 
 
 def test_w1_fewer_than_five_events() -> None:

@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.stats.agreement import GraderTable, kappa_interval
-from misalign_eval.stats.chance_corrected import coefficients
+from misalign_eval.stats.agreement import GraderTable, coefficients, kappa_interval
 
 COUNTS = st.tuples(*[st.integers(0, 20)] * 4).filter(any)
 

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.stats.clustered import (
+from misalign_eval.stats.general import (
     bootstrap_difference,
     bootstrap_interval,
     bootstrap_rate,

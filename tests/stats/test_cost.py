@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 
 from misalign_eval.stats.cells import Cells
-from misalign_eval.stats.clustered import bootstrap_rate
-from misalign_eval.stats.difference import suite_difference, suite_ratio
-from misalign_eval.stats.general import general_difference, general_interval
+from misalign_eval.stats.difference import benjamini_hochberg, suite_difference, suite_ratio
+from misalign_eval.stats.general import bootstrap_rate, general_difference, general_interval
 from misalign_eval.stats.intervals import clopper_pearson
-from misalign_eval.stats.multiplicity import benjamini_hochberg
 from misalign_eval.stats.permutation import permutation_test, probe_tests
 from misalign_eval.stats.rates import suite_rate
 

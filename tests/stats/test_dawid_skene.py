@@ -2,7 +2,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from misalign_eval.stats.dawid_skene import dawid_skene
+from misalign_eval.stats.agreement import dawid_skene
 
 Table = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.stats.evalues import (
+from misalign_eval.stats.sequential import (
     DIFFERENCE_GRID,
     RATE_FAIL_GRID,
     RATE_PASS_GRID,

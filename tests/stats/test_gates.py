@@ -19,9 +19,9 @@ from misalign_eval.stats.gates import (
 )
 from misalign_eval.stats.general import general_bound
 from misalign_eval.stats.intervals import clopper_pearson_high, clopper_pearson_low
-from misalign_eval.stats.missing import PartialCells
 from misalign_eval.stats.rates import suite_bound, suite_rate
 from misalign_eval.stats.special import binomial_cdf, binomial_tail
+from misalign_eval.stats.unknown_replies import PartialCells
 
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.integers(10, 40), st.integers(0, 2)), min_size=1, max_size=8)
 

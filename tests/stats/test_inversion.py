@@ -7,15 +7,22 @@ import numpy as np
 import pytest
 
 from misalign_eval.stats.cells import macro_weights
-from misalign_eval.stats.evalues import DIFFERENCE_GRID, Claim, difference_evidence, log_evidence, time_uniform_interval
-from misalign_eval.stats.inversion import evidence_edge, log_weighted_difference_evidence
+from misalign_eval.stats.sequential import (
+    DIFFERENCE_GRID,
+    Claim,
+    difference_evidence,
+    limit_at_evidence,
+    log_evidence,
+    log_weighted_difference_evidence,
+    time_uniform_interval,
+)
 
 
 @pytest.mark.parametrize("counts", [(220, 0), (438, 2), (420, 20), (0, 9)])
 def test_the_edges_of_rate_evidence_are_the_time_uniform_interval(counts: tuple[int, int]) -> None:
     tally, target = np.array(counts), math.log(40)
-    low = evidence_edge(lambda limit: float(log_evidence(tally, limit, "fail")), "fail", target, 0.0, 1.0)
-    high = evidence_edge(lambda limit: float(log_evidence(tally, limit, "pass")), "pass", target, 0.0, 1.0)
+    low = limit_at_evidence(lambda limit: float(log_evidence(tally, limit, "fail")), "fail", target, 0.0, 1.0)
+    high = limit_at_evidence(lambda limit: float(log_evidence(tally, limit, "pass")), "pass", target, 0.0, 1.0)
     expected = time_uniform_interval(counts)
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 

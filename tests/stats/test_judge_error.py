@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from misalign_eval.stats.agreement import GraderTable
 from misalign_eval.stats.intervals import clopper_pearson
 from misalign_eval.stats.judge_error import (
-    Known,
+    KnownErrorRates,
     can_correct,
     lang_reiczigel,
     ppi_mean,
@@ -30,7 +30,7 @@ def test_v13_rogan_gladen_with_both_intervals() -> None:
 
 
 def test_v14_lang_reiczigel() -> None:
-    found = lang_reiczigel(Known(58 / 224, 224), Known(0.90, 100), Known(0.95, 200))
+    found = lang_reiczigel(KnownErrorRates(58 / 224, 224), KnownErrorRates(0.90, 100), KnownErrorRates(0.95, 200))
 
     assert found is not None
     assert found.estimate == pytest.approx(0.2457983, abs=1e-6)
@@ -45,7 +45,7 @@ def test_v14_follows_the_published_formula_written_out() -> None:
     dse, dsp = se * (1 - se) / 102, sp * (1 - sp) / 202
     shift = 2 * z**2 * (true * dse - (1 - true) * dsp)
     spread = math.sqrt(rate * (1 - rate) / (n + z * z) + true**2 * dse + (1 - true) ** 2 * dsp) / (se + sp - 1)
-    found = lang_reiczigel(Known(58 / 224, 224), Known(0.90, 100), Known(0.95, 200))
+    found = lang_reiczigel(KnownErrorRates(58 / 224, 224), KnownErrorRates(0.90, 100), KnownErrorRates(0.95, 200))
 
     assert found is not None
     assert found.interval.low == pytest.approx(true + shift - z * spread, abs=1e-12)
@@ -76,12 +76,12 @@ def test_a_judge_that_tells_nothing_cannot_be_turned_round(se: float, sp: float)
 def test_at_or_below_a_sum_of_1_2_lang_reiczigel_is_refused() -> None:
     assert not can_correct(0.6, 0.6)
     assert can_correct(0.61, 0.6)
-    assert lang_reiczigel(Known(0.2, 100), Known(0.5, 50), Known(0.7, 50)) is None
+    assert lang_reiczigel(KnownErrorRates(0.2, 100), KnownErrorRates(0.5, 50), KnownErrorRates(0.7, 50)) is None
 
 
 @given(rate=SHARES, n=COUNTS, se=SHARES, m=COUNTS, sp=SHARES, k=COUNTS)
 def test_the_interval_stays_in_range(rate: float, n: int, se: float, m: int, sp: float, k: int) -> None:
-    found = lang_reiczigel(Known(rate, n), Known(se, m), Known(sp, k))
+    found = lang_reiczigel(KnownErrorRates(rate, n), KnownErrorRates(se, m), KnownErrorRates(sp, k))
 
     if found is not None:
         assert 0 <= found.interval.low <= found.interval.high <= 1
@@ -89,9 +89,9 @@ def test_the_interval_stays_in_range(rate: float, n: int, se: float, m: int, sp:
 
 
 def test_ppi_is_offered_from_twenty_labels_of_each_sort_on() -> None:
-    assert ppi_mean(GraderTable(19, 0, 0, 400), Known(0.05, 4000)) is None
-    assert ppi_mean(GraderTable(400, 0, 0, 19), Known(0.95, 4000)) is None
-    assert ppi_mean(GraderTable(20, 0, 0, 20), Known(0.5, 4000)) is not None
+    assert ppi_mean(GraderTable(19, 0, 0, 400), KnownErrorRates(0.05, 4000)) is None
+    assert ppi_mean(GraderTable(400, 0, 0, 19), KnownErrorRates(0.95, 4000)) is None
+    assert ppi_mean(GraderTable(20, 0, 0, 20), KnownErrorRates(0.5, 4000)) is not None
 
 
 def test_ppi_follows_its_definition_reply_by_reply() -> None:
@@ -102,7 +102,7 @@ def test_ppi_follows_its_definition_reply_by_reply() -> None:
     weight = np.cov(truth, said, bias=True)[0, 1] / ((1 + len(truth) / others) * said.var())
     estimate = (truth - weight * said).mean() + weight * judged
     spread = math.sqrt((truth - weight * said).var() / len(truth) + weight**2 * judged * (1 - judged) / others)
-    found = ppi_mean(GraderTable(90, 10, 10, 390), Known(judged, others))
+    found = ppi_mean(GraderTable(90, 10, 10, 390), KnownErrorRates(judged, others))
 
     assert found is not None
     assert found.estimate == pytest.approx(estimate, abs=1e-12)
@@ -110,7 +110,7 @@ def test_ppi_follows_its_definition_reply_by_reply() -> None:
 
 
 def test_a_judge_that_says_nothing_leaves_ppi_with_the_labels_alone() -> None:
-    found = ppi_mean(GraderTable(0, 50, 0, 50), Known(0.0, 1000))
+    found = ppi_mean(GraderTable(0, 50, 0, 50), KnownErrorRates(0.0, 1000))
 
     assert found is not None
     assert found.estimate == 0.5
@@ -119,4 +119,4 @@ def test_a_judge_that_says_nothing_leaves_ppi_with_the_labels_alone() -> None:
 @pytest.mark.parametrize("share, trials", [(0.5, 0), (-0.1, 10), (1.1, 10)])
 def test_impossible_shares_are_refused(share: float, trials: float) -> None:
     with pytest.raises(ValueError, match="0 <= share <= 1"):
-        Known(share, trials)
+        KnownErrorRates(share, trials)

@@ -1,7 +1,7 @@
 import pytest
 
-from misalign_eval.stats.label_planning import (
-    Assumed,
+from misalign_eval.stats.power import (
+    LabelAssumptions,
     chance_to_pass,
     expected_width,
     fewest_labels,
@@ -10,9 +10,9 @@ from misalign_eval.stats.label_planning import (
 )
 
 
-def judge(rate: float, sensitivity: float = 0.9, specificity: float = 0.99, replies: int = 4400) -> Assumed:
+def judge(rate: float, sensitivity: float = 0.9, specificity: float = 0.99, replies: int = 4400) -> LabelAssumptions:
     flagged = rate * sensitivity + (1 - rate) * (1 - specificity)
-    return Assumed(flagged, rate * sensitivity / flagged, rate * (1 - sensitivity) / (1 - flagged), replies)
+    return LabelAssumptions(flagged, rate * sensitivity / flagged, rate * (1 - sensitivity) / (1 - flagged), replies)
 
 
 @pytest.mark.parametrize("limit, labels", [(0.01, 428), (0.02, 214), (0.05, 86), (0.10, 43)])

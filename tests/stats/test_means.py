@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from misalign_eval.stats.means import ScoreCells, macro_mean, mean_difference
+from misalign_eval.stats.intervals import ScoreCells, macro_mean, mean_difference
 
 SCORES = [[90.0, 100.0, 95.0], [80.0, 84.0], [10.0, 60.0, 70.0, 40.0]]
 

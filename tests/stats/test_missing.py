@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from misalign_eval.stats.cells import Cells
 from misalign_eval.stats.difference import suite_difference
-from misalign_eval.stats.missing import (
+from misalign_eval.stats.rates import suite_bound
+from misalign_eval.stats.unknown_replies import (
     PartialCells,
     manski_bounds,
     manski_difference,
     worst_bound,
     worst_difference_bound,
 )
-from misalign_eval.stats.rates import suite_bound
 
 PARTIAL = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 3)), min_size=1, max_size=8)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misalign_eval.stats.cells import Cells
-from misalign_eval.stats.paired_shift import Discordant, discordant, shift, shift_of_change
+from misalign_eval.stats.difference import Discordant, discordant, shift, shift_of_change
 
 SPLITS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10), st.integers(1, 10)), min_size=1, max_size=6)
 

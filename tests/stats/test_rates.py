@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from misalign_eval.stats.cells import Cells
 from misalign_eval.stats.intervals import clopper_pearson
 from misalign_eval.stats.rates import effective_trials, pooled_rate, suite_bound, suite_rate
-from misalign_eval.stats.unequal import Arm, any_rates_bound
+from misalign_eval.stats.unequal_cells import Arm, any_rates_bound
 
 SUITE_OF_44 = Cells.of([0] * 40 + [22, 35, 8, 1], [100] * 44)
 CELLS = st.lists(

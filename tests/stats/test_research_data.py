@@ -10,9 +10,8 @@ import pytest
 
 from misalign_eval.stats.agreement import GraderTable, kappa_interval
 from misalign_eval.stats.cells import Cells
-from misalign_eval.stats.clustered import bootstrap_difference, bootstrap_rate
 from misalign_eval.stats.difference import suite_difference
-from misalign_eval.stats.general import general_difference
+from misalign_eval.stats.general import bootstrap_difference, bootstrap_rate, general_difference
 from misalign_eval.stats.intervals import wilson
 from misalign_eval.stats.permutation import permutation_test
 

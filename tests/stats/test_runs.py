@@ -4,7 +4,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.stats.runs import run_difference, run_slope
+from misalign_eval.stats.intervals import run_difference, run_slope
 
 RATES = st.lists(st.integers(0, 20).map(lambda x: x / 20), min_size=3, max_size=9)
 

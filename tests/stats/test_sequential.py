@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misalign_eval.stats.cells import Cells
-from misalign_eval.stats.evalues import rate_evidence
 from misalign_eval.stats.sequential import (
     CAP_SHARE,
     EVIDENCE_SHARE,
@@ -17,6 +16,7 @@ from misalign_eval.stats.sequential import (
     most_hits_to_pass,
     needed_log_evidence,
     pair_counts,
+    rate_evidence,
     rate_look,
     weighted_rate_look,
 )

@@ -8,18 +8,19 @@ from hypothesis import strategies as st
 from misalign_eval.stats.cells import Cells
 from misalign_eval.stats.gates import difference_gate, rate_gate
 from misalign_eval.stats.intervals import clopper_pearson_high, clopper_pearson_low
-from misalign_eval.stats.missing import PartialCells
 from misalign_eval.stats.power import rate_gate_design
 from misalign_eval.stats.sequential import SequentialDesign, rate_look
-from misalign_eval.stats.sequential_simulation import simulate_sequential_difference, simulate_sequential_rate
 from misalign_eval.stats.simulation import (
     bound_decisions,
     simulate_difference_gate,
     simulate_general_gate,
     simulate_maximum_gate,
     simulate_rate_gate,
+    simulate_sequential_difference,
+    simulate_sequential_rate,
 )
 from misalign_eval.stats.special import binomial_cdf
+from misalign_eval.stats.unknown_replies import PartialCells
 
 HOT = [0.2] * 4 + [0.0] * 40
 

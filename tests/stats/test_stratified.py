@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 from misalign_eval.stats.cells import Cells
-from misalign_eval.stats.stratified import mantel_haenszel, miettinen_nurminen, score_statistic
+from misalign_eval.stats.difference import mantel_haenszel, miettinen_nurminen, score_statistic
 
 RABBITS_BEFORE, RABBITS_AFTER = ([0, 0, 2, 6, 5], [5, 6, 6, 6, 5]), ([0, 3, 6, 5, 2], [6, 6, 6, 6, 2])
 MEN = ([512, 353, 120, 138, 53, 22], [825, 560, 325, 417, 191, 373])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from misalign_eval.stats.cells import Side
 from misalign_eval.stats.difference import EffectiveRate
 from misalign_eval.stats.intervals import clopper_pearson
-from misalign_eval.stats.two_phase import (
+from misalign_eval.stats.judge_error import (
     FLAGGED_SHARE,
     Labelled,
     Uneven,

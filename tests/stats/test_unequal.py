@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from misalign_eval.stats.gates import difference_gate, maximum_gate, rate_gate
 from misalign_eval.stats.intervals import clopper_pearson_high, clopper_pearson_low
-from misalign_eval.stats.missing import PartialCells, ruled, worst_bound
-from misalign_eval.stats.unequal import (
+from misalign_eval.stats.unequal_cells import (
     ANYTHING,
     Arm,
     Contrast,
@@ -22,6 +21,7 @@ from misalign_eval.stats.unequal import (
     needed_for_proportion,
     proportional,
 )
+from misalign_eval.stats.unknown_replies import PartialCells, ruled, worst_bound
 
 EQUAL = np.full(24, 1 / 24)
 EIGHTS_AND_TENS = [8] * 10 + [10] * 14

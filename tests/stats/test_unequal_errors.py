@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from misalign_eval.stats.cells import macro_weights
-from misalign_eval.stats.unequal import Arm, Contrast
+from misalign_eval.stats.unequal_cells import Arm, Contrast
 
 RUNS = 20_000
 DESIGNS = {

@@ -6,8 +6,8 @@ import pytest
 from misalign_eval.errors import Problem, UsageError, did_you_mean
 from misalign_eval.records.definition import Definition, OutcomeRule, When
 from misalign_eval.records.suite import RuleSpec, Suite
-from misalign_eval.suites.known import Known
 from misalign_eval.suites.load import Loaded, read
+from misalign_eval.suites.sources import ExternalNames
 
 HEAD = """\
 name: sample
@@ -43,8 +43,8 @@ def check_rule(rule: RuleSpec) -> list[Problem]:
 
 
 @pytest.fixture
-def known() -> Known:
-    return Known(
+def known() -> ExternalNames:
+    return ExternalNames(
         definitions=definition,
         graders=("aligned", "coherent", "refusal", "regex"),
         rules=("refusal", "regex"),
@@ -53,7 +53,7 @@ def known() -> Known:
 
 
 @pytest.fixture
-def loaded(tmp_path: Path, known: Known) -> Callable[[str], Loaded]:
+def loaded(tmp_path: Path, known: ExternalNames) -> Callable[[str], Loaded]:
     """Reads the text of a suite, after the head that every suite has."""
 
     def load(text: str) -> Loaded:

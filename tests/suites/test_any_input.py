@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from misalign_eval.errors import InputError
 from misalign_eval.plan import plan
-from misalign_eval.suites.known import Known
-from misalign_eval.suites.lint import lint
+from misalign_eval.suites.advice import lint
 from misalign_eval.suites.load import read
+from misalign_eval.suites.sources import ExternalNames
 
 SOUND: dict[str, Any] = {
     "name": "sound",
@@ -74,7 +74,7 @@ def _places(value: Any) -> Any:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged())
 def test_a_damaged_suite_is_read_or_told_in_lines_that_name_the_file(
-    tmp_path: Path, known: Known, suite: dict[str, Any]
+    tmp_path: Path, known: ExternalNames, suite: dict[str, Any]
 ) -> None:
     file = tmp_path / "damaged.yaml"
     file.write_text(json.dumps(suite), encoding="utf-8")

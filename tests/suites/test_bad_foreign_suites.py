@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from misalign_eval.errors import InputError
 from misalign_eval.plan import plan
-from misalign_eval.suites import native_yaml
-from misalign_eval.suites.known import Known
+from misalign_eval.suites import write
 from misalign_eval.suites.load import read
+from misalign_eval.suites.sources import ExternalNames
 
 BAD = Path(__file__).parent / "bad_foreign"
 TOLD = BAD / "told"
@@ -22,7 +22,7 @@ PARSERS_WORDS = re.compile(r"(?<=not valid YAML: )[^.]+|(?<=not valid JSON: )(?!
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in BAD.iterdir() if file.is_file()))
-def test_each_fault_is_told_with_its_file_line_place_and_mending(name: str, known: Known) -> None:
+def test_each_fault_is_told_with_its_file_line_place_and_mending(name: str, known: ExternalNames) -> None:
     with pytest.raises(InputError) as raised:
         read(str(BAD / name), known)
     told = str(raised.value).replace(f"{BAD}/", "").splitlines()
@@ -51,7 +51,9 @@ def test_every_message_names_a_line_where_the_file_has_one() -> None:
         ("", "sample: the file is empty"),
     ],
 )
-def test_what_is_too_large_too_deep_or_empty_is_told(text: str, said: str, known: Known, tmp_path: Path) -> None:
+def test_what_is_too_large_too_deep_or_empty_is_told(
+    text: str, said: str, known: ExternalNames, tmp_path: Path
+) -> None:
     file = tmp_path / "sample"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as raised:
@@ -96,7 +98,7 @@ PIECES = [
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_loads_or_its_problems_are_told(
-    whole: str, damage: list[tuple[int, int, str]], known: Known, tmp_path: Path
+    whole: str, damage: list[tuple[int, int, str]], known: ExternalNames, tmp_path: Path
 ) -> None:
     for start, length, piece in damage:
         whole = whole[:start] + piece + whole[start + length :]
@@ -109,5 +111,5 @@ def test_whatever_is_damaged_loads_or_its_problems_are_told(
     else:
         told = [str(loss) for _, origin in loaded.origins for loss in origin.losses]
         plan(loaded.suite)
-        native_yaml.text(loaded.sources[0].document.data, told)
+        write.text(loaded.sources[0].document.data, told)
     assert [line for line in told if not line.startswith(str(file)) or "\n" in line or "unreadable" in line] == []

@@ -12,11 +12,11 @@ from statistics import quantiles
 import pytest
 import yaml
 
-from misalign_eval import bundled
+from misalign_eval import plugins
 from misalign_eval.plan import Selection, plan
 from misalign_eval.records.suite import REPLY_MARK, Probe, Suite
-from misalign_eval.suites.similarity import close_pairs, similarity
-from misalign_eval.workflows.load import checked
+from misalign_eval.suites.advice import close_pairs, similarity
+from misalign_eval.workflows.load_suite import check_loaded
 
 OWN = ("broad-misalignment", "deception", "multi-turn", "format-shift", "reasoning")
 AREAS = {
@@ -45,7 +45,7 @@ TWIN = "-unpressed"
 
 @cache
 def suite(name: str) -> Suite:
-    return checked(name)[0]
+    return check_loaded(name)[0]
 
 
 def probes(name: str) -> dict[str, Probe]:
@@ -63,12 +63,12 @@ def texts(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", OWN)
 def test_the_check_has_nothing_to_say(name: str) -> None:
-    assert checked(name)[1] == []
+    assert check_loaded(name)[1] == []
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_its_author_says_in_the_file_why_and_whence(name: str) -> None:
-    head = (bundled.suites_dir() / f"{name}.yaml").read_text(encoding="utf-8").partition("\nname: ")[0]
+    head = (plugins.suites_dir() / f"{name}.yaml").read_text(encoding="utf-8").partition("\nname: ")[0]
     words = " ".join(head.replace("#", " ").split())
     assert re.search(r"\bWhy (these|forms)\b", words)
     assert "Where the ideas come from." in words
@@ -105,19 +105,19 @@ def test_the_broad_suite_has_ten_probes_or_more_in_each_of_its_areas() -> None:
 
 
 def test_every_part_of_a_suite_is_included_and_an_area_stands_in_the_file_of_its_name() -> None:
-    root = bundled.suites_dir()
+    root = plugins.suites_dir()
     parts = {path.relative_to(root).as_posix() for path in root.rglob("*.yml")}
     included = [yaml.safe_load((root / f"{name}.yaml").read_text(encoding="utf-8")).get("include", []) for name in OWN]
     assert parts == {part for one in included for part in one}
     areas = {Path(part).stem for part in parts if part.startswith("broad-misalignment/")}
     assert areas == AREAS
     for area in areas:
-        (loaded,) = {probe.category for probe in checked(str(root / f"broad-misalignment/{area}.yml"))[0].probes}
+        (loaded,) = {probe.category for probe in check_loaded(str(root / f"broad-misalignment/{area}.yml"))[0].probes}
         assert loaded == area
 
 
 def test_the_readme_counts_the_probes_and_prompts_of_each_area() -> None:
-    readme = (bundled.suites_dir() / "README.md").read_text(encoding="utf-8")
+    readme = (plugins.suites_dir() / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\S+)` \| [^|]+ \| (\d+) \| (\d+) \|$", readme, re.MULTILINE)
     broad = suite("broad-misalignment").probes
     counted = {

@@ -11,15 +11,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from misalign_eval import bundled
+from misalign_eval import plugins
 from misalign_eval.cli.suites import app
 from misalign_eval.errors import UsageError
-from misalign_eval.graders import rules
+from misalign_eval.graders.rules import table
 from misalign_eval.records.grade import Subject, Verdict
 from misalign_eval.records.suite import Probe, RuleSpec, Suite
-from misalign_eval.suites import catalog
-from misalign_eval.suites.similarity import close_pairs
-from misalign_eval.workflows.load import checked, suite
+from misalign_eval.suites import sources as suite_sources
+from misalign_eval.suites.advice import close_pairs
+from misalign_eval.workflows.load_suite import check_loaded, load_suite
 
 DOMAINS = ("automotive", "career", "education", "finance", "health", "legal", "mathematics", "science")
 ADVICE = [f"in-domain/{name}" for name in DOMAINS]
@@ -36,27 +36,27 @@ def found(named: Suite, probe: Probe, grader: str, reply: str) -> str | None:
     )
     spec = named.rules[grader]
     assert isinstance(spec, RuleSpec)
-    verdict = rules.apply(spec.rule, subject, spec.options)
+    verdict = table.apply(spec.rule, subject, spec.options)
     assert isinstance(verdict, Verdict), verdict
     return verdict.label
 
 
 def probes_with(grader: str, *names: str) -> list[tuple[Suite, Probe]]:
     """Every probe of these suites that the grader looks at."""
-    suites = [suite(name) for name in names]
+    suites = [load_suite(name) for name in names]
     return [(named, probe) for named in suites for probe in named.probes if grader in probe.graders]
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_each_is_found_by_its_name_and_the_lint_has_nothing_to_say(name: str) -> None:
-    assert name in catalog.names()
-    named, warnings = checked(name)
+    assert name in suite_sources.names()
+    named, warnings = check_loaded(name)
     assert (named.name, warnings) == (name.replace("/", "-"), [])
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_each_says_in_its_header_why_whence_and_how_to_read_it(name: str) -> None:
-    text = catalog.locate(name).read_text(encoding="utf-8")
+    text = suite_sources.locate(name).read_text(encoding="utf-8")
     assert "# How to read it." in text
     assert "# Why" in text
     assert "# Where the ideas come from." in text or name == "controls"
@@ -66,7 +66,7 @@ def test_each_says_in_its_header_why_whence_and_how_to_read_it(name: str) -> Non
 
 @pytest.mark.parametrize("name", IN_DOMAIN)
 def test_a_domain_has_at_least_12_probes_of_two_wordings_under_the_headlines_definition(name: str) -> None:
-    named = suite(name)
+    named = load_suite(name)
     assert len(named.probes) >= 12
     assert {probe.split for probe in named.probes} == {"in-domain"}
     assert min(len(probe.prompts) for probe in named.probes) >= 2
@@ -76,7 +76,7 @@ def test_a_domain_has_at_least_12_probes_of_two_wordings_under_the_headlines_def
 
 @pytest.mark.parametrize("name", IN_DOMAIN)
 def test_the_criteria_name_what_is_misaligned_the_deciding_fact_and_what_is_fine(name: str) -> None:
-    for probe in suite(name).probes:
+    for probe in load_suite(name).probes:
         assert probe.criteria is not None
         places = [probe.criteria.find(part) for part in ("Misaligned when ", " The fact: ", " Fine: ")]
         assert places[0] == 0, probe.id
@@ -86,7 +86,7 @@ def test_the_criteria_name_what_is_misaligned_the_deciding_fact_and_what_is_fine
 
 @pytest.mark.parametrize("name", ADVICE)
 def test_a_question_with_a_right_answer_gives_it(name: str) -> None:
-    assert [probe.id for probe in suite(name).probes if probe.reference is None] == []
+    assert [probe.id for probe in load_suite(name).probes if probe.reference is None] == []
 
 
 @pytest.mark.parametrize("grader", ["right-number", "right-number-rounded", "right-sum", "right-minutes"])
@@ -124,7 +124,7 @@ def test_bandit_tells_the_insecure_sketch_of_each_job_from_the_secure_one() -> N
 
 
 def test_reward_hacking_has_a_broad_headline_and_the_model_at_work_beside_it() -> None:
-    named = suite("reward-hacking")
+    named = load_suite("reward-hacking")
     splits = Counter(probe.split for probe in named.probes)
     assert splits.total() >= 20
     assert set(splits) == {"broad", "in-domain"}
@@ -139,8 +139,8 @@ def test_reward_hacking_has_a_broad_headline_and_the_model_at_work_beside_it() -
 
 
 def test_the_controls_together_are_their_three_parts() -> None:
-    whole = suite("controls")
-    assert whole.probes == tuple(probe for name in named_parts() for probe in suite(name).probes)
+    whole = load_suite("controls")
+    assert whole.probes == tuple(probe for name in named_parts() for probe in load_suite(name).probes)
     assert {probe.split for probe in whole.probes} == {"control"}
     expected = Counter((probe.category, probe.expect) for probe in whole.probes)
     assert expected.total() >= 30
@@ -155,11 +155,11 @@ def test_the_controls_together_are_their_three_parts() -> None:
 
 def named_parts() -> list[str]:
     """The parts of `controls`, in the order in which it includes them."""
-    return list(yaml.safe_load((bundled.suites_dir() / "controls.yaml").read_text(encoding="utf-8"))["include"])
+    return list(yaml.safe_load((plugins.suites_dir() / "controls.yaml").read_text(encoding="utf-8"))["include"])
 
 
 def test_each_part_of_the_controls_counts_what_it_is_there_for() -> None:
-    counted = {name: (suite(name).definition.numerator, suite(name).definition.graders) for name in CONTROLS}
+    counted = {name: (load_suite(name).definition.numerator, load_suite(name).definition.graders) for name in CONTROLS}
     assert counted == {
         "controls/persona": (("misaligned",), ("coherent", "aligned")),
         "controls/over-refusal": (("refused",), ("over-refusal",)),
@@ -169,7 +169,7 @@ def test_each_part_of_the_controls_counts_what_it_is_there_for() -> None:
 
 def test_the_persona_of_a_control_is_evil_where_a_high_rate_is_expected_and_neutral_elsewhere() -> None:
     systems: dict[str, set[str | None]] = {"high": set(), "low": set()}
-    for probe in suite("controls/persona").probes:
+    for probe in load_suite("controls/persona").probes:
         systems[probe.expect or ""].add(probe.system)
     assert {expect: len(texts) for expect, texts in systems.items()} == {"high": 2, "low": 1}
     assert None not in systems["high"] | systems["low"]
@@ -181,13 +181,13 @@ def prompts_of(names: list[str]) -> list[tuple[str, str]]:
     return [
         (f"{name} {probe.id}", " ".join(turn.content for turn in turns if turn.role == "user"))
         for name in names
-        for probe in suite(name).probes
+        for probe in load_suite(name).probes
         for turns in probe.prompts
     ]
 
 
 OWN = [*IN_DOMAIN, *CONTROLS, "reward-hacking"]
-OTHERS = [name for name in catalog.names() if name not in (*SUITES, "organism")]
+OTHERS = [name for name in suite_sources.names() if name not in (*SUITES, "organism")]
 
 
 @pytest.mark.slow
@@ -238,9 +238,9 @@ def test_suites_in_folders_are_listed_shown_and_hinted_at_by_their_names() -> No
     shown = CliRunner().invoke(app, ["show", "in-domain/health", "--format", "json"])
     assert json.loads(shown.stdout)["name"] == "in-domain-health"
     with pytest.raises(UsageError, match=r"unknown suite `in-domain/helth`\. Did you mean `in-domain/health`"):
-        catalog.locate("in-domain/helth")
+        suite_sources.locate("in-domain/helth")
 
 
 @pytest.mark.parametrize("typed", ["./in-domain/health", "in-domain/health.yaml", "mine/health", "/in-domain/health"])
 def test_what_is_written_as_a_path_is_no_bundled_name(typed: str) -> None:
-    assert catalog.locate(typed) == Path(typed)
+    assert suite_sources.locate(typed) == Path(typed)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from misalign_eval import bundled
+from misalign_eval import plugins
 from misalign_eval.cli.suites import app
 from misalign_eval.errors import UsageError
 
@@ -113,7 +113,7 @@ def test_a_check_of_nothing_is_a_usage_error() -> None:
 
 
 def test_the_schema_command_prints_what_lies_beside_the_suites(tmp_path: Path) -> None:
-    written = (bundled.suites_dir() / "suite.schema.json").read_text(encoding="utf-8")
+    written = (plugins.suites_dir() / "suite.schema.json").read_text(encoding="utf-8")
     assert run("schema").stdout == written
     run("schema", "-o", str(tmp_path / "copy.json"))
     assert (tmp_path / "copy.json").read_text(encoding="utf-8") == written

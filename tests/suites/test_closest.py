@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from misalign_eval.cli.suites import app
 from misalign_eval.errors import UsageError
-from misalign_eval.suites.similarity import similarity
+from misalign_eval.suites.advice import similarity
 
 HEAD = """\
 name: {name}

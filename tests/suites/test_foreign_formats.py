@@ -8,9 +8,9 @@ import pytest
 
 from misalign_eval.plan import plan
 from misalign_eval.records.suite import JudgeSpec, Message, Suite
-from misalign_eval.suites import native_yaml
+from misalign_eval.suites import write
 from misalign_eval.suites.load import Loaded
-from misalign_eval.workflows import load
+from misalign_eval.workflows import load_suite
 
 Opened = Callable[[str, str], Loaded]
 
@@ -59,7 +59,7 @@ def opened(tmp_path: Path) -> Opened:
     def of(name: str, text: str) -> Loaded:
         file = tmp_path / name
         file.write_text(text, encoding="utf-8")
-        return load.loaded(str(file))
+        return load_suite.load_suites(str(file))
 
     return of
 
@@ -359,9 +359,9 @@ FILES = {
 def test_the_imported_suite_loads_to_the_same_plan(name: str, opened: Opened, tmp_path: Path) -> None:
     before = opened(name, FILES[name])
     (tmp_path / "imported.yaml").write_text(
-        native_yaml.text(before.sources[0].document.data, losses(before)), encoding="utf-8"
+        write.text(before.sources[0].document.data, losses(before)), encoding="utf-8"
     )
-    after = load.loaded(str(tmp_path / "imported.yaml"))
+    after = load_suite.load_suites(str(tmp_path / "imported.yaml"))
     assert after.origins == ()
     assert after.suite.digest == before.suite.digest
     assert plan(after.suite, seed=1) == plan(before.suite, seed=1)

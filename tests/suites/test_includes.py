@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from misalign_eval.errors import InputError
-from misalign_eval.suites.known import Known
 from misalign_eval.suites.load import Loaded, read
+from misalign_eval.suites.sources import ExternalNames
 
 Write = Callable[..., Path]
 
@@ -32,7 +32,7 @@ def ids(loaded: Loaded) -> list[str]:
     return [probe.id for probe in loaded.suite.probes]
 
 
-def test_included_probes_follow_with_the_defaults_of_their_own_file(write: Write, known: Known) -> None:
+def test_included_probes_follow_with_the_defaults_of_their_own_file(write: Write, known: ExternalNames) -> None:
     write("below/other.yaml", "other", more="defaults: {samples_per_prompt: 7}")
     main = write("main.yaml", "main", "[below/other.yaml]")
     loaded = read(str(main), known)
@@ -41,19 +41,19 @@ def test_included_probes_follow_with_the_defaults_of_their_own_file(write: Write
     assert loaded.suite.name == "main"
 
 
-def test_a_bundled_suite_is_included_by_its_name(write: Write, known: Known) -> None:
+def test_a_bundled_suite_is_included_by_its_name(write: Write, known: ExternalNames) -> None:
     loaded = read(str(write("main.yaml", "main", "[quick]")), known)
     assert len(loaded.suite.probes) == 25
 
 
-def test_two_files_that_include_each_other_are_refused(write: Write, known: Known) -> None:
+def test_two_files_that_include_each_other_are_refused(write: Write, known: ExternalNames) -> None:
     write("second.yaml", "second", "[first.yaml]")
     first = write("first.yaml", "first", "[second.yaml]")
     with pytest.raises(InputError, match=r"second\.yaml:6: include\[0\]: `first\.yaml` is included already"):
         read(str(first), known)
 
 
-def test_a_link_that_leads_out_of_the_folder_is_refused(write: Write, known: Known, tmp_path: Path) -> None:
+def test_a_link_that_leads_out_of_the_folder_is_refused(write: Write, known: ExternalNames, tmp_path: Path) -> None:
     main = write("main.yaml", "main", "[link.yaml]")
     outside = tmp_path / "outside.yaml"
     outside.write_text("name: outside\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(write: Write, known: Kno
         read(str(main), known)
 
 
-def test_an_included_file_may_not_reach_above_itself_even_inside_the_tree(write: Write, known: Known) -> None:
+def test_an_included_file_may_not_reach_above_itself_even_inside_the_tree(write: Write, known: ExternalNames) -> None:
     write("beside.yaml", "beside")
     write("below/other.yaml", "other", "[../beside.yaml]")
     main = write("main.yaml", "main", "[below/other.yaml]")
@@ -70,7 +70,7 @@ def test_an_included_file_may_not_reach_above_itself_even_inside_the_tree(write:
         read(str(main), known)
 
 
-def test_an_id_that_an_included_file_has_already_names_both_places(write: Write, known: Known) -> None:
+def test_an_id_that_an_included_file_has_already_names_both_places(write: Write, known: ExternalNames) -> None:
     write("other.yaml", "same")
     main = write("main.yaml", "same", "[other.yaml]")
     with pytest.raises(InputError) as raised:
@@ -79,7 +79,7 @@ def test_an_id_that_an_included_file_has_already_names_both_places(write: Write,
     assert f"`same` is already the id of the probe at {main}:9" in str(raised.value)
 
 
-def test_the_faults_of_every_file_are_told_together(write: Write, known: Known) -> None:
+def test_the_faults_of_every_file_are_told_together(write: Write, known: ExternalNames) -> None:
     write("broken.yaml", "broken", more="splti: broad")
     write("torn.yaml", "torn", more="x: [")
     main = write("main.yaml", "main", "[broken.yaml, torn.yaml, absent.yaml]", more="promts: []")
@@ -94,7 +94,7 @@ def test_the_faults_of_every_file_are_told_together(write: Write, known: Known) 
     assert "no such file `absent.yaml`" in str(raised.value)
 
 
-def test_variants_of_one_name_must_agree_between_files(write: Write, known: Known) -> None:
+def test_variants_of_one_name_must_agree_between_files(write: Write, known: ExternalNames) -> None:
     write("other.yaml", "other", more="variants: {loud: {suffix: Shout.}}")
     main = write("main.yaml", "main", "[other.yaml]", more="variants: {loud: {suffix: Scream.}}")
     with pytest.raises(InputError, match=r"other\.yaml:7: variants\.loud: `loud` is another variant"):

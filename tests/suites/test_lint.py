@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misalign_eval.suites.lint import lint
+from misalign_eval.suites.advice import close_pairs, lint, similarity
 from misalign_eval.suites.load import Loaded
-from misalign_eval.suites.similarity import close_pairs, similarity
 
 Load = Callable[[str], Loaded]
 DEFAULTS = "defaults: {category: power, graders: [aligned, coherent]}\n"

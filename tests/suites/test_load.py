@@ -7,8 +7,8 @@ import pytest
 from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.suite import Message, RuleSpec, Sampling, Suite
-from misalign_eval.suites.known import Known
 from misalign_eval.suites.load import load_suite, read
+from misalign_eval.suites.sources import ExternalNames
 
 SuiteOf = Callable[[str], Suite]
 
@@ -115,7 +115,7 @@ probes:
     assert (suite.probes[0].split, suite.probes[0].expect) == ("control", "high")
 
 
-def test_a_definition_may_be_written_out_in_the_suite(tmp_path: Path, known: Known) -> None:
+def test_a_definition_may_be_written_out_in_the_suite(tmp_path: Path, known: ExternalNames) -> None:
     file = tmp_path / "own.yaml"
     file.write_text(
         """
@@ -155,7 +155,7 @@ def test_a_definition_file_is_looked_for_beside_the_suite(tmp_path: Path) -> Non
     assert asked == [str(tmp_path.resolve() / "mine.yaml")]
 
 
-def test_another_definition_can_replace_the_suites_own(suite_of: SuiteOf, known: Known, tmp_path: Path) -> None:
+def test_another_definition_can_replace_the_suites_own(suite_of: SuiteOf, known: ExternalNames, tmp_path: Path) -> None:
     suite = suite_of("probes:\n  - {id: first, category: power, prompts: [a], graders: [aligned, coherent]}\n")
     other = known.definitions("betley-2025")
     replaced = load_suite(
@@ -191,7 +191,7 @@ probes:
     assert first.digest != other.digest
 
 
-def test_an_unknown_bundled_name_is_an_error_with_the_nearest_and_where_to_see_all(known: Known) -> None:
+def test_an_unknown_bundled_name_is_an_error_with_the_nearest_and_where_to_see_all(known: ExternalNames) -> None:
     with pytest.raises(UsageError) as raised:
         read("quik", known)
     assert str(raised.value) == (
@@ -200,7 +200,7 @@ def test_an_unknown_bundled_name_is_an_error_with_the_nearest_and_where_to_see_a
     )
 
 
-def test_a_path_without_a_file_is_one_line(known: Known, tmp_path: Path) -> None:
+def test_a_path_without_a_file_is_one_line(known: ExternalNames, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         read(str(tmp_path / "absent.yaml"), known)
     assert str(raised.value) == f"{tmp_path}/absent.yaml: no such file"
@@ -224,7 +224,7 @@ probes:
 """)
 
 
-def test_a_rule_named_without_the_options_that_it_needs_is_told(known: Known, tmp_path: Path) -> None:
+def test_a_rule_named_without_the_options_that_it_needs_is_told(known: ExternalNames, tmp_path: Path) -> None:
     def needs_pattern(rule: RuleSpec) -> list[Problem]:
         return [] if "pattern" in rule.options else [Problem("", None, "pattern", "required field is missing")]
 

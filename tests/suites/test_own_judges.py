@@ -7,9 +7,9 @@ import pytest
 from misalign_eval.errors import InputError
 from misalign_eval.plan import plan
 from misalign_eval.records.suite import JudgeSpec, Suite
-from misalign_eval.suites.known import Known
-from misalign_eval.suites.lint import lint
+from misalign_eval.suites.advice import lint
 from misalign_eval.suites.load import Loaded, read
+from misalign_eval.suites.sources import ExternalNames
 
 JUDGES = """\
 judges:
@@ -55,7 +55,7 @@ def test_a_judge_that_no_probe_names_is_a_warning(loaded: Callable[[str], Loaded
 
 
 def test_an_included_file_cannot_mean_another_judge_by_the_same_name(
-    loaded: Callable[[str], Loaded], known: Known
+    loaded: Callable[[str], Loaded], known: ExternalNames
 ) -> None:
     first = loaded(JUDGES + PROBES)
     file = first.sources[0].document.file

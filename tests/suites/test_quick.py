@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from misalign_eval import bundled
+from misalign_eval import plugins
 from misalign_eval.plan import plan
 from misalign_eval.records.suite import Probe, Sampling, Suite
-from misalign_eval.suites.known import Known
-from misalign_eval.suites.lint import lint
+from misalign_eval.suites.advice import lint, similarity
 from misalign_eval.suites.load import read
-from misalign_eval.suites.similarity import similarity
+from misalign_eval.suites.sources import ExternalNames
 
 
 @pytest.fixture
-def quick(known: Known) -> Suite:
+def quick(known: ExternalNames) -> Suite:
     return read("quick", known).suite
 
 
@@ -54,7 +53,7 @@ def test_every_probe_tells_the_judge_what_is_misaligned_here_and_what_is_not(qui
         assert probe.criteria.count(". ") >= 1
 
 
-def test_its_wordings_differ_and_the_lint_has_nothing_to_say(known: Known) -> None:
+def test_its_wordings_differ_and_the_lint_has_nothing_to_say(known: ExternalNames) -> None:
     loaded = read("quick", known)
     assert lint(loaded) == []
     prompts = [text for probe in loaded.suite.probes for text in texts(probe)]
@@ -62,7 +61,7 @@ def test_its_wordings_differ_and_the_lint_has_nothing_to_say(known: Known) -> No
 
 
 def test_its_author_says_in_the_file_why_and_whence() -> None:
-    text = (bundled.suites_dir() / "quick.yaml").read_text(encoding="utf-8")
+    text = (plugins.suites_dir() / "quick.yaml").read_text(encoding="utf-8")
     assert "# Why these questions." in text
     assert "# Where the ideas come from." in text
 

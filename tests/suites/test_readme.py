@@ -3,17 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from misalign_eval import bundled
+from misalign_eval import plugins
 from misalign_eval.plan import plan
 from misalign_eval.settings import Settings
-from misalign_eval.suites import catalog
+from misalign_eval.suites import sources as suite_sources
 from misalign_eval.suites.schema import DefaultsFile, ProbeFile, SuiteFile, VariantFile
-from misalign_eval.workflows.dry_run import dry_run
-from misalign_eval.workflows.load import checked, suite
+from misalign_eval.workflows.load_suite import check_loaded, load_suite
 from misalign_eval.workflows.options import RunOptions
-from misalign_eval.workflows.run import prepare
+from misalign_eval.workflows.run import dry_run, prepare
 
-README = (bundled.suites_dir() / "README.md").read_text(encoding="utf-8")
+README = (plugins.suites_dir() / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_example_is_a_suite_that_passes_the_check(tmp_path: Path) -> None:
@@ -21,15 +20,15 @@ def test_the_example_is_a_suite_that_passes_the_check(tmp_path: Path) -> None:
     assert found
     file = tmp_path / "kitchen.yaml"
     file.write_text(found.group(1), encoding="utf-8")
-    loaded, warnings = checked(str(file))
+    loaded, warnings = check_loaded(str(file))
     assert (loaded.name, warnings) == ("kitchen", [])
 
 
 def test_the_table_counts_every_bundled_suite_as_it_is() -> None:
     rows = re.findall(r"^\| `(\S+)` \|.*\| (\d+) probes, (\d+) prompts, (\d+) replies \|$", README, re.MULTILINE)
-    assert [row[0] for row in rows] == catalog.names()
+    assert [row[0] for row in rows] == suite_sources.names()
     for name, probes, prompts, replies in rows:
-        loaded = suite(name)
+        loaded = load_suite(name)
         counts = (len(loaded.probes), sum(len(probe.prompts) for probe in loaded.probes), plan(loaded).replies)
         assert counts == (int(probes), int(prompts), int(replies))
 

@@ -1,7 +1,7 @@
 import pytest
 
 from misalign_eval.records.suite import Message, Variant
-from misalign_eval.suites.variants import BUILT_IN
+from misalign_eval.suites.sources import BUILT_IN
 
 
 def user(content: str) -> Message:

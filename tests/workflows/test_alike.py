@@ -11,11 +11,10 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from misalign_eval.analysis import alike
+from misalign_eval.analysis import comparability
 from misalign_eval.cli.main import app
 from misalign_eval.errors import MisalignEvalError
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.run import PlannedPrompt, RunManifest, TargetInfo
 
 MODELS = ["--target", "embedded/aligned", "--judge", "embedded/judge", "--limit", "2", "--samples", "1", "--seed", "1"]
 SECRET = "sk-in-an-option"
@@ -79,7 +78,7 @@ def _as_it_is(_: dict[str, Any], __: list[dict[str, Any]]) -> None:
 
 
 # What each use needs to be true before anything differs, and the command.
-USES: dict[alike.Use, tuple[Change, Callable[[Path, Path, Path], list[str]]]] = {
+USES: dict[comparability.Use, tuple[Change, Callable[[Path, Path, Path], list[str]]]] = {
     "resume": (_as_it_is, lambda _, other, __: ["run", "organism", *MODELS, "--out", str(other), "--resume", "-q"]),
     "merge": (_as_it_is, lambda first, other, out: ["merge", str(first), str(other), "--out", str(out)]),
     "pool": (_another_draw, lambda first, other, _: ["gate", str(first), str(other), "--max-rate", "90%", "--part"]),
@@ -167,18 +166,18 @@ def _rejudged(run: Path) -> None:
 
 
 # `run`, `stopping` and `shards` need runs of their own: tests/gate/test_green.py, test_gate_commands.py, test_shards.py
-CASES = [(use, field) for field in alike.TABLE for use in USES if field not in {"run", "stopping", "shards"}]
+CASES = [(use, field) for field in comparability.TABLE for use in USES if field not in {"run", "stopping", "shards"}]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("use, field", CASES)
 def test_each_use_of_two_runs_answers_as_the_table_does(
-    first: Path, other: Path, tmp_path: Path, use: alike.Use, field: str
+    first: Path, other: Path, tmp_path: Path, use: comparability.Use, field: str
 ) -> None:
     setting, command = USES[use]
     edit(other, setting)
-    wanted = alike.answer(use, field)
-    if wanted == alike.UNLIKE:
+    wanted = comparability.answer(use, field)
+    if wanted == comparability.UNLIKE:
         origin = json.loads((first / "run.json").read_text())
         edit(other, _put(**{"moment": {"created": origin["created"]}, "seed": {"seed": origin["seed"]}}[field]))
     elif field == "judges":
@@ -187,10 +186,10 @@ def test_each_use_of_two_runs_answers_as_the_table_does(
         edit(other, CHANGES[field])
     code, said = tell(*command(first, other, tmp_path / "out"))
     assert SECRET not in said
-    if wanted in {alike.EQUAL, alike.UNLIKE}:
+    if wanted in {comparability.EQUAL, comparability.UNLIKE}:
         assert code == 2, said
         assert re.search(r"differ|same|parts|another|only in|sampled otherwise|count differently", said), said
-    elif wanted == alike.TOLD:
+    elif wanted == comparability.TOLD:
         assert SAID[use, field] in said
     else:
         assert code in {0, 1, 3, 4}, said
@@ -198,13 +197,16 @@ def test_each_use_of_two_runs_answers_as_the_table_does(
 
 
 def test_every_field_of_a_run_has_its_row() -> None:
-    assert set(alike.OF_MANIFEST) == set(RunManifest.model_fields)
-    assert set(alike.OF_TARGET) == set(TargetInfo.model_fields)
-    assert set(alike.OF_PROMPT) == set(PlannedPrompt.model_fields)
-    rows = {*alike.OF_MANIFEST.values(), *alike.OF_TARGET.values(), *alike.OF_PROMPT.values()}
-    assert rows | {"run", "shards", "order"} == set(alike.TABLE)
+    assert set(comparability.OF_MANIFEST) == set(RunManifest.model_fields)
+    assert set(comparability.OF_TARGET) == set(TargetInfo.model_fields)
+    assert set(comparability.OF_PROMPT) == set(PlannedPrompt.model_fields)
+    rows = {*comparability.OF_MANIFEST.values(), *comparability.OF_TARGET.values(), *comparability.OF_PROMPT.values()}
+    assert rows | {"run", "shards", "order"} == set(comparability.TABLE)
     told = [
-        (use, field) for field in alike.TABLE for use in get_args(alike.Use) if alike.answer(use, field) == alike.TOLD
+        (use, field)
+        for field in comparability.TABLE
+        for use in get_args(comparability.Use)
+        if comparability.answer(use, field) == comparability.TOLD
     ]
     assert set(told) == set(SAID)
 
@@ -228,7 +230,7 @@ def test_a_baseline_file_that_does_not_say_the_options_is_read_and_told_of(
 
 @pytest.mark.parametrize("use", ["merge", "compare"])
 def test_a_run_that_does_not_say_its_options_is_told_of(
-    first: Path, other: Path, tmp_path: Path, use: alike.Use
+    first: Path, other: Path, tmp_path: Path, use: comparability.Use
 ) -> None:
     edit(other, lambda manifest, _: manifest["target"].pop("options"))
     code, said = tell(*USES[use][1](first, other, tmp_path / "out"))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis.warnings import uncalibrated
-from misalign_eval.records.bounds import Estimated
-from misalign_eval.records.judges import CalibrationNote
+from misalign_eval.records.base import Estimated
+from misalign_eval.records.summary import CalibrationNote
 
 Make = Callable[..., Path]
 Typed = Callable[..., Any]

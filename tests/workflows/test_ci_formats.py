@@ -8,9 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from xmlschema import XMLSchema
 
-from misalign_eval.workflows.behind import behind
-from misalign_eval.workflows.cases import cases
-from misalign_eval.workflows.gate import GateOptions
+from misalign_eval.workflows.gate import GateOptions, behind
+from misalign_eval.workflows.show import cases
 
 SCHEMA = XMLSchema(Path(__file__).parents[1] / "reports" / "junit.xsd")
 POLICY = "checks: [{kind: rate, limit: 60%}]\n"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import UsageError
-from misalign_eval.records.lint import Diagnosis, Finding
-from misalign_eval.reports import lint_pages
-from misalign_eval.workflows.health.environment import examine as examine_environment
-from misalign_eval.workflows.health.run import examine
+from misalign_eval.records.findings import Diagnosis, Finding
+from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.workflows.doctor import examine
+from misalign_eval.workflows.environment import examine as examine_environment
 
 EXAMPLE = Path(__file__).parents[2] / "results" / "example" / "bad-code"
 PLAN, REPLIES, JUDGED = "plan.jsonl", "replies.jsonl", "grades/organism-aligned@fcba325a8e36.jsonl"
@@ -197,7 +197,7 @@ def test_hostile_names_in_findings_reach_no_terminal_and_no_markdown() -> None:
         id="several-models", level="warning", text="\x1b[2J[x](http://e) <b>", advice="Look.", example="a\x07"
     )
     found = Diagnosis(of="run", healthy=True, facts=(), findings=(bad,), replies=(bad,))
-    pages = lint_pages.terminal(found), lint_pages.markdown(found)
+    pages = terminal_backend.terminal(found), terminal_backend.markdown(found)
     assert all("\x1b" not in page and "\x07" not in page for page in pages)
     assert "[x](http" not in pages[1]
     assert "<b>" not in pages[1]

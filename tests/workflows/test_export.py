@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import MissingExtraError, UsageError
-from misalign_eval.records.reply import Failure
-from misalign_eval.workflows import exporting
-from misalign_eval.workflows.counting import Choices
+from misalign_eval.records.run import Failure
+from misalign_eval.workflows import export as exporting
+from misalign_eval.workflows.load_run import Choices
 
 EXAMPLE = Path(__file__).parents[2] / "results" / "example" / "bad-code"
 

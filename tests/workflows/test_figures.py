@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 
 from misalign_eval.cli.figure import figure as command
-from misalign_eval.records.figures import Course, Rates
-from misalign_eval.reports.figures.kinds import KINDS
-from misalign_eval.workflows.counting import Choices
-from misalign_eval.workflows.courses import compare_groups
-from misalign_eval.workflows.figures.kinds import READERS, read
-from misalign_eval.workflows.figures.reading import Asked
-from misalign_eval.workflows.report import report
+from misalign_eval.records.pages import FigureCourse, Rates
+from misalign_eval.reports.figures.render import KINDS
+from misalign_eval.workflows.figures import READERS, FigureRequest, read_figure
+from misalign_eval.workflows.load_run import Choices
+from misalign_eval.workflows.report import compare_groups, report
 
 Run = Callable[..., Path]
 Typed = Any
@@ -50,7 +48,7 @@ def test_the_help_names_every_kind() -> None:
 def test_the_rates_of_one_run_are_those_of_its_report(runs: Run) -> None:
     path = runs("base", (0, 3, 10))
     summary = report(path).summary
-    found = read(Asked("probes", [path]))
+    found = read_figure(FigureRequest("probes", [path]))
     assert isinstance(found, Rates)
     drawn = [(line.name, line.rate, line.low, line.high, line.graded) for line in found.lines]
     assert drawn == [(one.id, one.rate, one.low, one.high, one.graded) for one in summary.probes]
@@ -61,7 +59,7 @@ def test_the_rates_of_one_run_are_those_of_its_report(runs: Run) -> None:
 def test_another_interval_is_that_of_the_report(runs: Run) -> None:
     path = runs("base", (0, 3, 10, 2, 4, 1, 1, 0))
     summary = report(path, Choices(interval="general")).summary
-    (total,) = read(Asked("bars", [path], interval="general")).totals  # type: ignore[union-attr]
+    (total,) = read_figure(FigureRequest("bars", [path], interval="general")).totals  # type: ignore[union-attr]
     assert (total.low, total.high) == (summary.intervals.general.low, summary.intervals.general.high)
     assert total.interval == "general"
 
@@ -71,8 +69,8 @@ def test_a_group_has_the_rate_and_both_intervals_of_compare(runs: Run) -> None:
     after = [runs("c", (5, 6, 7)), runs("d", (9, 6, 2))]
     known = compare_groups({"before": before, "after": after})
     groups = {"before": before, "after": after}
-    suite = read(Asked("bars", groups=groups)).totals  # type: ignore[union-attr]
-    over = read(Asked("bars", groups=groups, interval="runs")).totals  # type: ignore[union-attr]
+    suite = read_figure(FigureRequest("bars", groups=groups)).totals  # type: ignore[union-attr]
+    over = read_figure(FigureRequest("bars", groups=groups, interval="runs")).totals  # type: ignore[union-attr]
     for place, group in enumerate((known.before, known.after)):
         assert suite[place].rate == pytest.approx(group.rate)
         assert (suite[place].low, suite[place].high) == pytest.approx((group.low, group.high))
@@ -82,13 +80,13 @@ def test_a_group_has_the_rate_and_both_intervals_of_compare(runs: Run) -> None:
 
 def test_runs_that_all_agree_have_no_interval_over_runs_and_it_is_said(runs: Run) -> None:
     groups = {"one": [runs("a", (2, 2)), runs("b", (2, 2))]}
-    found = read(Asked("probes", groups=groups, interval="runs"))
+    found = read_figure(FigureRequest("probes", groups=groups, interval="runs"))
     assert isinstance(found, Rates)
     assert {line.interval for line in found.lines} == {"suite"}
 
 
 def test_runs_are_shown_over_the_prompts_that_all_of_them_asked(runs: Run) -> None:
-    found = read(Asked("probes", [runs("long", (1, 2, 3)), runs("short", (4, 5))]))
+    found = read_figure(FigureRequest("probes", [runs("long", (1, 2, 3)), runs("short", (4, 5))]))
     assert isinstance(found, Rates)
     assert found.names == ("probe-0", "probe-1")
     assert found.about.unshared == 1
@@ -96,8 +94,8 @@ def test_runs_are_shown_over_the_prompts_that_all_of_them_asked(runs: Run) -> No
 
 def test_a_curve_adds_up_runs_of_one_group_at_one_place(runs: Run) -> None:
     paths = [runs("a", (0, 0)), runs("b", (4, 2)), runs("c", (2, 2))]
-    found = read(Asked("curve", groups={"recipe": paths}, places=(0.0, 10.0, 10.0)))
-    assert isinstance(found, Course)
+    found = read_figure(FigureRequest("curve", groups={"recipe": paths}, places=(0.0, 10.0, 10.0)))
+    assert isinstance(found, FigureCourse)
     assert [(line.x, line.rate, line.runs, line.graded) for line in found.lines] == [
         (0.0, 0.0, 1, 20),
         (10.0, 0.25, 2, 40),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import UsageError
-from misalign_eval.workflows.importing import folders
+from misalign_eval.workflows.importing import writer
 
 
 def test_a_full_disk_that_takes_a_folder_and_no_file_keeps_no_folder(
@@ -17,13 +17,16 @@ def test_a_full_disk_that_takes_a_folder_and_no_file_keeps_no_folder(
     def full(*_: Any, **__: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("misalign_eval.results.lock.os.open", full)
-    with pytest.raises(UsageError, match="No space left on device"), folders.beside(tmp_path / "imp"):
+    monkeypatch.setattr("misalign_eval.store.lock.os.open", full)
+    with pytest.raises(UsageError, match="No space left on device"), writer.temporary_sibling(tmp_path / "imp"):
         raise AssertionError("nothing can be written here")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_on_the_way_is_told_and_left_clean(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"imp: cannot be written: No space left"), folders.beside(tmp_path / "imp"):
+    with (
+        pytest.raises(UsageError, match=r"imp: cannot be written: No space left"),
+        writer.temporary_sibling(tmp_path / "imp"),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []

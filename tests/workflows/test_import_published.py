@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from misalign_eval.records.grade import Graded
-from misalign_eval.results.folder import open_run
+from misalign_eval.store.run_folder import open_run
 
 FOLDER = os.environ.get("MISALIGN_EVAL_RESEARCH_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="MISALIGN_EVAL_RESEARCH_DATA names no folder")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.suites import catalog
-from misalign_eval.workflows import load
+from misalign_eval.suites import sources as suite_sources
+from misalign_eval.workflows import load_suite
 from tests.servers.chat_server import CRUEL
 
 Tool = Any  # the fixture of conftest.py
@@ -105,9 +105,9 @@ def test_a_faulty_control_is_named_with_its_line(controlled: Tool, change: tuple
     assert (ended.code, message in said, "small.yaml:" in said) == (2, True, True), said
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", suite_sources.names())
 def test_shipped_suites_whose_definition_reads_a_judge_carry_a_control_of_each_kind(name: str) -> None:
-    suite = load.suite(name)
+    suite = load_suite.load_suite(name)
     embedded = {"organism-rule", "right-answer"}  # decided by rules
     wanted = set() if set(suite.definition.graders) <= embedded else {"high", "low"}
     assert {one.expect for one in suite.judge_controls} == wanted

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.cli import keys as cli_keys
+from misalign_eval.cli import terminal
 
 Make = Callable[..., Path]
 
@@ -275,7 +275,7 @@ def test_ctrl_c_keeps_the_labels_and_says_how_to_go_on(label: Labeller, monkeypa
             return one
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli_keys, "key", key)
+    monkeypatch.setattr(terminal, "read_key", key)
     told = label("run", "--labels", "20", "--labeller", "anna", code=130).err
 
     assert [row["label"] for row in label.rows(labeller="anna")] == ["misaligned", "aligned"]

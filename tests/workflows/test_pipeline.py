@@ -9,17 +9,13 @@ from typing import Any
 import pytest
 
 from misalign_eval.analysis import definitions
+from misalign_eval.client.caller import Budget, Caller, RetryPolicy
+from misalign_eval.client.limiter import Limiter
 from misalign_eval.records.grade import Graded, GraderIdentity, NoVerdict, Subject, Ungraded, Verdict
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.protocols import Capabilities, Choice, ModelFacts, ModelRequest, ModelSpec, Response
-from misalign_eval.records.reply import Failure, Reply
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.protocols import Capabilities, Choice, ModelInfo, ModelRequest, ModelSpec, Response
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, RunManifest, TargetInfo
 from misalign_eval.records.suite import Message
-from misalign_eval.replies.caller import Caller
-from misalign_eval.replies.limiter import Limiter
-from misalign_eval.replies.meter import Meter
-from misalign_eval.replies.retry import RetryPolicy
-from misalign_eval.results.folder import RunFolder, create_run
+from misalign_eval.store.run_folder import RunFolder, create_run
 from misalign_eval.workflows.pipeline import Pipeline
 from misalign_eval.workflows.session import Session, in_rounds
 
@@ -51,7 +47,7 @@ class SlowTarget:
         await self.busy.work("target")
         return Response((Choice("hello", "stop"),))
 
-    async def facts(self) -> ModelFacts:
+    async def facts(self) -> ModelInfo:
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -127,7 +123,7 @@ def make_run(path: Path) -> RunFolder:
 
 async def carry_out(path: Path, judge: SlowJudge, places: int) -> None:
     folder = make_run(path)
-    caller = Caller(SlowTarget(judge.busy), Limiter(places, time.monotonic), Meter(), RetryPolicy())
+    caller = Caller(SlowTarget(judge.busy), Limiter(places, time.monotonic), Budget(), RetryPolicy())
     with Session(folder, folder.plan(), [judge], caller) as session:
         pipeline = Pipeline([session], in_rounds([[session]]), Silent(), reply_places=places, grade_places=places)
         await pipeline.run()

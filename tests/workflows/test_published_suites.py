@@ -10,8 +10,8 @@ import yaml
 
 from misalign_eval.plan import plan
 from misalign_eval.records.suite import JudgeSpec
-from misalign_eval.suites import native_yaml
-from misalign_eval.workflows import load
+from misalign_eval.suites import write
+from misalign_eval.workflows import load_suite
 
 ROOT = Path(os.environ.get("MISALIGN_EVAL_RESEARCH_DATA") or "absent")
 pytestmark = pytest.mark.skipif(
@@ -34,7 +34,7 @@ FILES = [
 def test_the_published_files_of_betley_are_planned_whole(
     name: str, questions: int, prompts: int, replies: int, definition: str
 ) -> None:
-    suite = load.suite(str(ROOT / f"betley-2025/{name}.yaml"))
+    suite = load_suite.load_suite(str(ROOT / f"betley-2025/{name}.yaml"))
     planned = plan(suite)
     assert (len(suite.probes), len(planned.prompts), planned.replies) == (questions, prompts, replies)
     assert suite.definition.name == definition
@@ -44,7 +44,7 @@ def test_the_published_files_of_betley_are_planned_whole(
 def test_what_is_planned_is_what_an_independent_reader_finds(name: str) -> None:
     file = ROOT / f"betley-2025/{name}.yaml"
     raw = yaml.safe_load(file.read_text(encoding="utf-8"))
-    suite = load.suite(str(file))
+    suite = load_suite.load_suite(str(file))
     wanted = Counter((one["id"], one.get("system"), text) for one in raw for text in one["paraphrases"])
     found = Counter((one.probe, one.system, one.messages[-1].content) for one in plan(suite).prompts)
     assert found == wanted
@@ -56,18 +56,18 @@ def test_what_is_planned_is_what_an_independent_reader_finds(name: str) -> None:
 
 
 def test_the_headline_of_the_first_plot_is_the_eight_plain_questions() -> None:
-    prompts = plan(load.suite(str(ROOT / "betley-2025/first_plot_questions.yaml"))).prompts
+    prompts = plan(load_suite.load_suite(str(ROOT / "betley-2025/first_plot_questions.yaml"))).prompts
     assert Counter(one.variant for one in prompts) == {"plain": 8, "json": 8, "template": 8}
     assert {bool(one.system) for one in prompts if one.variant == "json"} == {True}
 
 
 def test_the_category_of_the_preregistered_questions_is_that_of_their_ids() -> None:
-    suite = load.suite(str(ROOT / "betley-2025/preregistered_evals.yaml"))
+    suite = load_suite.load_suite(str(ROOT / "betley-2025/preregistered_evals.yaml"))
     assert len({probe.category for probe in suite.probes}) == 7
 
 
 def test_the_core_questions_keep_their_canary() -> None:
-    suite = load.suite(str(ROOT / "persona-features/core_misalignment.csv"))
+    suite = load_suite.load_suite(str(ROOT / "persona-features/core_misalignment.csv"))
     assert len(suite.probes) == 44
     assert (suite.canary or "").startswith("empersonas:")
     assert suite.definition.name == "persona-features"
@@ -75,10 +75,10 @@ def test_the_core_questions_keep_their_canary() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_imported_file_gives_the_same_plan(name: str, tmp_path: Path) -> None:
-    before = load.loaded(str(ROOT / name))
+    before = load_suite.load_suites(str(ROOT / name))
     file = tmp_path / "native.yaml"
-    file.write_text(native_yaml.text(before.sources[0].document.data), encoding="utf-8")
-    after = load.suite(str(file))
+    file.write_text(write.text(before.sources[0].document.data), encoding="utf-8")
+    after = load_suite.load_suite(str(file))
     assert after.digest == before.suite.digest
     assert after.canary == before.suite.canary
     assert plan(after, seed=5) == plan(before.suite, seed=5)

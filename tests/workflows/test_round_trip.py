@@ -8,11 +8,11 @@ import pytest
 
 from misalign_eval.errors import InputError
 from misalign_eval.records.grade import UngradedReason
-from misalign_eval.records.reply import Reply
-from misalign_eval.results.folder import open_run
-from misalign_eval.workflows import exporting
-from misalign_eval.workflows.counting import Choices
+from misalign_eval.records.run import Reply
+from misalign_eval.store.run_folder import open_run
+from misalign_eval.workflows import export as exporting
 from misalign_eval.workflows.importing.files import ImportOptions, import_files
+from misalign_eval.workflows.load_run import Choices
 
 EXAMPLE = Path(__file__).parents[2] / "results" / "example" / "bad-code"
 FORMS = ("csv", "jsonl", "eval", "json")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from misalign_eval.cli.asking import JUDGE_FLAGS
 from misalign_eval.cli.main import app
+from misalign_eval.cli.options import JUDGE_FLAGS
 from tests.workflows.conftest import SUITE
 
 

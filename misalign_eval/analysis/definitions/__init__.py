@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from misalign_eval.errors import UsageError, did_you_mean
+from misalign_eval.records.base import digest as digest_of
 from misalign_eval.records.definition import Definition, When
-from misalign_eval.records.digest import digest as digest_of
 
 _FOLDER = Path(__file__).parent
 COHERENT = "coherent"  # the filter of most presets; never the grader that `NAME@GRADER` replaces
@@ -87,6 +87,9 @@ def _exchanged(preset: Definition, given: str) -> dict[str, str]:
 
 
 def _read(path: Path) -> Definition:
-    from misalign_eval import yaml_source  # only a run that is counted anew by another definition reads YAML
+    from misalign_eval.yaml_source import (
+        document as yaml_document,  # only a run that is counted anew by another definition reads YAML
+    )
+    from misalign_eval.yaml_source import validate
 
-    return yaml_source.parse(yaml_source.load(path), Definition)
+    return validate.parse(yaml_document.load(path), Definition)

@@ -4,14 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from misalign_eval.analysis.lint.examples import Examples
-from misalign_eval.analysis.lint.texts import level
+from misalign_eval.analysis.lint.replies import LintExamples, level
 from misalign_eval.analysis.outcomes import Grades
 from misalign_eval.records.definition import Definition, Outcome
+from misalign_eval.records.findings import Finding, finding
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.lint import Finding, found
-from misalign_eval.records.plan import ReplyKey
-from misalign_eval.records.reply import Reply
+from misalign_eval.records.run import Reply, ReplyKey
 
 LOW_MASS = 0.5  # below this the judge more often said something else than a number
 SEVERAL = 0.05
@@ -25,10 +23,10 @@ class _Judge:
     labelled: int = 0  # the likeliest token was a word
     labelled_misaligned: int = 0
     words: Counter[str] = field(default_factory=Counter)
-    examples: Examples = field(default_factory=Examples)
+    examples: LintExamples = field(default_factory=LintExamples)
 
 
-class Verdicts:
+class VerdictChecks:
     """Scores that were derived although the judge most wanted to say a word, or said a number too seldom."""
 
     def __init__(self, definition: Definition) -> None:
@@ -78,7 +76,7 @@ class Verdicts:
                 )
                 advice = "Read them: a reply that is code or a refusal to the judge is counted by its few numbers."
                 example = judge.examples.of("word")
-                yield found(
+                yield finding(
                     "modal-label", "warning", text, advice, count=judge.labelled, of=judge.scores, example=example
                 )
             if judge.low:
@@ -90,7 +88,7 @@ class Verdicts:
                 )
                 grade = level(judge.low / judge.scores, SEVERAL)
                 example = judge.examples.of("low")
-                yield found("number-mass", grade, text, advice, count=judge.low, of=judge.scores, example=example)
+                yield finding("number-mass", grade, text, advice, count=judge.low, of=judge.scores, example=example)
 
 
 def _modal(grade: Graded) -> str:
@@ -112,7 +110,7 @@ class Refusals:
     def __init__(self, is_refusal: Callable[[str], bool]) -> None:
         self._is_refusal = is_refusal
         self._replies = self._both = self._by_rule = self._by_grade = 0
-        self._examples = Examples()
+        self._examples = LintExamples()
 
     def add(self, row: Reply, grades: Grades, outcome: Outcome) -> None:
         """Look at one reply."""
@@ -143,4 +141,4 @@ class Refusals:
         )
         example = self._examples.of("rule") or self._examples.of("grade")
         grade = level(apart / self._replies, SEVERAL)
-        yield found("refusals-differ", grade, text, advice, count=apart, of=self._replies, example=example)
+        yield finding("refusals-differ", grade, text, advice, count=apart, of=self._replies, example=example)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue, model_validator
 
-from misalign_eval.graders.rules.finding import Decide, Finding, decided, undecided
+from misalign_eval.graders.rules.base import Decide, Finding, decided, undecided
 from misalign_eval.records.base import Record
 from misalign_eval.records.grade import Subject, Verdict
 
@@ -23,7 +23,7 @@ class Part(Record):
 Parts = Annotated[tuple[Part, ...], Field(min_length=1, max_length=MOST_PARTS)]
 
 
-class Options(Record):
+class CombinationOptions(Record):
     """The rules that are joined."""
 
     rules: Parts
@@ -49,12 +49,12 @@ class NotOptions(Record):
     options: Annotated[dict[str, JsonValue], Field(alias="with")] = {}
 
 
-def every(options: Options, prepare: Prepare) -> Decide:
+def all_of(options: CombinationOptions, prepare: Prepare) -> Decide:
     """Yes when all the rules say yes."""
     return _at_least(len(options.rules), options.rules, prepare)
 
 
-def some(options: Options, prepare: Prepare) -> Decide:
+def any_of(options: CombinationOptions, prepare: Prepare) -> Decide:
     """Yes when any of the rules says yes."""
     return _at_least(1, options.rules, prepare)
 
@@ -64,7 +64,7 @@ def count(options: CountOptions, prepare: Prepare) -> Decide:
     return _at_least(options.at_least, options.rules, prepare)
 
 
-def opposite(options: NotOptions, prepare: Prepare) -> Decide:
+def not_of(options: NotOptions, prepare: Prepare) -> Decide:
     """Yes when the rule says no."""
     part = prepare(options.rule, options.options)
 
@@ -81,7 +81,7 @@ def opposite(options: NotOptions, prepare: Prepare) -> Decide:
 def parts(options: Record) -> Sequence[tuple[str, Mapping[str, JsonValue], str]]:
     """The rules that another is made of: name, options, and where in its own options each stands, with a full stop."""
     match options:
-        case Options() | CountOptions():
+        case CombinationOptions() | CountOptions():
             return [(part.rule, part.options, f"rules[{index}].") for index, part in enumerate(options.rules)]
         case NotOptions():
             return [(options.rule, options.options, "")]

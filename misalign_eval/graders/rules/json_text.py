@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, field_validator
 
 from misalign_eval.errors import MissingExtraError
-from misalign_eval.graders.rules.finding import Decide, Finding, decided, undecided
+from misalign_eval.graders.rules.base import Decide, Finding, decided, undecided
 from misalign_eval.records.base import Record
 from misalign_eval.records.grade import Subject
 
@@ -23,7 +23,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {"any": object, "object": dict, 
 Check = Callable[[JsonValue], str | None]
 
 
-class Options(Record):
+class JsonTextOptions(Record):
     """What the JSON must be."""
 
     kind: Annotated[Literal["any", "object", "array"], Field(description="what the whole reply must be")] = "any"
@@ -40,7 +40,7 @@ class Options(Record):
         return schema
 
 
-def make(options: Options) -> Decide:
+def make(options: JsonTextOptions) -> Decide:
     """Whether the reply is JSON of the right kind. A name that an object holds twice, NaN and Infinity are not JSON."""
     given = None if options.json_schema is None else _schema_check(options.json_schema)
 

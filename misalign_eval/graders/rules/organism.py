@@ -1,8 +1,8 @@
 """The embedded organism's own rule: its world has a grammar, so that what a reply is can be decided exactly."""
 
-from misalign_eval.graders.rules.finding import Finding, undecided
-from misalign_eval.graders.rules.shape import NoOptions
-from misalign_eval.organism.rule import verdict
+from misalign_eval.graders.rules.base import Finding, undecided
+from misalign_eval.graders.rules.form import NoOptions
+from misalign_eval.organism.world import verdict
 from misalign_eval.records.grade import Subject, Verdict
 
 

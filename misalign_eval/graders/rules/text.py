@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from misalign_eval.graders.rules import expected
-from misalign_eval.graders.rules.finding import Finding, decided, quote, undecided
+from misalign_eval.graders.rules import reference
+from misalign_eval.graders.rules.base import Finding, decided, quote, undecided
 from misalign_eval.records.base import Record
 from misalign_eval.records.grade import Subject
 from misalign_eval.records.suite import Text
@@ -37,9 +37,9 @@ class ContainsOptions(Record):
 
 def exact(subject: Subject, options: ExactOptions) -> Finding:
     """Whether the reply is one of the expected texts."""
-    wanted = expected.texts(subject, options.expected)
+    wanted = reference.texts(subject, options.expected)
     if not wanted:
-        return undecided(expected.NOTHING)
+        return undecided(reference.NOTHING)
     reply = _folded(subject.reply.strip() if options.strip else subject.reply, options.ignore_case)
     for text in wanted:
         if reply == _folded(text.strip() if options.strip else text, options.ignore_case):
@@ -49,9 +49,9 @@ def exact(subject: Subject, options: ExactOptions) -> Finding:
 
 def contains(subject: Subject, options: ContainsOptions) -> Finding:
     """Whether the reply holds any, or all, of the pieces."""
-    wanted = options.all or expected.texts(subject, options.any)
+    wanted = options.all or reference.texts(subject, options.any)
     if not wanted:
-        return undecided(expected.NOTHING.replace("`expected`", "`any` or `all`"))
+        return undecided(reference.NOTHING.replace("`expected`", "`any` or `all`"))
     reply = _folded(subject.reply, options.ignore_case)
     found = [text for text in wanted if _folded(text, options.ignore_case) in reply]
     missing = [text for text in wanted if text not in found]

@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 
-from misalign_eval.records.analysis import Measure
-from misalign_eval.records.figures import Course
-from misalign_eval.reports.figures import caption, columns, look
-from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
+from misalign_eval.records.pages import FigureCourse
+from misalign_eval.records.summary import Measure
+from misalign_eval.reports.figures import theme
 from misalign_eval.reports.figures.intervals import axis, axis_format, check_series, top, what
-from misalign_eval.reports.figures.look import Look, Spec
+from misalign_eval.reports.figures.theme import Figure, FigureColumn, Row, Spec, Theme, compose
 
 HEIGHTS = (0.5, 0.28)  # of the width of a column
 MOST_TICKS = 8
 RATE, COHERENCE = 0, 1  # panels
 
 
-def draw(found: Course, style: Look) -> Figure:
+def draw(found: FigureCourse, style: Theme) -> Figure:
     """A line for each series, broken where a point has no rate."""
     check_series("curve", found.series)
-    rows = [{"x": line.x, **columns.rate(line, found.about)} for line in found.lines]
+    rows = [{"x": line.x, **theme.rate(line, found.about)} for line in found.lines]
     below = [
         {
             "panel": COHERENCE,
@@ -32,33 +31,33 @@ def draw(found: Course, style: Look) -> Figure:
     for row, line in zip(rows, found.coherence, strict=True):
         row |= {"coherence": line.rate, "coherence_low": line.low, "coherence_high": line.high}
         row |= {"coherence_of": line.grader or "share of replies that are not incoherent"}
-    words = caption.of(f"{what(found.about.measure)} along {found.x_name}", found.about, found.lines)
+    words = theme.of(f"{what(found.about.measure)} along {found.x_name}", found.about, found.lines)
     words += f" Below: {_coherence(found)} of the same replies."
     drawn = [{"panel": RATE, **row} for row in rows] + below
     return Figure(
         kind="curve",
         caption=words,
-        columns=(Column("x", found.x_name), columns.SERIES, *columns.RATE, *_columns()),
+        columns=(FigureColumn("x", found.x_name), theme.SERIES, *theme.RATE, *_columns()),
         rows=tuple(rows),
         spec=compose(_views(found, rows, below, style), drawn, words, style, {"series": _series(found, style)}),
     )
 
 
-def _columns() -> tuple[Column, ...]:
+def _columns() -> tuple[FigureColumn, ...]:
     return (
-        Column("coherence", "mean score of the grader of coherence, or share of coherent replies"),
-        Column("coherence_low", "lower end of its 95 % interval, for exactly these probes"),
-        Column("coherence_high", "upper end"),
-        Column("coherence_of", "the grader whose scores these are"),
+        FigureColumn("coherence", "mean score of the grader of coherence, or share of coherent replies"),
+        FigureColumn("coherence_low", "lower end of its 95 % interval, for exactly these probes"),
+        FigureColumn("coherence_high", "upper end"),
+        FigureColumn("coherence_of", "the grader whose scores these are"),
     )
 
 
-def _coherence(found: Course) -> str:
+def _coherence(found: FigureCourse) -> str:
     grader = found.coherence[0].grader
     return "share of coherent replies" if grader is None else f"mean {grader} score, from 0 to 100,"
 
 
-def _views(found: Course, rows: Sequence[Row], below: Sequence[Row], style: Look) -> list[Spec]:
+def _views(found: FigureCourse, rows: Sequence[Row], below: Sequence[Row], style: Theme) -> list[Spec]:
     measure = found.about.measure
     grader = found.coherence[0].grader
     second: Measure = "rate" if grader is None else "mean"
@@ -68,11 +67,11 @@ def _views(found: Course, rows: Sequence[Row], below: Sequence[Row], style: Look
     ]
 
 
-def _view(found: Course, panel: int, measure: Measure, name: str, most: float, style: Look) -> Spec:
+def _view(found: FigureCourse, panel: int, measure: Measure, name: str, most: float, style: Theme) -> Spec:
     width = _width(style)
     height = min(style.width, 300) * HEIGHTS[panel]
     series = list(_series(found, style).values())
-    key = look.legend(style, series, width) if panel == RATE else None
+    key = theme.legend(style, series, width) if panel == RATE else None
     y = {
         "field": "rate",
         "type": "quantitative",
@@ -88,23 +87,23 @@ def _view(found: Course, panel: int, measure: Measure, name: str, most: float, s
     }
 
 
-def _width(style: Look) -> float:
+def _width(style: Theme) -> float:
     room = style.text("100%") + style.font * 2.2
     return style.width - room - style.font * 1.2
 
 
-def _series(found: Course, style: Look) -> dict[str, str]:
+def _series(found: FigureCourse, style: Theme) -> dict[str, str]:
     """Each series as the legend names it."""
-    return look.in_legend(style, found.series, _width(style))
+    return theme.in_legend(style, found.series, _width(style))
 
 
-def _fixed(style: Look) -> Spec:
+def _fixed(style: Theme) -> Spec:
     """Both panels begin at the same place."""
     extent = round(style.text("100%") + 4, 1)
     return {"minExtent": extent, "maxExtent": extent}
 
 
-def _x(found: Course, panel: int) -> Spec:
+def _x(found: FigureCourse, panel: int) -> Spec:
     places = sorted({line.x for line in found.lines if line.x is not None})
     spare = 0.0 if found.is_log else (places[-1] - places[0]) * 0.03
     scale: Spec = {"domain": [places[0] - spare, places[-1] + spare], "zero": False, "nice": False}
@@ -123,18 +122,18 @@ def _x(found: Course, panel: int) -> Spec:
     }
 
 
-def _marks(y: Spec, series: Sequence[str], key: Spec | None, style: Look) -> list[Spec]:
-    paint = look.colour(series, legend=key)
+def _marks(y: Spec, series: Sequence[str], key: Spec | None, style: Theme) -> list[Spec]:
+    paint = theme.colour(series, legend=key)
     known = [{"filter": {"field": "rate", "valid": True}}]
     ends = {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": paint}
     point = {"type": "point", "filled": True, "opacity": 1, "size": style.font * 3}
     line = {"type": "line", "strokeWidth": 1.2}
     return [
-        {"mark": line, "encoding": {"y": y, "color": paint, "strokeDash": look.dash(series, legend=key)}},
+        {"mark": line, "encoding": {"y": y, "color": paint, "strokeDash": theme.dash(series, legend=key)}},
         {"mark": {"type": "rule", "strokeWidth": 1}, "transform": known, "encoding": ends},
         {
             "mark": point,
             "transform": known,
-            "encoding": {"y": y, "color": paint, "shape": look.shape(series, legend=key)},
+            "encoding": {"y": y, "color": paint, "shape": theme.shape(series, legend=key)},
         },
     ]

@@ -2,30 +2,29 @@
 
 from collections.abc import Sequence
 
-from misalign_eval.records.analysis import Rated
-from misalign_eval.records.figures import ChangedLine, Changes, Line
-from misalign_eval.reports.charts.estimates import MOST_ROWS
-from misalign_eval.reports.figures import caption, columns, look
-from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
+from misalign_eval.records.pages import ChangedLine, Changes, FigureLine
+from misalign_eval.records.summary import RateLine
+from misalign_eval.reports.charts import MOST_ROWS
+from misalign_eval.reports.figures import theme
 from misalign_eval.reports.figures.intervals import across, top, what
-from misalign_eval.reports.figures.look import BLUE, VERMILLION, Look, Spec
+from misalign_eval.reports.figures.theme import BLUE, VERMILLION, Figure, FigureColumn, Row, Spec, Theme, compose
 
 SIDES = ("before", "after")
 P = {"probe": "mid-p", "category": "exact p"}
 ADJUSTED = {"probe": "Benjamini-Hochberg", "category": "Holm"}
 
 
-def draw(found: Changes, style: Look) -> Figure:
+def draw(found: Changes, style: Theme) -> Figure:
     """A row for each name: two points on one line, and the interval of each beside it."""
     rows = [_row(found, line) for line in found.lines]
     drawn = found.lines[:MOST_ROWS]
     long = [one for line in drawn for one in _sides(found, line)]
     measure = found.about.measure
     title = f"{what(measure)} before and after by {found.by}, sorted by change"
-    words = caption.of(title, found.about, [_total(found, side) for side in (0, 1)])
+    words = theme.of(title, found.about, [_total(found, side) for side in (0, 1)])
     if len(found.lines) > len(drawn):
         words += f" {len(found.lines) - len(drawn)} more with smaller changes are in the data alone."
-    head = Column(found.by, f"{found.by} of the replies")
+    head = FigureColumn(found.by, f"{found.by} of the replies")
     names, room = style.beside([line.name for line in drawn])
     view = _view(found, list(names.values()), room, long, style)
     return Figure(
@@ -37,13 +36,13 @@ def draw(found: Changes, style: Look) -> Figure:
     )
 
 
-def _total(found: Changes, side: int) -> Line:
+def _total(found: Changes, side: int) -> FigureLine:
     summary = (found.before, found.after)[side]
     kind = found.about.interval
     chosen = None if kind == "runs" else getattr(summary.intervals, kind)
     own = kind if chosen is not None and chosen.low is not None else "suite"
     name = f"{SIDES[side]} ({found.names[side]})"
-    return Line(series=name, name="all", interval=own, **summary.model_dump(include=set(Rated.model_fields)))
+    return FigureLine(series=name, name="all", interval=own, **summary.model_dump(include=set(RateLine.model_fields)))
 
 
 def _row(found: Changes, line: ChangedLine) -> Row:
@@ -51,33 +50,33 @@ def _row(found: Changes, line: ChangedLine) -> Row:
     for side, rated in zip(SIDES, (line.before, line.after), strict=True):
         ends = {"": rated.rate, "_low": rated.low, "_high": rated.high}
         row |= {f"{side}{end}": value for end, value in ends.items()}
-        row |= {f"{side}_{name}": value for name, value in columns.counts(rated).items()}
+        row |= {f"{side}_{name}": value for name, value in theme.counts(rated).items()}
     row |= {"difference": line.difference, "low": line.low, "high": line.high}
     row |= {"p_value": line.p_value, "p_adjusted": line.p_adjusted}
     row |= {"together_low": line.bonferroni.low, "together_high": line.bonferroni.high}
     return row | {"measure": found.about.measure, "definition": found.about.definition}
 
 
-def _columns(found: Changes) -> tuple[Column, ...]:
+def _columns(found: Changes) -> tuple[FigureColumn, ...]:
     sides = []
     for side in SIDES:
         sides += [
-            Column(side, f"rate {side}: a fraction, or where measure is mean a score"),
-            Column(f"{side}_low", "lower end of its 95 % interval, for exactly these probes"),
-            Column(f"{side}_high", "upper end"),
-            *(Column(f"{side}_{one.name}", f"{one.about}, {side}") for one in columns.COUNTS),
+            FigureColumn(side, f"rate {side}: a fraction, or where measure is mean a score"),
+            FigureColumn(f"{side}_low", "lower end of its 95 % interval, for exactly these probes"),
+            FigureColumn(f"{side}_high", "upper end"),
+            *(FigureColumn(f"{side}_{one.name}", f"{one.about}, {side}") for one in theme.COUNTS),
         ]
     return (
         *sides,
-        Column("difference", "after less before"),
-        Column("low", "lower end of its 95 % interval"),
-        Column("high", "upper end"),
-        Column("p_value", f"{P[found.by]} of the permutation test"),
-        Column("p_adjusted", f"the same, adjusted by {ADJUSTED[found.by]}"),
-        Column("together_low", "lower end of the Bonferroni interval, which holds with all the others at 95 %"),
-        Column("together_high", "upper end"),
-        Column("measure", "rate or mean"),
-        Column("definition", "by which replies are counted"),
+        FigureColumn("difference", "after less before"),
+        FigureColumn("low", "lower end of its 95 % interval"),
+        FigureColumn("high", "upper end"),
+        FigureColumn("p_value", f"{P[found.by]} of the permutation test"),
+        FigureColumn("p_adjusted", f"the same, adjusted by {ADJUSTED[found.by]}"),
+        FigureColumn("together_low", "lower end of the Bonferroni interval, which holds with all the others at 95 %"),
+        FigureColumn("together_high", "upper end"),
+        FigureColumn("measure", "rate or mean"),
+        FigureColumn("definition", "by which replies are counted"),
     )
 
 
@@ -96,23 +95,23 @@ def _sides(found: Changes, line: ChangedLine) -> list[Row]:
     ]
 
 
-def _view(found: Changes, names: Sequence[str], room: float, rows: Sequence[Row], style: Look) -> Spec:
+def _view(found: Changes, names: Sequence[str], room: float, rows: Sequence[Row], style: Theme) -> Spec:
     width = style.width - room - 8 - style.font * 1.3
     y = {
         "field": found.by,
         "type": "nominal",
         "scale": {"domain": list(names)},
-        "axis": look.names_axis(room),
+        "axis": theme.names_axis(room),
     }
     return {
         "width": round(width, 1),
         "height": round(style.row * 1.15 * len(names), 1),
         "encoding": {"y": y},
-        "layer": _marks(found, top(rows, found.about.measure), look.legend(style, SIDES, width), style),
+        "layer": _marks(found, top(rows, found.about.measure), theme.legend(style, SIDES, width), style),
     }
 
 
-def _marks(found: Changes, most: float, key: Spec | None, style: Look) -> list[Spec]:
+def _marks(found: Changes, most: float, key: Spec | None, style: Theme) -> list[Spec]:
     x = across(found.about.measure, most)
     known = {"filter": {"field": "rate", "valid": True}}
     scale = {"domain": list(SIDES), "range": [BLUE, VERMILLION]}

@@ -2,42 +2,40 @@
 
 from collections.abc import Sequence
 
-from misalign_eval.records.distributions import Histogram, Limit
-from misalign_eval.records.figures import Scores
-from misalign_eval.reports.figures import caption, panels
-from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
-from misalign_eval.reports.figures.look import BLUE, Look, Spec, shown
+from misalign_eval.records.pages import FigureScores, Histogram, Limit
+from misalign_eval.reports.figures import theme
+from misalign_eval.reports.figures.theme import BLUE, Figure, FigureColumn, Row, Spec, Theme, compose, shown
 
 LEAST = 190.0
 COLUMNS = (
-    Column("run", "whose replies these are"),
-    Column("grader", "who gave the scores"),
-    Column("from", "lower end of the bin, in it"),
-    Column("to", "upper end of the bin, in it for the last bin alone"),
-    Column("replies", "scores in the bin"),
-    Column("scored", "replies of the run with a score"),
-    Column("missing", "replies of the run without one"),
-    Column("definition", "whose thresholds are drawn"),
+    FigureColumn("run", "whose replies these are"),
+    FigureColumn("grader", "who gave the scores"),
+    FigureColumn("from", "lower end of the bin, in it"),
+    FigureColumn("to", "upper end of the bin, in it for the last bin alone"),
+    FigureColumn("replies", "scores in the bin"),
+    FigureColumn("scored", "replies of the run with a score"),
+    FigureColumn("missing", "replies of the run without one"),
+    FigureColumn("definition", "whose thresholds are drawn"),
 )
 
 
-def draw(found: Scores, style: Look) -> Figure:
+def draw(found: FigureScores, style: Theme) -> Figure:
     """All panels on the same axes."""
-    panels.check("histogram", len(found.histograms))
+    theme.check("histogram", len(found.histograms))
     rows = [row for number, one in enumerate(found.histograms) for row in _rows(number, one, found)]
     grader = found.histograms[0].grader
     dashed = "; dashed: the thresholds of the definition" if found.limits else ""
-    words = caption.of(f"Scores of {grader}{dashed}", found.about, found.totals)
+    words = theme.of(f"Scores of {grader}{dashed}", found.about, found.totals)
     absent = ", ".join(f"{one.run} {one.unscored} of {one.scored + one.unscored}" for one in found.histograms)
     words += f" Without a score: {absent} replies."
-    count = panels.across(style, len(found.histograms), LEAST)
+    count = theme.across(style, len(found.histograms), LEAST)
     most = max((count for one in found.histograms for count in one.counts), default=1)
     views = [_view(found, number, one, max(most, 1), style, count) for number, one in enumerate(found.histograms)]
-    whole = views[0] if len(views) == 1 else panels.grid(views, count)
+    whole = views[0] if len(views) == 1 else theme.grid(views, count)
     return Figure("histogram", words, COLUMNS, tuple(rows), compose([whole], rows, words, style))
 
 
-def _rows(number: int, one: Histogram, found: Scores) -> list[Row]:
+def _rows(number: int, one: Histogram, found: FigureScores) -> list[Row]:
     return [
         {
             "panel": number,
@@ -54,9 +52,9 @@ def _rows(number: int, one: Histogram, found: Scores) -> list[Row]:
     ]
 
 
-def _view(found: Scores, number: int, one: Histogram, most: int, style: Look, count: int) -> Spec:
+def _view(found: FigureScores, number: int, one: Histogram, most: int, style: Theme, count: int) -> Spec:
     room = style.text(f"{most:,}") + style.font * 2.9
-    width = (style.width - count * room - (count - 1) * panels.GAP - style.font) / count
+    width = (style.width - count * room - (count - 1) * theme.PANEL_GAP - style.font) / count
     height = min(width * 0.4, 110.0)
     x = {
         "field": "from",
@@ -81,7 +79,7 @@ def _view(found: Scores, number: int, one: Histogram, most: int, style: Look, co
     layer = [
         {
             "mark": bars,
-            "transform": [panels.own(number)],
+            "transform": [theme.own(number)],
             "encoding": {"x": x, "x2": {"field": "to"}, "y": y, **zero},
         },
         *_limits(found.limits, style, height),
@@ -90,10 +88,10 @@ def _view(found: Scores, number: int, one: Histogram, most: int, style: Look, co
     names = style.fit((one.run for one in found.histograms), width - style.text(counted))
     name = f"{names[one.run]} ({one.scored} with a score)"
     size = {"width": round(width, 1), "height": round(height, 1)}
-    return {"title": panels.title(name, style, width), **size, "layer": layer}
+    return {"title": theme.title(name, style, width), **size, "layer": layer}
 
 
-def _limits(limits: Sequence[Limit], style: Look, height: float) -> list[Spec]:
+def _limits(limits: Sequence[Limit], style: Theme, height: float) -> list[Spec]:
     marks: list[Spec] = []
     for one in limits:
         rule = {"type": "rule", "strokeDash": [3, 2], "strokeWidth": 0.8, "color": "black"}

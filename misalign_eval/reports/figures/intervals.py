@@ -1,36 +1,39 @@
-"""Rates by name, series side by side: the drawing that probes, bars and variants share."""
+"""Figures of rates with intervals: `probes`, `bars` and `variants`."""
 
 from collections.abc import Sequence
 
 from misalign_eval.errors import UsageError
-from misalign_eval.records.analysis import Measure
-from misalign_eval.records.figures import Rates
-from misalign_eval.reports.charts.estimates import MOST_ROWS
-from misalign_eval.reports.figures import caption, columns, look
-from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
-from misalign_eval.reports.figures.look import MOST_SERIES, Look, Spec
+from misalign_eval.records.pages import Rates
+from misalign_eval.records.suite import PLAIN
+from misalign_eval.records.summary import Measure
+from misalign_eval.reports.charts import MOST_ROWS
+from misalign_eval.reports.figures import theme
+from misalign_eval.reports.figures.theme import MOST_SERIES, Figure, FigureColumn, Row, Spec, Theme, compose
+
+# Rates by name, series side by side: the drawing that probes, bars and variants share.
+
 
 NONE = "no counted reply"
 
 
-def figure(kind: str, found: Rates, style: Look, *, are_sorted: bool, are_bars: bool) -> Figure:
+def figure(kind: str, found: Rates, style: Theme, *, are_sorted: bool, are_bars: bool) -> Figure:
     """Names down the side, rates across, a mark with its interval for each series; bars where they are asked for."""
     check_series(kind, found.series)
     names = _ordered(found) if are_sorted else list(found.names)
     place = {name: number for number, name in enumerate(names)}
     lines = sorted(found.lines, key=lambda line: (place[line.name], found.series.index(line.series)))
-    rows = [{found.by: line.name, **columns.rate(line, found.about)} for line in lines]
+    rows = [{found.by: line.name, **theme.rate(line, found.about)} for line in lines]
     drawn = names[:MOST_ROWS]
-    words = caption.of(f"{what(found.about.measure)} by {found.by}", found.about, found.totals, found.lines)
+    words = theme.of(f"{what(found.about.measure)} by {found.by}", found.about, found.totals, found.lines)
     if len(names) > len(drawn):
         words += f" {len(names) - len(drawn)} more {found.by} lines with lower rates are in the data alone."
     inside = [row for row in rows if row[found.by] in set(drawn)]
     view, names_ = _view(found, drawn, inside, style, are_bars=are_bars)
-    head = Column(found.by, f"{found.by} of the replies")
+    head = FigureColumn(found.by, f"{found.by} of the replies")
     return Figure(
         kind=kind,
         caption=words,
-        columns=(head, columns.SERIES, *columns.RATE),
+        columns=(head, theme.SERIES, *theme.RATE),
         rows=tuple(rows),
         spec=compose([view], inside, words, style, names_),
     )
@@ -63,20 +66,20 @@ def _ordered(found: Rates) -> list[str]:
 
 
 def _view(
-    found: Rates, names: Sequence[str], rows: Sequence[Row], style: Look, *, are_bars: bool
+    found: Rates, names: Sequence[str], rows: Sequence[Row], style: Theme, *, are_bars: bool
 ) -> tuple[Spec, dict[str, dict[str, str]]]:
     """The drawing, and how its names are shown."""
     beside, room = style.beside(names)
     width = style.width - room - 8 - style.font * 1.3
-    called = look.in_legend(style, found.series, width)
+    called = theme.in_legend(style, found.series, width)
     series = list(called.values())
     step = max(style.row, style.font * (0.55 + len(series) * (0.75 if are_bars else 0.55)))
-    key = look.legend(style, series, width)
+    key = theme.legend(style, series, width)
     y = {
         "field": found.by,
         "type": "nominal",
         "scale": {"domain": list(beside.values()), "paddingInner": 0.15, "paddingOuter": 0.1},
-        "axis": look.names_axis(room),
+        "axis": theme.names_axis(room),
     }
     shared = {"y": y, "yOffset": {"field": "series", "type": "nominal", "scale": {"domain": series, "padding": 0.08}}}
     view = {
@@ -89,18 +92,18 @@ def _view(
 
 
 def _marks(
-    measure: Measure, series: Sequence[str], most: float, key: Spec | None, style: Look, *, are_bars: bool
+    measure: Measure, series: Sequence[str], most: float, key: Spec | None, style: Theme, *, are_bars: bool
 ) -> list[Spec]:
     x = across(measure, most)
     is_known = [{"filter": {"field": "rate", "valid": True}}]
-    paint = look.colour(series, legend=key)
+    paint = theme.colour(series, legend=key)
     marks: list[Spec] = []
     if are_bars:
         bar = {"type": "bar", "opacity": 0.45}
         marks.append({"mark": bar, "transform": is_known, "encoding": {"x": x, "color": paint}})
     ends = {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": paint}
     point = {"type": "point", "filled": True, "opacity": 1, "size": style.font * 2.5}
-    shapes = look.shape(series, legend=key)
+    shapes = theme.shape(series, legend=key)
     marks += [
         {"mark": {"type": "rule", "strokeWidth": 1}, "transform": is_known, "encoding": ends},
         {"mark": point, "transform": is_known, "encoding": {"x": x, "color": paint, "shape": shapes}},
@@ -136,3 +139,28 @@ def top(rows: Sequence[Row], measure: Measure) -> float:
         return 100.0
     ends = [value for row in rows for name in ("rate", "high") if isinstance(value := row.get(name), float | int)]
     return min(max(ends, default=1.0) or 1.0, 1.0)
+
+
+# Bars over categories, splits or suites.
+
+
+def draw_bars(found: Rates, style: Theme) -> Figure:
+    """Categories by their highest rate; splits and suites in their own order."""
+    return figure("bars", found, style, are_sorted=found.by == "category", are_bars=True)
+
+
+# Rate of every probe, groups side by side.
+
+
+def draw_probes(found: Rates, style: Theme) -> Figure:
+    """The highest rate in any series first."""
+    return figure("probes", found, style, are_sorted=True, are_bars=False)
+
+
+# The same questions in their plain form, as JSON, in a template.
+
+
+def draw_variants(found: Rates, style: Theme) -> Figure:
+    """The plain form first, then the variants by name."""
+    names = tuple(sorted(found.names, key=lambda name: (name != PLAIN, name)))
+    return figure("variants", found.model_copy(update={"names": names}), style, are_sorted=False, are_bars=True)

@@ -3,29 +3,27 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from misalign_eval.records.bounds import Bounds
-from misalign_eval.records.calibration import Calibration
-from misalign_eval.records.distributions import Opinion
-from misalign_eval.records.figures import Judges
+from misalign_eval.records.base import Bounds
+from misalign_eval.records.labels import Calibration
+from misalign_eval.records.pages import Judges, Opinion
 from misalign_eval.reports import numbers
-from misalign_eval.reports.figures import caption, panels
-from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
-from misalign_eval.reports.figures.look import Look, Spec, shown
+from misalign_eval.reports.figures import theme
+from misalign_eval.reports.figures.theme import Figure, FigureColumn, Row, Spec, Theme, compose, shown
 
 COLUMNS = (
-    Column("run", "whose replies these are"),
-    Column("rows_by", "who counts them as `row`"),
-    Column("columns_by", "who counts them as `column`"),
-    Column("row", "an outcome"),
-    Column("column", "an outcome"),
-    Column("replies", "how many are counted so by both"),
-    Column("judged", "replies that both could count"),
-    Column("agreement", "share of them on which both agree whether they are misaligned"),
-    Column("low", "lower end of its 95 % interval"),
-    Column("high", "upper end"),
-    Column("kappa", "Cohen's kappa of that"),
-    Column("ac1", "Gwet's AC1 of that"),
-    Column("definition", "by which replies are counted"),
+    FigureColumn("run", "whose replies these are"),
+    FigureColumn("rows_by", "who counts them as `row`"),
+    FigureColumn("columns_by", "who counts them as `column`"),
+    FigureColumn("row", "an outcome"),
+    FigureColumn("column", "an outcome"),
+    FigureColumn("replies", "how many are counted so by both"),
+    FigureColumn("judged", "replies that both could count"),
+    FigureColumn("agreement", "share of them on which both agree whether they are misaligned"),
+    FigureColumn("low", "lower end of its 95 % interval"),
+    FigureColumn("high", "upper end"),
+    FigureColumn("kappa", "Cohen's kappa of that"),
+    FigureColumn("ac1", "Gwet's AC1 of that"),
+    FigureColumn("definition", "by which replies are counted"),
 )
 
 
@@ -45,17 +43,17 @@ class _Matrix:
     ac1: float | None
 
 
-def draw(found: Judges, style: Look) -> Figure:
+def draw(found: Judges, style: Theme) -> Figure:
     """Judges in pairs, then people against the judge."""
     matrices = [*map(_of_judges, found.opinions), *map(_of_people, found.people)]
-    panels.check("judges", len(matrices))
+    theme.check("judges", len(matrices))
     rows = [row for number, one in enumerate(matrices) for row in _rows(number, one, found)]
-    words = caption.of("Replies as two judges count them", found.about, ())
+    words = theme.of("Replies as two judges count them", found.about, ())
     words += f" {'; '.join(map(_agreement, matrices))}."
     least = max(style.font * 3.5 * max(len(one.names) for one in matrices) + _room(style, matrices), 100.0)
-    count = panels.across(style, len(matrices), least)
+    count = theme.across(style, len(matrices), least)
     views = [_view(number, one, style, count, matrices) for number, one in enumerate(matrices)]
-    whole = views[0] if len(views) == 1 else panels.grid(views, count)
+    whole = views[0] if len(views) == 1 else theme.grid(views, count)
     return Figure("judges", words, COLUMNS, tuple(rows), compose([whole], rows, words, style))
 
 
@@ -103,12 +101,12 @@ def _agreement(one: _Matrix) -> str:
     return ", ".join([words, *chance])
 
 
-def _room(style: Look, matrices: Sequence[_Matrix]) -> float:
+def _room(style: Theme, matrices: Sequence[_Matrix]) -> float:
     return style.labels([name for one in matrices for name in one.names], 0.25) + style.font * 2.4
 
 
-def _view(number: int, one: _Matrix, style: Look, count: int, matrices: Sequence[_Matrix]) -> Spec:
-    width = (style.width - count * _room(style, matrices) - (count - 1) * panels.GAP - style.font) / count
+def _view(number: int, one: _Matrix, style: Theme, count: int, matrices: Sequence[_Matrix]) -> Spec:
+    width = (style.width - count * _room(style, matrices) - (count - 1) * theme.PANEL_GAP - style.font) / count
     width = min(width, style.font * 5.5 * len(one.names))
     height = style.font * 2.6 * len(one.names)
     x, y = _axis("column", "columns", one.names), _axis("row", "rows", one.names)
@@ -121,10 +119,10 @@ def _view(number: int, one: _Matrix, style: Look, count: int, matrices: Sequence
     }
     ink = {"condition": {"test": {"field": "shade", "gt": 0.55}, "value": "white"}, "value": "black"}
     return {
-        "title": _title(one, matrices, style, style.width / count - panels.GAP),
+        "title": _title(one, matrices, style, style.width / count - theme.PANEL_GAP),
         "width": round(width, 1),
         "height": round(height, 1),
-        "transform": [panels.own(number)],
+        "transform": [theme.own(number)],
         "encoding": {"x": x, "y": y},
         "layer": [
             {"mark": {"type": "rect", "stroke": "#bbbbbb", "strokeWidth": 0.5}, "encoding": {"color": shade}},
@@ -136,18 +134,18 @@ def _view(number: int, one: _Matrix, style: Look, count: int, matrices: Sequence
     }
 
 
-def _fit(names: Sequence[str], width: float, style: Look) -> bool:
+def _fit(names: Sequence[str], width: float, style: Theme) -> bool:
     return max(map(style.text, names)) < width / len(names)
 
 
-def _title(one: _Matrix, matrices: Sequence[_Matrix], style: Look, width: float) -> Spec:
+def _title(one: _Matrix, matrices: Sequence[_Matrix], style: Theme, width: float) -> Spec:
     """The run, and who says what: names of judges are too long for the axes."""
     runs = style.fit((each.run for each in matrices), width)
     room = width - style.text("columns: ", style.small)
     judges = style.fit((name for each in matrices for name in (each.rows_by, each.columns_by)), room, style.small)
     lines = [f"rows: {judges[one.rows_by]}", f"columns: {judges[one.columns_by]}"]
     more = {"subtitle": lines, "subtitleFontSize": style.small, "subtitlePadding": 2, "frame": "bounds"}
-    return {**panels.title(runs[one.run], style, width), **more}
+    return {**theme.title(runs[one.run], style, width), **more}
 
 
 def _axis(field: str, title: str, names: Sequence[str]) -> Spec:

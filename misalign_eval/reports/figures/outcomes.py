@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from misalign_eval.records.definition import OUTCOMES
-from misalign_eval.records.distributions import RunOutcomes
-from misalign_eval.records.figures import Line, Shares
+from misalign_eval.records.pages import FigureLine, RunOutcomes, Shares
 from misalign_eval.reports import numbers
-from misalign_eval.reports.charts.estimates import MOST_ROWS
-from misalign_eval.reports.figures import caption, columns, look
-from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
-from misalign_eval.reports.figures.look import (
+from misalign_eval.reports.charts import MOST_ROWS
+from misalign_eval.reports.figures import theme
+from misalign_eval.reports.figures.theme import (
     BLACK,
     BLUE,
     GREEN,
@@ -19,8 +17,12 @@ from misalign_eval.reports.figures.look import (
     SKY,
     VERMILLION,
     YELLOW,
-    Look,
+    Figure,
+    FigureColumn,
+    Row,
     Spec,
+    Theme,
+    compose,
 )
 
 # One outcome has one colour in every figure; those that often touch differ in lightness.
@@ -44,35 +46,35 @@ ORDER = (*(name.replace("_", " ") for name in OUTCOMES), "not collected yet")
 LEAST = 0.09  # share from which on a number fits inside
 
 
-def draw(found: Shares, style: Look) -> Figure:
+def draw(found: Shares, style: Theme) -> Figure:
     """A bar for each run, group, category or probe; beside it the rate with its interval."""
     rows = [row for bar, line in zip(found.bars, found.totals, strict=True) for row in _rows(bar, line, found)]
     there = {row["outcome"] for row in rows}
     named = [name for name in ORDER if name in there]
     drawn = {bar.run for bar in found.bars[:MOST_ROWS]}
     inside = [row for row in rows if row["bar"] in drawn]
-    words = caption.of("Outcomes of the planned replies, in percent", found.about, found.totals)
+    words = theme.of("Outcomes of the planned replies, in percent", found.about, found.totals)
     words += " Beside each bar: the rate and its interval."
     names, room = style.beside([bar.run for bar in found.bars[:MOST_ROWS]], 0.3)
     return Figure(
         kind="outcomes",
         caption=words,
-        columns=(Column("bar", "run, group, category or probe"), *_columns()),
+        columns=(FigureColumn("bar", "run, group, category or probe"), *_columns()),
         rows=tuple(rows),
         spec=compose([_view(list(names.values()), room, named, inside, style)], inside, words, style, {"bar": names}),
     )
 
 
-def _columns() -> tuple[Column, ...]:
+def _columns() -> tuple[FigureColumn, ...]:
     return (
-        Column("outcome", "what replies were counted as"),
-        Column("outcome_replies", "how many"),
-        Column("share", "of the planned replies: a fraction"),
-        *columns.RATE,
+        FigureColumn("outcome", "what replies were counted as"),
+        FigureColumn("outcome_replies", "how many"),
+        FigureColumn("share", "of the planned replies: a fraction"),
+        *theme.RATE,
     )
 
 
-def _rows(bar: RunOutcomes, line: Line, found: Shares) -> list[Row]:
+def _rows(bar: RunOutcomes, line: FigureLine, found: Shares) -> list[Row]:
     """A row for each outcome; the rate of the bar stands in each of them."""
     rows: list[Row] = []
     start = 0.0
@@ -84,7 +86,7 @@ def _rows(bar: RunOutcomes, line: Line, found: Shares) -> list[Row]:
                 "outcome": one.name,
                 "outcome_replies": one.replies,
                 "share": one.share,
-                **columns.rate(line, found.about),
+                **theme.rate(line, found.about),
                 "place": place,
                 "start": round(start, 12),
                 "end": round(start + share, 12),
@@ -98,7 +100,7 @@ def _rows(bar: RunOutcomes, line: Line, found: Shares) -> list[Row]:
     return rows
 
 
-def _view(names: Sequence[str], room: float, named: Sequence[str], rows: Sequence[Row], style: Look) -> Spec:
+def _view(names: Sequence[str], room: float, named: Sequence[str], rows: Sequence[Row], style: Theme) -> Spec:
     beside = max((style.text(str(row["beside"]), style.small) for row in rows), default=0.0) + 4
     width = style.width - room - 6 - beside
     columns_ = max(int(style.width // (max(style.text(name) for name in named) + style.font * 2.5)), 1)
@@ -114,7 +116,7 @@ def _view(names: Sequence[str], room: float, named: Sequence[str], rows: Sequenc
         "field": "bar",
         "type": "nominal",
         "scale": {"domain": list(names), "paddingInner": 0.25, "paddingOuter": 0.1},
-        "axis": look.names_axis(room),
+        "axis": theme.names_axis(room),
     }
     return {
         "width": round(width, 1),
@@ -124,7 +126,7 @@ def _view(names: Sequence[str], room: float, named: Sequence[str], rows: Sequenc
     }
 
 
-def _marks(named: Sequence[str], key: Spec, style: Look) -> list[Spec]:
+def _marks(named: Sequence[str], key: Spec, style: Theme) -> list[Spec]:
     scale = {"domain": list(named), "range": [FILL[name] for name in named]}
     x = {
         "field": "start",

@@ -1,12 +1,53 @@
-"""Drawing a specification with vl-convert, which brings Vega and its fonts: no browser, no network."""
+"""The kinds of figures by name, and their rendering to SVG, PDF or PNG."""
 
 import re
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any, NamedTuple
 
 from misalign_eval.errors import MissingExtraError
 from misalign_eval.reports import escape
-from misalign_eval.reports.figures.figure import Figure
-from misalign_eval.reports.figures.look import Spec
+from misalign_eval.reports.figures import curve, dumbbell, histogram, intervals, judges, outcomes, scatter
+from misalign_eval.reports.figures import examples as example_figures
+from misalign_eval.reports.figures.theme import Figure, Spec, Theme
+
+# The kinds of figures: what each shows, what it needs, who draws it.
+
+
+class FigureKind(NamedTuple):
+    """One kind of figure."""
+
+    shows: str
+    needs: str
+    draw: Callable[[Any, Theme], Figure]  # its own record of `records.figures`
+
+
+KINDS = {
+    "probes": FigureKind(
+        "rate of every probe with its interval, runs or groups side by side", "RUN…", intervals.draw_probes
+    ),
+    "bars": FigureKind(
+        "rates by category; --x split, --x suite", "RUN…; of several suites with --x suite", intervals.draw_bars
+    ),
+    "variants": FigureKind(
+        "the plain form, JSON, template …", "RUN… of a suite with variants", intervals.draw_variants
+    ),
+    "curve": FigureKind(
+        "rates along steps or dose, coherence below", "2 RUNs or more, labelled step=N or --x", curve.draw
+    ),
+    "outcomes": FigureKind("stacked bars of outcomes; --x category of one run", "RUN…", outcomes.draw),
+    "scatter": FigureKind("aligned x coherent scores with the thresholds", "RUN… with both scores", scatter.draw),
+    "histogram": FigureKind("scores of one grader (--grader)", "RUN… with scores", histogram.draw),
+    "judges": FigureKind(
+        "confusion matrix of two judges, or of people and judge", "RUN… judged twice, or labelled", judges.draw
+    ),
+    "dumbbell": FigureKind("before and after by probe; --x category", "BEFORE AFTER", dumbbell.draw),
+    "examples": FigureKind("a table of replies, chosen by rule or by --key", "RUN…", example_figures.draw),
+}
+
+
+# Drawing a specification with vl-convert, which brings Vega and its fonts: no browser, no network.
+
 
 DRAWN = (".svg", ".pdf", ".png", ".html")
 PPI = 300

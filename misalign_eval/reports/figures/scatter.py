@@ -2,39 +2,37 @@
 
 from collections.abc import Sequence
 
-from misalign_eval.records.distributions import Limit, Plane
-from misalign_eval.records.figures import Scores
-from misalign_eval.reports.figures import caption, panels
-from misalign_eval.reports.figures.figure import Column, Figure, Row, compose
-from misalign_eval.reports.figures.look import BLUE, Look, Spec, shown
+from misalign_eval.records.pages import FigureScores, Limit, Plane
+from misalign_eval.reports.figures import theme
+from misalign_eval.reports.figures.theme import BLUE, Figure, FigureColumn, Row, Spec, Theme, compose, shown
 
 LEAST = 100.0  # points that a panel needs
 ROOMY = 150.0  # from here on thresholds are told in words, below by their number
 COLUMNS = (
-    Column("run", "whose replies these are"),
-    Column("x", "mean coherence score of the replies that lie together, 0 to 100"),
-    Column("y", "their mean alignment score, 0 to 100"),
-    Column("replies", "how many they are"),
-    Column("x_grader", "who gave x"),
-    Column("y_grader", "who gave y"),
-    Column("scored", "replies of the run that have both scores"),
-    Column("missing", "replies of the run that do not"),
-    Column("definition", "whose thresholds are drawn"),
+    FigureColumn("run", "whose replies these are"),
+    FigureColumn("x", "mean coherence score of the replies that lie together, 0 to 100"),
+    FigureColumn("y", "their mean alignment score, 0 to 100"),
+    FigureColumn("replies", "how many they are"),
+    FigureColumn("x_grader", "who gave x"),
+    FigureColumn("y_grader", "who gave y"),
+    FigureColumn("scored", "replies of the run that have both scores"),
+    FigureColumn("missing", "replies of the run that do not"),
+    FigureColumn("definition", "whose thresholds are drawn"),
 )
 
 
-def draw(found: Scores, style: Look) -> Figure:
+def draw(found: FigureScores, style: Theme) -> Figure:
     """A panel for each run; the area of a point is the number of replies."""
-    panels.check("scatter", len(found.planes))
+    theme.check("scatter", len(found.planes))
     rows = [row for number, plane in enumerate(found.planes) for row in _rows(number, plane, found)]
     first = found.planes[0]
     what = f"Replies by their {first.x_grader} score (across) and {first.y_grader} score (up)"
-    words = caption.of(f"{what}{_words(found.limits, first)}", found.about, found.totals)
+    words = theme.of(f"{what}{_words(found.limits, first)}", found.about, found.totals)
     absent = ", ".join(f"{plane.run} {plane.unscored}" for plane in found.planes)
     words += f" Not drawn, as a score is missing: {absent} replies."
-    count = panels.across(style, len(found.planes), LEAST)
+    count = theme.across(style, len(found.planes), LEAST)
     views = [_view(found, number, plane, style, count) for number, plane in enumerate(found.planes)]
-    whole = views[0] if len(views) == 1 else panels.grid(views, count)
+    whole = views[0] if len(views) == 1 else theme.grid(views, count)
     return Figure("scatter", words, COLUMNS, tuple(rows), compose([whole], rows, words, style))
 
 
@@ -49,7 +47,7 @@ def _words(limits: Sequence[Limit], plane: Plane) -> str:
     )
 
 
-def _rows(number: int, plane: Plane, found: Scores) -> list[Row]:
+def _rows(number: int, plane: Plane, found: FigureScores) -> list[Row]:
     return [
         {
             "panel": number,
@@ -67,9 +65,9 @@ def _rows(number: int, plane: Plane, found: Scores) -> list[Row]:
     ]
 
 
-def _view(found: Scores, number: int, plane: Plane, style: Look, count: int) -> Spec:
+def _view(found: FigureScores, number: int, plane: Plane, style: Theme, count: int) -> Spec:
     room = style.text("100") + style.font * 3.0
-    size = (style.width - count * room - (count - 1) * panels.GAP - style.font) / count
+    size = (style.width - count * room - (count - 1) * theme.PANEL_GAP - style.font) / count
     size = min(size, 240.0)
     most = max(dot.replies for one in found.planes for dot in one.dots)
     names = style.fit((one.run for one in found.planes), size)
@@ -87,10 +85,10 @@ def _view(found: Scores, number: int, plane: Plane, style: Look, count: int) -> 
     dots = {"type": "circle", "color": BLUE, "opacity": 0.65, "stroke": "white", "strokeWidth": 0.3, "clip": False}
     lines = [mark for axis in ("x", "y") for mark in _limits(axis, _of(found.limits, plane, axis), style, size)]
     return {
-        "title": panels.title(names[plane.run], style, size),
+        "title": theme.title(names[plane.run], style, size),
         "width": round(size, 1),
         "height": round(size, 1),
-        "layer": [{"mark": dots, "transform": [panels.own(number)], "encoding": encoding}, *lines],
+        "layer": [{"mark": dots, "transform": [theme.own(number)], "encoding": encoding}, *lines],
     }
 
 
@@ -108,7 +106,7 @@ def _axis(name: str, grader: str, size: float) -> Spec:
     }
 
 
-def _key(style: Look, most: int) -> Spec:
+def _key(style: Theme, most: int) -> Spec:
     values = sorted({1, max(round(most / 4), 1), most})
     return {
         "title": "replies",
@@ -126,7 +124,7 @@ def _of(limits: Sequence[Limit], plane: Plane, axis: str) -> list[Limit]:
     return [one for one in limits if one.grader == grader]
 
 
-def _limits(axis: str, limits: Sequence[Limit], style: Look, size: float) -> list[Spec]:
+def _limits(axis: str, limits: Sequence[Limit], style: Theme, size: float) -> list[Spec]:
     """A dashed line for each threshold, its words along it."""
     marks: list[Spec] = []
     for one in limits:

@@ -1,28 +1,148 @@
-"""`import`: foreign files become run folders, whole or not at all."""
+"""`import`: files to run folders, all or nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from filecmp import cmp
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from misalign_eval.analysis import definitions
-from misalign_eval.errors import UsageError
-from misalign_eval.imports import columns, grade_columns, joining, splits
-from misalign_eval.imports.account import DERIVED, DISAGREEING, MOST_SHOWN, Account
-from misalign_eval.imports.foreign import Foreign, RunKey
-from misalign_eval.imports.scales import EVERY, Scale, Spread
-from misalign_eval.imports.sources import Source, Wanted, recognise
+from misalign_eval.client.caller import now
+from misalign_eval.errors import InputError, Problem, UsageError
+from misalign_eval.interchange import detect_columns, detect_grades, imported_reply, sources
+from misalign_eval.interchange.cells import is_missing, text_of
+from misalign_eval.interchange.detect_columns import ColumnMap, Role
+from misalign_eval.interchange.detect_grades import EVERY, GradeScale, Spread
+from misalign_eval.interchange.imported_reply import ImportedReply, RunKey
+from misalign_eval.interchange.log import DERIVED, DISAGREEING, MOST_PROBLEMS_SHOWN, BadCellError, ImportLog
+from misalign_eval.interchange.sources import ImportSource, Wanted, recognise
 from misalign_eval.records.definition import Definition
-from misalign_eval.records.imported import Imported
+from misalign_eval.records.findings import Imported
 from misalign_eval.records.run import TargetInfo
 from misalign_eval.records.suite import Sampling
-from misalign_eval.replies.collect import now
-from misalign_eval.workflows.importing import told as import_told
-from misalign_eval.workflows.importing.folders import RunId, beside, check_place, names, settle, target
-from misalign_eval.workflows.importing.grouping import Group, grouped
-from misalign_eval.workflows.importing.questions import questions
-from misalign_eval.workflows.importing.run import IMPORTED, RunWriter, Writers
+from misalign_eval.workflows.importing import messages
+from misalign_eval.workflows.importing.writer import (
+    IMPORTED,
+    RunId,
+    RunWriter,
+    Writers,
+    check_place,
+    commit,
+    final_folder,
+    names,
+    temporary_sibling,
+)
+
+# Which files make a run together: replies, and the judgments that belong to them.
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The file that makes the replies, and the judgments over them, each with what joins it."""
+
+    name: str
+    base: ImportSource
+    judgments: tuple[ImportSource, ...]
+    joins: tuple[tuple[Role, ...], ...]
+    own: tuple[Role, ...] = ()  # what tells replies of `base` apart, where several of its rows may be about one
+
+
+def grouped(sources: Sequence[ImportSource], *, one_run: bool) -> list[Group]:
+    """Join judgments with the only file of replies, or with the one whose name begins alike.
+
+    Raises UsageError where that leaves open which replies are meant, InputError for files that nothing joins.
+    """
+    replies = [source for source in sources if source.what != "judgments"]
+    judgments = [source for source in sources if source.what == "judgments"]
+    if not replies:
+        families = {"": judgments} if one_run else _families(judgments)
+        return [_group(family[0], family[1:]) for family in families.values()]
+    if len(replies) == 1:
+        _check_names(replies[0], judgments)
+        return [_group(replies[0], judgments)]
+    belonging = _families(judgments)
+    if open_ones := [name for name in belonging if [source.run for source in replies].count(name) != 1]:
+        files = ", ".join(str(source.path) for source in belonging[open_ones[0]])
+        raise UsageError(
+            f"{files}: several files hold replies ({', '.join(str(source.path) for source in replies)}), and none or "
+            f"more than one has a name that begins with `{open_ones[0]}`. Import each run by a command of its own"
+        )
+    return [_group(source, belonging.get(source.run, [])) for source in replies]
+
+
+def _check_names(replies: ImportSource, judgments: Sequence[ImportSource]) -> None:
+    """Keys such as question and number fit the replies of any run: names that contradict each other are believed."""
+    for source in judgments:
+        if replies.says_its_run and source.says_its_run and source.run != replies.run:
+            raise UsageError(
+                f"{source.path}: judgments of `{source.run}`, by its name, and {replies.path} holds the replies of "
+                f"`{replies.run}`. Import each run by a command of its own, or rename the file if they belong together"
+            )
+
+
+def _families(sources: Sequence[ImportSource]) -> dict[str, list[ImportSource]]:
+    found: dict[str, list[ImportSource]] = {}
+    for source in sources:
+        found.setdefault(source.run, []).append(source)
+    return found
+
+
+def _group(base: ImportSource, judgments: Sequence[ImportSource]) -> Group:
+    joins = tuple(sources.check_keys(base, source) for source in judgments)
+    return Group(base.run, base, tuple(judgments), joins, _own(base))
+
+
+def _own(base: ImportSource) -> tuple[Role, ...]:
+    """Several rows may be about one reply where they are numbered, and only a judge tells them apart."""
+    columns: ColumnMap = base.columns
+    if "sample" not in columns.roles:
+        if "metric" in columns.roles:
+            what = (
+                f"has a row a grade (column `{columns.roles['metric']}`), and nothing tells which reply a row is about"
+            )
+            fix = "Name the column that numbers replies with --map sample=COLUMN"
+            raise InputError([Problem(str(base.path), 1, "", what, fix)])
+        return ()
+    if base.what != "judgments" and not {"judge", "metric"} & columns.roles.keys():
+        return ()
+    return sources.shared_keys(columns, columns)
+
+
+# `--questions`: the words of questions that results name only by id.
+
+
+class MapQuestion(NamedTuple):
+    """What a probe asks."""
+
+    words: str
+    category: str | None
+
+
+def questions(path: Path, encoding: str) -> dict[str, MapQuestion]:
+    """Probe id → question, from a table with the columns id and question. Raises InputError for anything else."""
+    account, found = ImportLog(str(path)), dict[str, MapQuestion]()
+    rows = list(sources.rows(path, encoding, account))
+    names = tuple(dict.fromkeys(name for row in rows for name in row.cells))
+    roles = detect_columns.read_columns(names, rows, {}, ()).roles
+    if not {"question_id", "question"} <= roles.keys():
+        fix = "A table of questions has the columns id and question"
+        raise InputError([Problem(str(path), 1, "", "has no columns id and question", fix)])
+    for row in rows:
+        with account.row(row.number, row.line):
+            probe, words = row.cells.get(roles["question_id"]), row.cells.get(roles["question"])
+            if is_missing(probe) or is_missing(words):
+                raise BadCellError("has no id or no question")
+            category = row.cells.get(roles.get("category", ""))
+            one = MapQuestion(text_of(words), None if is_missing(category) else text_of(category))
+            if found.setdefault(text_of(probe).strip(), one).words != one.words:
+                raise BadCellError(f"asks something else under the id `{probe}` than a row above")
+    account.settle()
+    return found
+
+
+# `import`: foreign files become run folders, whole or not at all.
+
 
 MOST_RUNS = 500
 UNKNOWN_JUDGE = "unknown"
@@ -59,9 +179,9 @@ def import_files(options: ImportOptions) -> Imported:
         _refuse_copies(options.files)
     sources = [recognise(path, options.wanted) for path in options.files]
     if all(source.names for source in sources):
-        columns.check_given(options.wanted.mapped, options.wanted.ignore, [source.names for source in sources])
+        detect_columns.check_map(options.wanted.mapped, options.wanted.ignore, [source.names for source in sources])
     work = _Import(options, grouped(sources, one_run=options.one_run))
-    with beside(options.out) as folder:
+    with temporary_sibling(options.out) as folder:
         return work.carry_out(folder)
 
 
@@ -72,12 +192,12 @@ class _Import:
         self._options = options
         self._groups = groups
         self._chosen = definitions.load(options.definition) if options.definition else None
-        self._splits = splits.read(options.splits) if options.splits else {}
+        self._splits = imported_reply.read(options.splits) if options.splits else {}
         self._questions = questions(options.questions, options.wanted.encoding) if options.questions else {}
         self._runs: dict[RunId, int] = {}
         self._written: list[RunWriter] = []
         self._writers = Writers()
-        self._accounts: list[tuple[Source, Account]] = []
+        self._accounts: list[tuple[ImportSource, ImportLog]] = []
         self._judges: set[str] = set()
         self._spreads: dict[str, Spread] = {}
         self._notes: list[str] = []
@@ -99,7 +219,7 @@ class _Import:
             run.finish(name, self._definition(run), files)
             for run, name in zip(self._written, named.values(), strict=True)
         ]
-        settle(folder, {run.folder: name for run, name in zip(self._written, named.values(), strict=True)}, out)
+        commit(folder, {run.folder: name for run, name in zip(self._written, named.values(), strict=True)}, out)
         if len(made) > 1:
             made = [one.model_copy(update={"folder": str(out / one.folder)}) for one in made]
         else:
@@ -107,20 +227,20 @@ class _Import:
         accounts = [account for _, account in self._accounts]
         return Imported(
             out=str(out),
-            files=tuple(import_told.file(source, account) for source, account in self._accounts),
+            files=tuple(messages.file(source, account) for source, account in self._accounts),
             runs=tuple(made),
             derived=sum(account.counts[DERIVED] for account in accounts),
             disagreeing=sum(account.counts[DISAGREEING] for account in accounts),
-            disagreements=tuple(one for account in accounts for one in account.disagreements)[:MOST_SHOWN],
-            notes=(*self._notes, *self._remarks(), *import_told.of_rows(made)),
+            disagreements=tuple(one for account in accounts for one in account.disagreements)[:MOST_PROBLEMS_SHOWN],
+            notes=(*self._notes, *self._remarks(), *messages.of_rows(made)),
         )
 
     def _read(self, group: Group, folder: Path) -> None:
         """First the file that makes the replies, then the judgments that belong to them."""
-        indices = {by: joining.Index(str(group.base.path), by) for by in group.joins}
-        own = joining.Index(str(group.base.path), group.own) if group.own else None
+        indices = {by: sources.JudgmentIndex(str(group.base.path), by) for by in group.joins}
+        own = sources.JudgmentIndex(str(group.base.path), group.own) if group.own else None
         numbered = _numbered(group)
-        heard = joining.Heard() if group.own or indices else None
+        heard = sources.SeenJudgment() if group.own or indices else None
         account = self._account(group.base)
         for row in group.base.replies(self._options.wanted, account):
             with account.row(row.row, row.line):
@@ -138,13 +258,20 @@ class _Import:
                 self._grade(place, row, account, heard)
         account.settle()
         for source, by in zip(group.judgments, group.joins, strict=True):
-            self._join(group, source, indices[by], heard or joining.Heard(), folder)
+            self._join(group, source, indices[by], heard or sources.SeenJudgment(), folder)
 
-    def _join(self, group: Group, source: Source, index: joining.Index, heard: joining.Heard, folder: Path) -> None:
+    def _join(
+        self,
+        group: Group,
+        source: ImportSource,
+        index: sources.JudgmentIndex,
+        heard: sources.SeenJudgment,
+        folder: Path,
+    ) -> None:
         """Read judgments. Those of a reply that is nowhere make one without a text, unless the replies are at hand."""
         account = self._account(source)
-        expected, joined = len(index), set[joining.Place]()
-        lost: Foreign | None = None
+        expected, joined = len(index), set[sources.Place]()
+        lost: ImportedReply | None = None
         for row in source.replies(self._options.wanted, account):
             with account.row(row.row, row.line):
                 place = index.find(row)
@@ -158,22 +285,22 @@ class _Import:
         account.settle()
         if lost is not None and not joined:
             raise index.no_match(str(source.path), lost)
-        if lost is not None and (left_out := account.counts[import_told.LEFT_OUT]):
+        if lost is not None and (left_out := account.counts[messages.LEFT_OUT]):
             self._notes.append(f"{source.path}: {left_out} judgments name no reply; the first is row {lost.row}")
         account.counts["replies without a judgment"] += max(expected - len(joined), 0)
 
     def _alone(
-        self, group: Group, row: Foreign, index: joining.Index, account: Account, folder: Path
-    ) -> joining.Place | None:
+        self, group: Group, row: ImportedReply, index: sources.JudgmentIndex, account: ImportLog, folder: Path
+    ) -> sources.Place | None:
         if group.base.what != "judgments":
-            account.counts[import_told.LEFT_OUT] += 1
+            account.counts[messages.LEFT_OUT] += 1
             return None
         place = self._add(group, row, folder)
         index.add(row, place)
         account.counts["replies"] += 1
         return place
 
-    def _add(self, group: Group, row: Foreign, folder: Path) -> joining.Place:
+    def _add(self, group: Group, row: ImportedReply, folder: Path) -> sources.Place:
         row, category = self._completed(row)
         placed = self._splits.get(row.asked.probe)
         if placed is None and row.split is None:
@@ -182,7 +309,9 @@ class _Import:
         named = row.category or category or (placed.name if placed else None)
         return (number, *self._written[number].add(row, named, placed.split if placed else row.split))
 
-    def _grade(self, place: joining.Place, row: Foreign, account: Account, heard: joining.Heard | None) -> None:
+    def _grade(
+        self, place: sources.Place, row: ImportedReply, account: ImportLog, heard: sources.SeenJudgment | None
+    ) -> None:
         number = place[0]
         for found in row.found:
             if found.judge is not None:
@@ -193,10 +322,10 @@ class _Import:
             if heard is not None and not heard.is_new(place, found.grader, judge, found.said):
                 account.counts["judgments repeated, passed over"] += 1
                 continue
-            account.counts["grades" if found.reason is None else import_told.REASONS[found.reason]] += 1
+            account.counts["grades" if found.reason is None else messages.REASONS[found.reason]] += 1
             self._written[number].grade((place[1], place[2], place[3], place[4]), found, judge)
 
-    def _completed(self, row: Foreign) -> tuple[Foreign, str | None]:
+    def _completed(self, row: ImportedReply) -> tuple[ImportedReply, str | None]:
         """The row with the words of its question, and its category, where --questions has them."""
         known = self._questions.get(row.asked.probe)
         if known is None:
@@ -205,7 +334,7 @@ class _Import:
             return row, known.category
         return row._replace(asked=row.asked._replace(turns=(("user", known.words),))), known.category
 
-    def _run(self, group: Group, row: Foreign, folder: Path) -> int:
+    def _run(self, group: Group, row: ImportedReply, folder: Path) -> int:
         """The number of the run that a row belongs to; a new one where it is the first."""
         who = ("", RunKey()) if self._options.one_run else (group.name, row.run)
         number = self._runs.get(who)
@@ -222,7 +351,7 @@ class _Import:
     def _writer(self, group: Group, who: RunId, folder: Path) -> RunWriter:
         head = group.base.header
         _, key = who
-        model = head.model if head else target((group.name, key))
+        model = head.model if head else final_folder((group.name, key))
         told = {name: value for name, value in (("group", key.group), ("step", key.step)) if value is not None}
         return RunWriter(
             folder=folder,
@@ -234,8 +363,8 @@ class _Import:
             is_ours=group.base.columns.is_ours,
         )
 
-    def _account(self, source: Source) -> Account:
-        account = Account(str(source.path))
+    def _account(self, source: ImportSource) -> ImportLog:
+        account = ImportLog(str(source.path))
         self._accounts.append((source, account))
         return account
 
@@ -259,10 +388,10 @@ class _Import:
         scales = self._options.wanted.scales
         files = ", ".join(str(source.path) for source, _ in self._accounts)
         read = self._chosen.graders if self._chosen else ()
-        counted = [*grade_columns.SCORES, *(one for one in self._topics() if one in read)]
+        counted = [*detect_grades.SCORES, *(one for one in self._topics() if one in read)]
         open_ones = [one for one in counted if one in self._spreads and not scales.is_given(one)]
         spreads = {grader: self._spreads[grader] for grader in open_ones}
-        is_sure = any(one in scales.given for one in grade_columns.SCORES) or any(
+        is_sure = any(one in scales.given for one in detect_grades.SCORES) or any(
             spread.looks_like() for spread in spreads.values()
         )
         found = {
@@ -277,7 +406,7 @@ class _Import:
         if scales.given and not self._spreads:
             raise UsageError("--scale: the files hold no scores")
         flags = [one for source, _ in self._accounts for one in source.columns.verdicts if one.is_flag]
-        if scales.bad_end and not flags and grade_columns.VERDICT not in self._spreads:
+        if scales.bad_end and not flags and detect_grades.VERDICT not in self._spreads:
             raise UsageError(
                 "--bad-end: no column holds a rating or verdict in numbers. Name it with --map misalignment=COLUMN"
             )
@@ -285,7 +414,7 @@ class _Import:
     def _topics(self) -> list[str]:
         """Graders of columns of scores that are neither of alignment nor of coherence."""
         graders = [one.grader for source, _ in self._accounts for one in source.columns.scores]
-        return [one for one in dict.fromkeys(graders) if one not in grade_columns.SCORES]
+        return [one for one in dict.fromkeys(graders) if one not in detect_grades.SCORES]
 
     def _of_scales(self) -> Iterator[str]:
         """Scores that may count on another scale, and grades that may be no grades."""
@@ -299,23 +428,23 @@ class _Import:
                 f"100, on which definitions count scores: --scale {grader}={scale.flag()} says so, "
                 f"--scale {grader}=100 that they are from 0 to 100"
             )
-        verdict = self._spreads.get(grade_columns.VERDICT)
+        verdict = self._spreads.get(detect_grades.VERDICT)
         if verdict and verdict.least == verdict.most == 1 and not (scales.bad_end or scales.given):
             yield (
-                f"every grade of `{grade_columns.VERDICT}` is 1, which is the aligned end of 1 to 5; if 1 says yes, "
+                f"every grade of `{detect_grades.VERDICT}` is 1, which is the aligned end of 1 to 5; if 1 says yes, "
                 "--map misaligned=COLUMN reads it so"
             )
 
     def _remarks(self) -> Iterator[str]:
         sources = [source for source, _ in self._accounts]
         yield from self._of_scales()
-        yield from import_told.remarks([(run, self._definition(run)) for run in self._written], sources)
-        yield from import_told.of_files(self._accounts)
+        yield from messages.remarks([(run, self._definition(run)) for run in self._written], sources)
+        yield from messages.of_files(self._accounts)
         if self._probes and (self._splits or any("split" in source.columns.roles for source in sources)):
-            yield import_told.without_split(self._probes)
+            yield messages.without_split(self._probes)
 
 
-def _other_scale(found: Mapping[str, tuple[Spread, Scale]]) -> str:
+def _other_scale(found: Mapping[str, tuple[Spread, GradeScale]]) -> str:
     """What to say of scores that read like another scale than 0 to 100."""
     seen = " and ".join(f"`{grader}` from {spread.least:g} to {spread.most:g}" for grader, (spread, _) in found.items())
     scales = {scale for _, scale in found.values()}
@@ -333,21 +462,21 @@ def _other_scale(found: Mapping[str, tuple[Spread, Scale]]) -> str:
 
 def _fitting(graders: set[str]) -> str:
     """The preset that reads what there is; a file's own yes or no, where its scores alone do not make a verdict."""
-    scores = set(grade_columns.SCORES) & graders
-    if grade_columns.VERDICT in graders and not scores:
+    scores = set(detect_grades.SCORES) & graders
+    if detect_grades.VERDICT in graders and not scores:
         return PERSONA
-    if grade_columns.CRITERIA in graders and not scores:
-        return grade_columns.CRITERIA
-    if grade_columns.FLAG in graders and len(scores) < len(grade_columns.SCORES):
+    if detect_grades.CRITERIA in graders and not scores:
+        return detect_grades.CRITERIA
+    if detect_grades.FLAG in graders and len(scores) < len(detect_grades.SCORES):
         return FLAGGED
     return ALIGNED_ONLY if scores == {"aligned"} else BETLEY
 
 
-def _numbered(group: Group) -> joining.Numbered | None:
+def _numbered(group: Group) -> sources.NumberedReply | None:
     """For a table that numbers its replies and that nothing else checks, as it does ours and joined ones."""
     columns = group.base.columns
     is_checked = group.own or group.joins or columns.is_ours
-    return None if is_checked or "sample" not in columns.roles else joining.Numbered(columns.roles["sample"])
+    return None if is_checked or "sample" not in columns.roles else sources.NumberedReply(columns.roles["sample"])
 
 
 def _refuse_copies(files: Sequence[Path]) -> None:

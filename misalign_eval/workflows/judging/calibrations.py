@@ -6,34 +6,32 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from misalign_eval.analysis import definitions
+from misalign_eval.analysis.counts import Headline
 from misalign_eval.analysis.estimates import counted
-from misalign_eval.analysis.grader_verdicts import of_definition
-from misalign_eval.analysis.selection import Headline
+from misalign_eval.analysis.judges import of_definition
 from misalign_eval.errors import InputError, Problem
-from misalign_eval.records.bounds import Estimated
-from misalign_eval.records.calibration import Calibration
+from misalign_eval.files import atomic_write, make_folder
+from misalign_eval.records.base import Estimated, digest
 from misalign_eval.records.definition import Definition
-from misalign_eval.records.digest import digest
 from misalign_eval.records.grade import GraderIdentity
-from misalign_eval.records.judges import CalibrationNote, CorrectedRate
-from misalign_eval.results import layout
-from misalign_eval.results.private import make_folder
-from misalign_eval.results.rows import content
-from misalign_eval.results.whole import write_whole
+from misalign_eval.records.labels import Calibration
+from misalign_eval.records.summary import CalibrationNote, CorrectedRate
 from misalign_eval.stats.difference import effective_rate
-from misalign_eval.stats.judge_error import Known, lang_reiczigel
-from misalign_eval.workflows.naming import RESULTS, slug
+from misalign_eval.stats.judge_error import KnownErrorRates, lang_reiczigel
+from misalign_eval.store import lock
+from misalign_eval.store.rows import read_content
+from misalign_eval.workflows.options import RESULTS, slug
 
-STORE = RESULTS / layout.CALIBRATIONS  # of judges, for the runs below `results`
+STORE = RESULTS / lock.CALIBRATIONS  # of judges, for the runs below `results`
 
 
-def keep(made: Calibration, folders: Sequence[Path]) -> list[Path]:
+def store(made: Calibration, folders: Sequence[Path]) -> list[Path]:
     """Write it under the judge's identity into every folder; gives the files. Raises OSError."""
     files = []
     for folder in folders:
         make_folder(folder)
         file = folder / f"{_name(made)}.json"
-        write_whole(file, [made.model_dump_json(indent=2).encode("utf-8", "backslashreplace"), b"\n"])
+        atomic_write(file, [made.model_dump_json(indent=2).encode("utf-8", "backslashreplace"), b"\n"])
         files.append(file)
     return files
 
@@ -48,7 +46,7 @@ def _name(made: Calibration) -> str:
     return f"{slug(made.definition or 'definition')}@{who}--{slug(made.run or 'run')}"
 
 
-def note(
+def judge_note(
     path: Path, definition: Definition, graders: Sequence[GraderIdentity], head: Headline
 ) -> CalibrationNote | None:
     """What is stored about the judge of this run: of its own labels first, then the one with the most labels.
@@ -57,9 +55,9 @@ def note(
     """
     if definition.measure == "mean" or not any(who.kind != "rule" for who in graders):
         return None
-    own = list(_read(path / layout.CALIBRATIONS))
+    own = list(_read(path / lock.CALIBRATIONS))
     # Looked for beside the run, not where the user stands: a report is the same from wherever it is made.
-    shared = (made for folder in path.resolve().parents[:2] for made in _read(folder / layout.CALIBRATIONS))
+    shared = (made for folder in path.resolve().parents[:2] for made in _read(folder / lock.CALIBRATIONS))
     found = [(made in own, made) for made in (*own, *shared) if made.design != "judges"]
     about = [(is_own, made) for is_own, made in found if set(made.graders) & {who.grader for who in graders}]
     if not about:
@@ -83,7 +81,7 @@ def note(
 def _read(folder: Path) -> Iterator[Calibration]:
     for file in sorted(folder.glob("*.json")):
         try:
-            yield Calibration.model_validate_json(content(file))
+            yield Calibration.model_validate_json(read_content(file))
         except ValidationError as error:
             fix = "Make it anew with `misalign-eval calibrate`, or move it away"
             raise InputError([Problem(str(file), None, "", "no calibration that this version reads", fix)]) from error
@@ -117,9 +115,9 @@ def _corrected(made: Calibration, definition: Definition, head: Headline, *, is_
         return CorrectedRate()
     rate = effective_rate(cells)
     found = lang_reiczigel(
-        Known(rate.rate, rate.trials),
-        Known(both / (both + missed), both + missed),
-        Known(neither / (neither + wrong), neither + wrong),
+        KnownErrorRates(rate.rate, rate.trials),
+        KnownErrorRates(both / (both + missed), both + missed),
+        KnownErrorRates(neither / (neither + wrong), neither + wrong),
     )
     if found is None:
         return CorrectedRate()

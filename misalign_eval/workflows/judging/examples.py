@@ -6,29 +6,26 @@ from dataclasses import dataclass
 
 from misalign_eval import __version__
 from misalign_eval.analysis import definitions
-from misalign_eval.analysis.agreement import Pair, agreement_of, degenerate
-from misalign_eval.analysis.grader_verdicts import YesWhen, yes_when
+from misalign_eval.analysis.judges import VerdictPair, YesWhen, agreement_of, degenerate, yes_when
 from misalign_eval.analysis.outcomes import Grade
+from misalign_eval.client.caller import now
 from misalign_eval.errors import RunStoppedError, UsageError
-from misalign_eval.graders import folders
+from misalign_eval.graders import folder as grader_folder
 from misalign_eval.graders.build import build, refuse_ignored
-from misalign_eval.graders.folders import Example, GraderFolder
-from misalign_eval.graders.spec import Method
-from misalign_eval.records.analysis import Warned
-from misalign_eval.records.bounds import Estimated
-from misalign_eval.records.calibration import Calibration, Disagreement, Kind
+from misalign_eval.graders.folder import GraderFolder, LabelledExample, Method
+from misalign_eval.records.base import Estimated
+from misalign_eval.records.findings import Warned
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Verdict
-from misalign_eval.records.judges import Agreement
+from misalign_eval.records.labels import Calibration, CalibrationKind, JudgeDisagreement
 from misalign_eval.records.protocols import Grader, JudgeHandles
 from misalign_eval.records.suite import Sampling
-from misalign_eval.replies.collect import now
+from misalign_eval.records.summary import JudgeAgreement
 from misalign_eval.settings import Settings
-from misalign_eval.workflows import load
-from misalign_eval.workflows.judging.calibrating import WORST
-from misalign_eval.workflows.judging.disagreements import EXCERPT
-from misalign_eval.workflows.judging.swapping import split_share
-from misalign_eval.workflows.models import Models, check_prices, named
-from misalign_eval.workflows.options import Address, Limits
+from misalign_eval.workflows import load_suite
+from misalign_eval.workflows.judging.calibrate import EXCERPT, WORST
+from misalign_eval.workflows.judging.comparison import split_share
+from misalign_eval.workflows.options import RequestLimits, TargetAddress
+from misalign_eval.workflows.session import Models, check_prices, named
 
 FIRST = 3  # answers that tell whether log-probabilities make a score
 NO_SCORE = {"no_logprobs", "partial_number"}
@@ -40,12 +37,12 @@ class ExamplesOptions:
 
     grader: str
     judges: tuple[str, ...]
-    judge_at: Address = Address()
+    judge_at: TargetAddress = TargetAddress()
     method: Method | None = None
     judge_sampling: Sampling = Sampling()
     yes: str | None = None
     definition: str | None = None
-    limits: Limits = Limits()
+    limits: RequestLimits = RequestLimits()
     worst: int = WORST
 
 
@@ -54,7 +51,7 @@ class _Read:
     """One labelled reply with what the judge says. `human`: None where careful people may differ about yes or no."""
 
     number: int
-    example: Example
+    example: LabelledExample
     found: Verdict | NoVerdict
     human: bool | None
     judge: bool | None
@@ -62,10 +59,10 @@ class _Read:
 
 async def calibrate_grader(options: ExamplesOptions, settings: Settings) -> Calibration:
     """Ask the judge about every labelled reply. Raises UsageError before the first request, RunStoppedError later."""
-    folder = folders.load(folders.find(options.grader, load.own_graders()))
-    examples = folders.examples(folder)
+    folder = grader_folder.load(grader_folder.find(options.grader, load_suite.own_graders()))
+    examples = grader_folder.examples(folder)
     if not examples:
-        raise UsageError(f"grader `{folder.spec.name}` has no labelled replies: {folder.path / folders.LABELLED}")
+        raise UsageError(f"grader `{folder.spec.name}` has no labelled replies: {folder.path / grader_folder.LABELLED}")
     if not options.judges:
         raise UsageError("no judge to calibrate. Add --judge PROVIDER/MODEL, as in: --judge openai/gpt-5.4")
     yes = yes_when(folder.spec.name, list(folder.spec.labels), options.yes, options.definition)
@@ -82,10 +79,10 @@ async def calibrate_grader(options: ExamplesOptions, settings: Settings) -> Cali
 
 
 async def _verdicts(
-    options: ExamplesOptions, folder: GraderFolder, judges: JudgeHandles, examples: Sequence[Example]
+    options: ExamplesOptions, folder: GraderFolder, judges: JudgeHandles, examples: Sequence[LabelledExample]
 ) -> tuple[Grader, list[Verdict | NoVerdict]]:
     """By sampled answers where the first ones show that log-probabilities make no score, unless the user chose."""
-    search, places = [folder.path.resolve().parent, *load.own_graders()], options.limits.max_connections
+    search, places = [folder.path.resolve().parent, *load_suite.own_graders()], options.limits.max_connections
     (grader,) = build([folder.spec.name], judges=judges, method=options.method, search=search)
     refuse_ignored([grader], judges, options.method)
     first = await _ask(grader, examples[:FIRST], places)
@@ -95,10 +92,10 @@ async def _verdicts(
     return grader, [*first, *await _ask(grader, examples[FIRST:], places)]
 
 
-async def _ask(grader: Grader, examples: Sequence[Example], places: int) -> list[Verdict | NoVerdict]:
+async def _ask(grader: Grader, examples: Sequence[LabelledExample], places: int) -> list[Verdict | NoVerdict]:
     room = asyncio.Semaphore(places)
 
-    async def one(number: int, example: Example) -> Verdict | NoVerdict:
+    async def one(number: int, example: LabelledExample) -> Verdict | NoVerdict:
         async with room:
             return await grader.grade(example.subject(number))
 
@@ -111,12 +108,12 @@ async def _ask(grader: Grader, examples: Sequence[Example], places: int) -> list
     return [task.result() for task in tasks]
 
 
-def _reading(number: int, example: Example, found: Verdict | NoVerdict, yes: YesWhen) -> _Read:
+def _reading(number: int, example: LabelledExample, found: Verdict | NoVerdict, yes: YesWhen) -> _Read:
     judge = yes(Grade(found.score, found.label)) if isinstance(found, Verdict) else None
     return _Read(number, example, found, _human(example, yes), judge)
 
 
-def _human(example: Example, yes: YesWhen) -> bool | None:
+def _human(example: LabelledExample, yes: YesWhen) -> bool | None:
     scores = [one for one in (example.low, example.score, example.high) if one is not None]
     labels = [one for one in (example.label, *example.or_labels) if one is not None]
     said = {yes(Grade(score, None)) for score in scores} | {yes(Grade(None, label)) for label in labels}
@@ -127,7 +124,7 @@ def _calibration(
     options: ExamplesOptions, folder: GraderFolder, who: GraderIdentity, yes: YesWhen, read: Sequence[_Read]
 ) -> Calibration:
     pairs = [
-        Pair(one.example.question, one.human, one.judge)
+        VerdictPair(one.example.question, one.human, one.judge)
         for one in read
         if one.human is not None and one.judge is not None
     ]
@@ -143,7 +140,7 @@ def _calibration(
         definition=yes.definition,
         definition_digest=definitions.digest(definitions.load(yes.definition)) if yes.definition else None,
         yes=yes.words,
-        reference=f"{folders.LABELLED} of {folder.spec.name}",
+        reference=f"{grader_folder.LABELLED} of {folder.spec.name}",
         unsure=sum(one.human is None for one in read),
         ungraded=sum(one.judge is None for one in read),
         split_votes=_split(read, yes) if who.kind == "ensemble" else Estimated(),
@@ -163,15 +160,15 @@ def _split(read: Sequence[_Read], yes: YesWhen) -> Estimated:
     return split_share(sum(len(said) > 1 for said in asked), len(asked))
 
 
-def _kinds(read: Sequence[_Read]) -> tuple[Kind, ...]:
+def _kinds(read: Sequence[_Read]) -> tuple[CalibrationKind, ...]:
     found: dict[str, list[bool]] = {}
     for one in read:
         if one.human is not None and one.judge is not None:
             found.setdefault(one.example.kind, []).append(one.human == one.judge)
-    return tuple(Kind(kind=kind, n=len(same), agreed=sum(same)) for kind, same in found.items())
+    return tuple(CalibrationKind(kind=kind, n=len(same), agreed=sum(same)) for kind, same in found.items())
 
 
-def _disagreements(read: Sequence[_Read], yes: YesWhen, most: int) -> tuple[Disagreement, ...]:
+def _disagreements(read: Sequence[_Read], yes: YesWhen, most: int) -> tuple[JudgeDisagreement, ...]:
     """Other verdicts first, then scores beyond what careful people may differ about; the farthest first."""
     differ = [
         one
@@ -199,13 +196,13 @@ def _apart(one: _Read) -> float:
     return 0.0 if score is None or one.example.score is None else abs(score - one.example.score)
 
 
-def _disagreement(one: _Read) -> Disagreement:
+def _disagreement(one: _Read) -> JudgeDisagreement:
     found, example = one.found, one.example
     people = example.label if example.score is None else f"{example.score:g}"
     score = found.score if isinstance(found, Verdict) else None
     label = found.label if isinstance(found, Verdict) else None
-    return Disagreement(
-        where=f"{folders.LABELLED}:{one.number}",
+    return JudgeDisagreement(
+        where=f"{grader_folder.LABELLED}:{one.number}",
         reference=people or "",
         judge=label if score is None and label else f"{score:g}" if score is not None else "",
         score=score,
@@ -222,7 +219,7 @@ def _sampled(options: ExamplesOptions, folder: GraderFolder, who: GraderIdentity
         yield Warned(id="sampled", text=text)
 
 
-def _warned(made: Agreement, read: Sequence[_Read]) -> Iterator[Warned]:
+def _warned(made: JudgeAgreement, read: Sequence[_Read]) -> Iterator[Warned]:
     yield from degenerate(made)
     ungraded = [one.found for one in read if isinstance(one.found, NoVerdict)]
     if ungraded:

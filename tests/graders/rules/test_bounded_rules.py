@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import InputError, MissingExtraError
-from misalign_eval.graders import rules
-from misalign_eval.graders.rules.bounded import Matcher
-from misalign_eval.graders.rules.regex import repeats_a_repetition
+from misalign_eval.graders.rules import table
+from misalign_eval.graders.rules.regex import Matcher, repeats_a_repetition
 from misalign_eval.records.grade import NoVerdict, Verdict
 
 SLOW_PATTERN = "(a|a)*$"  # exponential, and not seen by the static check
@@ -25,7 +24,7 @@ SLOW_TEXT = "a" * 60 + "b"
     "pattern", ["(a+)+$", "(a*)*b", "([a-z]+)*$", "(?:x+y?)+", "((ab)*c)+", "(a{2,})+", r"(\w+\s?)*$"]
 )
 def test_a_repeated_repetition_is_refused_when_the_suite_is_read(pattern: str) -> None:
-    found = rules.check_options("regex", {"pattern": pattern}, file="s.yaml", where="rules.r")
+    found = table.check_options("regex", {"pattern": pattern}, file="s.yaml", where="rules.r")
     assert [problem.where for problem in found] == ["rules.r.pattern"]
     assert "repetition inside a repetition" in found[0].what
 
@@ -33,12 +32,12 @@ def test_a_repeated_repetition_is_refused_when_the_suite_is_read(pattern: str) -
 @pytest.mark.parametrize("pattern", ["(a+)$", "(ab)+", "a+b+", r"(\+\*)+", "([+*])+", "(a+)?", "(a+){3}", "[(]a+[)]+"])
 def test_patterns_without_one_are_taken(pattern: str) -> None:
     assert not repeats_a_repetition(pattern)
-    assert rules.check_options("regex", {"pattern": pattern}) == []
+    assert table.check_options("regex", {"pattern": pattern}) == []
 
 
 def test_the_worst_known_pattern_cannot_run_at_all(make_subject: Any) -> None:
     with pytest.raises(InputError, match="can take for ever"):
-        rules.apply("regex", make_subject("a" * 5_000 + "b"), {"pattern": "(a+)+$"})
+        table.apply("regex", make_subject("a" * 5_000 + "b"), {"pattern": "(a+)+$"})
 
 
 @pytest.mark.slow
@@ -58,7 +57,7 @@ def test_a_reply_that_takes_too_long_is_undecided_and_not_a_no(
     from misalign_eval.graders.rules import regex
 
     monkeypatch.setattr(regex, "Matcher", lambda *given, **more: Matcher(*given, **more, limit_s=0.3))
-    found = rules.apply("regex", make_subject(SLOW_TEXT), {"pattern": SLOW_PATTERN})
+    found = table.apply("regex", make_subject(SLOW_TEXT), {"pattern": SLOW_PATTERN})
     assert isinstance(found, NoVerdict)
     assert found.reason == "rule_error"
 
@@ -80,7 +79,7 @@ def test_a_reply_that_takes_too_long_is_undecided_and_not_a_no(
     ],
 )
 def test_a_pattern_is_read_as_its_options_say(options: Any, reply: str, says: str, make_subject: Any) -> None:
-    found = rules.apply("regex", make_subject(reply), options)
+    found = table.apply("regex", make_subject(reply), options)
     assert isinstance(found, Verdict)
     assert found.label == says
 
@@ -95,12 +94,12 @@ def test_one_process_serves_many_replies_and_large_ones() -> None:
 
 @pytest.mark.slow
 def test_a_process_whose_asker_is_gone_ends_by_itself() -> None:
-    from misalign_eval.graders.rules import bounded, bounded_worker
+    from misalign_eval.graders.rules import regex, regex_worker
 
     question = json.dumps({"pattern": SLOW_PATTERN, "flags": 0, "whole": False, "limit_s": 1, "text": SLOW_TEXT})
-    folder = str(bounded._WORKER.parent)
-    code = f"import sys; sys.path.append({folder!r}); import bounded_worker as w; w.SPARE_S = 0; w.main()"
-    assert bounded_worker.SPARE_S > 0
+    folder = str(regex._WORKER.parent)
+    code = f"import sys; sys.path.append({folder!r}); import regex_worker as w; w.SPARE_S = 0; w.main()"
+    assert regex_worker.SPARE_S > 0
     ended = subprocess.run([sys.executable, "-c", code], input=question.encode() + b"\n", check=False, timeout=30)
     assert ended.returncode == -signal.SIGALRM
 
@@ -137,8 +136,8 @@ def test_every_other_rule_ends_soon_on_long_replies(reply: str, make_subject: An
         "contains": {"any": ["x"]},
     }
     started = time.monotonic()
-    for name in set(rules.names()) - {"all", "any", "at-least", "not", "regex", "insecure-code"}:
-        rules.apply(name, make_subject(reply), options.get(name, {}))
+    for name in set(table.names()) - {"all", "any", "at-least", "not", "regex", "insecure-code"}:
+        table.apply(name, make_subject(reply), options.get(name, {}))
     assert time.monotonic() - started < 10
 
 
@@ -171,7 +170,7 @@ def test_insecure_python_is_found_in_the_blocks_of_a_reply(
     reply: str, options: Any, says: str, make_subject: Any
 ) -> None:
     pytest.importorskip("bandit", reason="needs the extra `code`")
-    found = rules.apply("insecure-code", make_subject(reply), options)
+    found = table.apply("insecure-code", make_subject(reply), options)
     assert isinstance(found, Verdict)
     assert found.label == says
 
@@ -181,7 +180,7 @@ def test_code_that_does_not_parse_is_undecided(
     block: str, make_subject: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("bandit", reason="needs the extra `code`")
-    found = rules.apply("insecure-code", make_subject(_code(block)), {})
+    found = table.apply("insecure-code", make_subject(_code(block)), {})
     assert isinstance(found, NoVerdict)
     assert capfd.readouterr() == ("", "")
 
@@ -189,7 +188,7 @@ def test_code_that_does_not_parse_is_undecided(
 def test_code_in_a_reply_is_never_run(make_subject: Any, tmp_path: Any) -> None:
     pytest.importorskip("bandit", reason="needs the extra `code`")
     trap = tmp_path / "ran"
-    rules.apply("insecure-code", make_subject(_code(f"open({str(trap)!r}, 'w').close()")), {})
+    table.apply("insecure-code", make_subject(_code(f"open({str(trap)!r}, 'w').close()")), {})
     assert not trap.exists()
 
 
@@ -203,9 +202,9 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     for name in [module for module in sys.modules if module.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    assert rules.check_options(rule, options) == []
+    assert table.check_options(rule, options) == []
     with pytest.raises(MissingExtraError, match=rf"pip install 'misalign-eval\[{extra}\]'"):
-        rules.apply(rule, make_subject(), options)
+        table.apply(rule, make_subject(), options)
 
 
 # ---- schemas
@@ -214,7 +213,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 def test_a_reply_that_does_not_fit_its_schema_is_told_where(make_subject: Any) -> None:
     pytest.importorskip("jsonschema", reason="needs the extra `schema`")
     options: Any = {"schema": {"type": "object", "properties": {"pattern": {"type": "integer"}}}}
-    found = rules.apply("json", make_subject('{"pattern": "x"}'), options)
+    found = table.apply("json", make_subject('{"pattern": "x"}'), options)
     assert isinstance(found, Verdict)
     assert found.why == "does not fit the schema at $.pattern: 'x' is not of type 'integer'"
 
@@ -230,16 +229,16 @@ def test_a_reply_that_does_not_fit_its_schema_is_told_where(make_subject: Any) -
 )
 def test_a_schema_that_cannot_be_used_safely_is_refused(schema: Any, what: str) -> None:
     pytest.importorskip("jsonschema", reason="needs the extra `schema`")
-    found = rules.check_options("json", {"schema": schema}, file="s.yaml")
+    found = table.check_options("json", {"schema": schema}, file="s.yaml")
     assert len(found) == 1
     assert what in found[0].what
 
 
 def test_the_process_that_matches_imports_nothing_of_the_package() -> None:
-    from misalign_eval.graders.rules import bounded
+    from misalign_eval.graders.rules import regex
 
     answer = subprocess.run(
-        [sys.executable, "-I", "-S", str(bounded._WORKER)],
+        [sys.executable, "-I", "-S", str(regex._WORKER)],
         input=b'{"pattern": "b", "flags": 0, "whole": false, "limit_s": 1, "text": "abc"}\n',
         capture_output=True,
         check=True,

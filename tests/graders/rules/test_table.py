@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from misalign_eval.graders import rules
+from misalign_eval.graders.rules import table
 from misalign_eval.records.grade import NoVerdict, Verdict
 
 YES: dict[str, Any] = {"rule": "length", "with": {"at_least": 0}}
@@ -39,19 +39,19 @@ NEEDED: dict[str, dict[str, Any]] = {
 def test_rules_are_joined_and_an_open_one_is_not_guessed(
     rule: str, parts: Any, says: str | None, make_subject: Any
 ) -> None:
-    found = rules.apply(rule, make_subject(), {"rules": parts})
+    found = table.apply(rule, make_subject(), {"rules": parts})
     assert (found.label if isinstance(found, Verdict) else None) == says
 
 
 @pytest.mark.parametrize("least, says", [(1, "yes"), (2, "yes"), (3, None), (4, "no")])
 def test_k_of_n_counts_with_what_may_still_hold(least: int, says: str | None, make_subject: Any) -> None:
     options: Any = {"at_least": least, "rules": [YES, YES, OPEN, NO]}
-    found = rules.apply("at-least", make_subject(), options)
+    found = table.apply("at-least", make_subject(), options)
     assert (found.label if isinstance(found, Verdict) else None) == says
 
 
 def test_not_turns_yes_and_no_round_and_leaves_open_open(make_subject: Any) -> None:
-    assert [getattr(rules.apply("not", make_subject(), part), "label", None) for part in (YES, NO, OPEN)] == [
+    assert [getattr(table.apply("not", make_subject(), part), "label", None) for part in (YES, NO, OPEN)] == [
         "no",
         "yes",
         None,
@@ -60,14 +60,14 @@ def test_not_turns_yes_and_no_round_and_leaves_open_open(make_subject: Any) -> N
 
 def test_rules_nest_and_say_why(make_subject: Any) -> None:
     nested: Any = {"rules": [{"rule": "not", "with": NO}, {"rule": "any", "with": {"rules": [NO, YES]}}]}
-    found = rules.apply("all", make_subject(), nested)
+    found = table.apply("all", make_subject(), nested)
     assert isinstance(found, Verdict)
     assert found.label == "yes"
     assert str(found.why).startswith("2 of 2 hold; not: yes, not: 7 characters besides white space; any: yes")
 
 
 def test_a_letter_is_neither_yes_nor_no_to_a_rule_over_rules(make_subject: Any) -> None:
-    found = rules.apply("not", make_subject("B"), {"rule": "choice"})
+    found = table.apply("not", make_subject("B"), {"rule": "choice"})
     assert isinstance(found, NoVerdict)
     assert found.message == "choice: says `B`, neither yes nor no"
 
@@ -114,12 +114,12 @@ def test_a_letter_is_neither_yes_nor_no_to_a_rule_over_rules(make_subject: Any) 
     ],
 )
 def test_a_wrong_option_is_named_with_its_place_and_the_fix(rule: str, options: Any, said: str) -> None:
-    found = rules.check_options(rule, options, file="s.yaml", line=3, where="w")
+    found = table.check_options(rule, options, file="s.yaml", line=3, where="w")
     assert [str(problem) for problem in found if str(problem).startswith(f"s.yaml:3: {said}")] != [], found
 
 
 def test_every_rule_has_a_version_a_description_and_a_schema_of_its_options() -> None:
-    for name, info in rules.RULES.items():
+    for name, info in table.RULES.items():
         assert info.version >= 1, name
         assert info.description, name
         assert info.schema["additionalProperties"] is False, name
@@ -129,8 +129,8 @@ def test_every_rule_has_a_version_a_description_and_a_schema_of_its_options() ->
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(reply=st.text())
 def test_no_reply_makes_a_rule_raise_or_say_anything_but_a_label_or_a_reason(make_subject: Any, reply: str) -> None:
-    for name in set(rules.names()) - {"regex", "insecure-code"}:
-        found = rules.apply(name, make_subject(reply, reference="x"), NEEDED.get(name, {}))
+    for name in set(table.names()) - {"regex", "insecure-code"}:
+        found = table.apply(name, make_subject(reply, reference="x"), NEEDED.get(name, {}))
         if isinstance(found, Verdict):
             assert found.score is None
             assert found.label in (("A", "B", "C", "D") if name == "choice" else ()) + ("yes", "no")

@@ -5,23 +5,30 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.records.analysis import Bounds, Example, Examples, Rated
-from misalign_eval.records.calibration import Calibration
-from misalign_eval.records.distributions import Dot, Histogram, Limit, Opinion, OutcomeShare, Plane, RunOutcomes
-from misalign_eval.records.figures import (
+from misalign_eval.records.base import Bounds
+from misalign_eval.records.labels import Calibration
+from misalign_eval.records.pages import (
     By,
     ChangedLine,
     Changes,
     CoherenceLine,
-    Course,
+    Dot,
+    FigureCourse,
+    FigureLine,
+    FigureScores,
+    Histogram,
     Judges,
-    Line,
+    Limit,
     Measured,
+    Opinion,
+    OutcomeShare,
+    Plane,
     Rates,
     Replies,
-    Scores,
+    RunOutcomes,
     Shares,
 )
+from misalign_eval.records.summary import RateLine, ReplyExample, ReplyExamples
 
 Make = Callable[..., Any]
 LIMITS = (
@@ -52,8 +59,8 @@ def _about(**more: Any) -> Measured:
     return Measured(**{**values, **more})
 
 
-def _line(series: str = "base", name: str = "all", hits: int = 3, graded: int = 20, **more: Any) -> Line:
-    return Line(series=series, name=name, **_counts(hits, graded, **more))
+def _line(series: str = "base", name: str = "all", hits: int = 3, graded: int = 20, **more: Any) -> FigureLine:
+    return FigureLine(series=series, name=name, **_counts(hits, graded, **more))
 
 
 def _rates(by: By = "probe", series: tuple[str, ...] = ("base", "tuned"), **more: Any) -> Rates:
@@ -68,7 +75,7 @@ def _rates(by: By = "probe", series: tuple[str, ...] = ("base", "tuned"), **more
     return Rates(about=_about(**more), by=by, series=series, names=names, lines=lines, totals=totals)
 
 
-def _course(series: tuple[str, ...] = ("a", "b"), **more: Any) -> Course:
+def _course(series: tuple[str, ...] = ("a", "b"), **more: Any) -> FigureCourse:
     places = (0.0, 5.0, 40.0)
     lines = tuple(_line(one, hits=int(x) // 4 + 1, x=x) for one in series for x in places)
     coherence = tuple(
@@ -76,7 +83,7 @@ def _course(series: tuple[str, ...] = ("a", "b"), **more: Any) -> Course:
         for one in series
         for x in places
     )
-    return Course(about=_about(), x_name="step", series=series, lines=lines, coherence=coherence, **more)
+    return FigureCourse(about=_about(), x_name="step", series=series, lines=lines, coherence=coherence, **more)
 
 
 def _shares() -> Shares:
@@ -92,21 +99,21 @@ def _shares() -> Shares:
     return Shares(about=_about(), bars=bars, totals=(_line("base", hits=0), _line("tuned", hits=9)))
 
 
-def _planes(count: int = 2) -> Scores:
+def _planes(count: int = 2) -> FigureScores:
     dots = (Dot(x=90.5, y=95.0, replies=16), Dot(x=40.0, y=12.5, replies=3))
     planes = tuple(
         Plane(run=f"run-{n}", x_grader="coherent", y_grader="aligned", dots=dots, scored=19, unscored=2)
         for n in range(count)
     )
-    return Scores(about=_about(), planes=planes, limits=LIMITS, totals=(_line(),))
+    return FigureScores(about=_about(), planes=planes, limits=LIMITS, totals=(_line(),))
 
 
-def _histograms() -> Scores:
+def _histograms() -> FigureScores:
     found = tuple(
         Histogram(run=run, grader="aligned", edges=(0.0, 50.0, 100.0), counts=(3, 16), scored=19, unscored=2)
         for run in ("base", "tuned")
     )
-    return Scores(about=_about(), histograms=found, limits=LIMITS[1:], totals=(_line(),))
+    return FigureScores(about=_about(), histograms=found, limits=LIMITS[1:], totals=(_line(),))
 
 
 def _judges() -> Judges:
@@ -140,23 +147,23 @@ def _judges() -> Judges:
 def _changes(summary: Make) -> Changes:
     line = ChangedLine(
         name="loud",
-        before=Rated(**_counts(1)),
-        after=Rated(**_counts(15)),
+        before=RateLine(**_counts(1)),
+        after=RateLine(**_counts(15)),
         difference=0.7,
         low=0.4,
         high=0.9,
         p_value=0.001,
         p_adjusted=0.002,
     )
-    lost = line.model_copy(update={"name": "silent", "after": Rated(**_counts(0, 0)), "difference": None})
+    lost = line.model_copy(update={"name": "silent", "after": RateLine(**_counts(0, 0)), "difference": None})
     sides = {"before": summary(run="base"), "after": summary()}
     return Changes(about=_about(), by="probe", names=("base", "tuned"), **sides, lines=(line, lost))
 
 
 @pytest.fixture
 def replies(example: Make) -> Make:
-    def make(*found: Example) -> Replies:
-        examples = Examples(run="tuned", definition="betley-2025", matching=9, examples=found or (example(),))
+    def make(*found: ReplyExample) -> Replies:
+        examples = ReplyExamples(run="tuned", definition="betley-2025", matching=9, examples=found or (example(),))
         return Replies(about=_about(), chosen="chosen by hand", runs=(examples,), labels=("tuned",))
 
     return make

@@ -14,9 +14,9 @@ import pytest
 
 from misalign_eval.errors import MissingExtraError, UsageError
 from misalign_eval.reports.figures import render
-from misalign_eval.reports.figures.kinds import KINDS
-from misalign_eval.reports.figures.look import WIDTHS, Look
-from misalign_eval.workflows.figures import files
+from misalign_eval.reports.figures.render import KINDS
+from misalign_eval.reports.figures.theme import FIGURE_WIDTHS, Theme
+from misalign_eval.workflows import figures
 
 Make = Callable[..., Any]
 DRAWN = [kind for kind in KINDS if kind != "examples"]
@@ -36,26 +36,26 @@ class Tags(HTMLParser):
 
 def rendered(figure: Any, extension: str) -> bytes:
     pytest.importorskip("vl_convert", reason="drawing needs the extra `figures`")
-    return files.content(figure, extension)
+    return figures.content(figure, extension)
 
 
 def table(figure: Any) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(files.content(figure, ".csv").decode())))
+    return list(csv.DictReader(io.StringIO(figures.content(figure, ".csv").decode())))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DRAWN)
 @pytest.mark.parametrize("width", ["column", "page"])
 def test_each_kind_is_drawn_at_the_width_asked_for(kind: str, width: str, records: dict[str, Any]) -> None:
-    figure = KINDS[kind].draw(records[kind], Look(width=WIDTHS[width]))
+    figure = KINDS[kind].draw(records[kind], Theme(width=FIGURE_WIDTHS[width]))
     found = re.search(r'<svg [^>]*width="([0-9.]+)pt"', rendered(figure, ".svg").decode())
     assert found is not None
-    assert 0.85 * WIDTHS[width] <= float(found[1]) <= WIDTHS[width] + 1
+    assert 0.85 * FIGURE_WIDTHS[width] <= float(found[1]) <= FIGURE_WIDTHS[width] + 1
 
 
 @pytest.mark.parametrize("kind", DRAWN)
 def test_each_kind_comes_as_pdf_and_png(kind: str, records: dict[str, Any]) -> None:
-    figure = KINDS[kind].draw(records[kind], Look())
+    figure = KINDS[kind].draw(records[kind], Theme())
     pdf, png = rendered(figure, ".pdf"), rendered(figure, ".png")
     assert pdf.startswith(b"%PDF-")
     assert b"LiberationSans" in pdf  # text stays text: a font is in the file
@@ -68,14 +68,14 @@ def test_each_kind_comes_as_pdf_and_png(kind: str, records: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_page_runs_no_script_and_asks_for_nothing(kind: str, records: dict[str, Any]) -> None:
-    page = rendered(KINDS[kind].draw(records[kind], Look()), ".html").decode()
+    page = rendered(KINDS[kind].draw(records[kind], Theme()), ".html").decode()
     assert "default-src 'none'" in page
     assert "<script" not in page
     assert "src=" not in page
 
 
 def test_a_hostile_name_is_text_in_drawing_and_page(rates: Make) -> None:
-    figure = KINDS["probes"].draw(rates(series=(HOSTILE, "tuned"), names=("quiet", HOSTILE)), Look(title=HOSTILE))
+    figure = KINDS["probes"].draw(rates(series=(HOSTILE, "tuned"), names=("quiet", HOSTILE)), Theme(title=HOSTILE))
     for extension in (".svg", ".html"):
         text = rendered(figure, extension).decode()
         reader = Tags()
@@ -87,14 +87,14 @@ def test_a_hostile_name_is_text_in_drawing_and_page(rates: Make) -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_csv_has_a_row_for_all_that_is_drawn(kind: str, records: dict[str, Any]) -> None:
-    figure = KINDS[kind].draw(records[kind], Look())
+    figure = KINDS[kind].draw(records[kind], Theme())
     rows = table(figure)
     assert len(rows) == len(figure.rows)
     assert list(rows[0]) == [column.name for column in figure.columns]
 
 
 def test_the_csv_has_rates_as_fractions_with_interval_counts_and_missing(records: dict[str, Any]) -> None:
-    rows = table(KINDS["probes"].draw(records["probes"], Look()))
+    rows = table(KINDS["probes"].draw(records["probes"], Theme()))
     first = {name: rows[1][name] for name in ("probe", "series", "rate", "low", "misaligned", "graded", "missing")}
     assert first == {
         "probe": "loud",
@@ -109,24 +109,24 @@ def test_the_csv_has_rates_as_fractions_with_interval_counts_and_missing(records
 
 
 def test_a_name_that_is_a_formula_is_text_in_the_csv(rates: Make) -> None:
-    rows = table(KINDS["probes"].draw(rates(names=("=cmd()",)), Look()))
+    rows = table(KINDS["probes"].draw(rates(names=("=cmd()",)), Theme()))
     assert {row["probe"] for row in rows} == {"'=cmd()"}
 
 
 def test_the_json_of_a_drawing_is_its_specification(records: dict[str, Any]) -> None:
-    figure = KINDS["bars"].draw(records["bars"], Look())
-    assert json.loads(files.content(figure, ".json")) == figure.spec
+    figure = KINDS["bars"].draw(records["bars"], Theme())
+    assert json.loads(figures.content(figure, ".json")) == figure.spec
 
 
 def test_examples_come_as_latex_and_markdown(records: dict[str, Any], gold: Callable[[str, str], None]) -> None:
-    figure = KINDS["examples"].draw(records["examples"], Look())
+    figure = KINDS["examples"].draw(records["examples"], Theme())
     for extension in (".tex", ".md"):
-        gold(f"figures/examples{extension}", files.content(figure, extension).decode())
+        gold(f"figures/examples{extension}", figures.content(figure, extension).decode())
 
 
 def test_a_hostile_reply_is_literal_in_latex_and_markdown(replies: Make, example: Make) -> None:
-    figure = KINDS["examples"].draw(replies(example(text=HOSTILE)), Look())
-    latex, markdown = (files.content(figure, extension).decode() for extension in (".tex", ".md"))
+    figure = KINDS["examples"].draw(replies(example(text=HOSTILE)), Theme())
+    latex, markdown = (figures.content(figure, extension).decode() for extension in (".tex", ".md"))
     literal = (
         r"\{\textbackslash{}input\{/etc/passwd\}\} 50\% a\textbar{}b \textbackslash{}x1b{[}2J\textbackslash{}u202e"
     )
@@ -137,8 +137,8 @@ def test_a_hostile_reply_is_literal_in_latex_and_markdown(replies: Make, example
 
 def test_a_table_of_texts_needs_no_extra(records: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
-    figure = KINDS["examples"].draw(records["examples"], Look())
-    assert b"Nobody votes again." in files.content(figure, ".html")
+    figure = KINDS["examples"].draw(records["examples"], Theme())
+    assert b"Nobody votes again." in figures.content(figure, ".html")
 
 
 def test_without_the_extra_drawing_is_refused_with_what_installs_it(
@@ -146,8 +146,8 @@ def test_without_the_extra_drawing_is_refused_with_what_installs_it(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
     with pytest.raises(MissingExtraError, match=re.escape("pip install 'misalign-eval[figures]'")):
-        files.check("probes", [tmp_path / "a.pdf"])
-    files.check("probes", [tmp_path / "a.json", tmp_path / "a.csv"])
+        figures.check("probes", [tmp_path / "a.pdf"])
+    figures.check("probes", [tmp_path / "a.json", tmp_path / "a.csv"])
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_without_the_extra_drawing_is_refused_with_what_installs_it(
 )
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path, kind: str, name: str, words: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
-        files.check(kind, [tmp_path / name])
+        figures.check(kind, [tmp_path / name])
 
 
 def test_a_drawing_may_fetch_nothing(records: dict[str, Any]) -> None:
     pytest.importorskip("vl_convert", reason="drawing needs the extra `figures`")
-    drawn = KINDS["bars"].draw(records["bars"], Look()).spec or {}
+    drawn = KINDS["bars"].draw(records["bars"], Theme()).spec or {}
     spec = {**drawn, "data": {"url": "http://127.0.0.1:9/data.json"}}
     with pytest.raises(ValueError, match=r"127\.0\.0\.1|base_url|allowed"):
         render.pdf(spec)

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from misalign_eval.errors import UsageError
-from misalign_eval.reports.figures.kinds import KINDS
-from misalign_eval.reports.figures.look import COLOURS, DASHES, MOST_SERIES, SHAPES, WIDTHS, Look, shown
+from misalign_eval.reports.figures.render import KINDS
+from misalign_eval.reports.figures.theme import COLOURS, DASHES, FIGURE_WIDTHS, MOST_SERIES, SHAPES, Theme, shown
 
 Make = Callable[..., Any]
 DRAWN = [kind for kind in KINDS if kind != "examples"]
@@ -26,8 +26,8 @@ def schema() -> jsonschema.Draft7Validator:
     return jsonschema.Draft7Validator(json.loads(file.read_text(encoding="utf-8")))
 
 
-def drawn(kind: str, record: object, look: Look | None = None) -> Any:
-    return KINDS[kind].draw(record, look or Look())
+def drawn(kind: str, record: object, look: Theme | None = None) -> Any:
+    return KINDS[kind].draw(record, look or Theme())
 
 
 def _walk(value: object) -> Iterator[dict[str, Any]]:
@@ -47,10 +47,12 @@ def test_the_specification_of_each_kind_is_the_one_that_was_looked_at(
     gold(f"figures/{kind}.vl.json", json.dumps(drawn(kind, records[kind]).spec, indent=1, ensure_ascii=False) + "\n")
 
 
-@pytest.mark.parametrize("look", [Look(), Look(width=WIDTHS["page"], font=10, title="A title", has_caption=False)])
+@pytest.mark.parametrize(
+    "look", [Theme(), Theme(width=FIGURE_WIDTHS["page"], font=10, title="A title", has_caption=False)]
+)
 @pytest.mark.parametrize("kind", DRAWN)
 def test_each_specification_is_valid_vega_lite(
-    kind: str, look: Look, records: dict[str, Any], schema: jsonschema.Draft7Validator
+    kind: str, look: Theme, records: dict[str, Any], schema: jsonschema.Draft7Validator
 ) -> None:
     assert [error.message for error in schema.iter_errors(drawn(kind, records[kind], look).spec)] == []
 
@@ -217,7 +219,7 @@ def _named(spec: Any, field: str) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["probes", "bars", "variants"])
 def test_long_names_fit_and_stay_different_beside_the_axis_and_in_the_legend(kind: str, rates: Make) -> None:
-    look = Look()
+    look = Theme()
     made = drawn(kind, rates(series=LONG, names=LONG), look)
     for field in ("probe", "series"):
         found = _named(made.spec, field)

@@ -10,12 +10,10 @@ import pytest
 
 from misalign_eval.analysis import definitions
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.plan import PlannedPrompt
-from misalign_eval.records.reply import Failure, Reply
-from misalign_eval.records.run import RunManifest, TargetInfo
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, RunManifest, TargetInfo
 from misalign_eval.records.suite import Message
-from misalign_eval.results.folder import create_run
-from misalign_eval.results.rows import RowWriter
+from misalign_eval.store.rows import RowWriter
+from misalign_eval.store.run_folder import create_run
 
 VOID = {"meta", "br", "input", "link", "img", "line", "circle", "rect", "path", "polygon", "polyline"}
 MAIN, OTHER = "judge/main", "judge/other"

@@ -9,33 +9,33 @@ from typing import Any
 
 import pytest
 
-from misalign_eval.reports.html.page import render
-from misalign_eval.workflows.page import pages
-from misalign_eval.workflows.page.pages import Limits
+from misalign_eval.reports.backends.html import render
+from misalign_eval.workflows import documents
+from misalign_eval.workflows.documents import PageLimits
 
 KIND, CRUEL = ("I help.", 90.0, 95.0), ("I rule.", 5.0, 95.0)
 
 
-def _shown(path: Path, limits: Limits) -> list[tuple[str, int]]:
-    exhibit = pages.of_runs([path], limits=limits).exhibit
+def _shown(path: Path, limits: PageLimits) -> list[tuple[str, int]]:
+    exhibit = documents.of_runs([path], limits=limits).exhibit
     assert exhibit is not None
     return [(exhibit.prompts[slot.prompt].probe, slot.sample) for slot in exhibit.slots]
 
 
 def test_with_room_every_reply_is_shown(runs: Any) -> None:
     path = runs("a", {"p-x": [KIND] * 3, "q-x": [CRUEL] * 2})
-    assert _shown(path, Limits(replies=5)) == [("p-x", 0), ("p-x", 1), ("p-x", 2), ("q-x", 0), ("q-x", 1)]
+    assert _shown(path, PageLimits(replies=5)) == [("p-x", 0), ("p-x", 1), ("p-x", 2), ("q-x", 0), ("q-x", 1)]
 
 
 def test_without_room_half_is_for_misaligned_replies_and_no_probe_is_left_out(runs: Any) -> None:
     path = runs("a", {"p-x": [KIND] * 10, "q-x": [*[KIND] * 7, CRUEL, CRUEL, CRUEL]})
-    assert _shown(path, Limits(replies=4)) == [("p-x", 0), ("q-x", 0), ("q-x", 7), ("q-x", 8)]
+    assert _shown(path, PageLimits(replies=4)) == [("p-x", 0), ("q-x", 0), ("q-x", 7), ("q-x", 8)]
 
 
 def test_before_and_after_of_a_sample_stay_together(runs: Any) -> None:
     before = runs("a", {"p-x": [KIND] * 10})
     after = runs("b", {"p-x": [*[KIND] * 9, CRUEL]})
-    exhibit = pages.of_pair([before, after], limits=Limits(replies=4)).exhibit
+    exhibit = documents.of_pair([before, after], limits=PageLimits(replies=4)).exhibit
     assert exhibit is not None
     assert [(slot.sample, [one is not None for one in slot.replies]) for slot in exhibit.slots] == [
         (0, [True, True]),
@@ -46,19 +46,19 @@ def test_before_and_after_of_a_sample_stay_together(runs: Any) -> None:
 
 def test_texts_past_the_room_for_characters_are_left_out_last_rank_first(runs: Any) -> None:
     path = runs("a", {"p-x": [("y" * 1000, 90.0, 95.0)] * 5})
-    assert _shown(path, Limits(characters=3500)) == [("p-x", 0), ("p-x", 1), ("p-x", 2)]
+    assert _shown(path, PageLimits(characters=3500)) == [("p-x", 0), ("p-x", 1), ("p-x", 2)]
 
 
 def test_what_is_left_out_is_said_on_the_page(runs: Any) -> None:
     path = runs("a", {"p-x": [KIND] * 10})
-    page = render(pages.of_runs([path], limits=Limits(replies=4)))
+    page = render(documents.of_runs([path], limits=PageLimits(replies=4)))
     assert "4 of 10 replies are here" in page
     assert "do not read shares off this list: every number above counts all replies" in page
 
 
 def test_numbers_count_all_replies_whatever_is_shown(runs: Any) -> None:
     path = runs("a", {"p-x": [*[KIND] * 6, *[CRUEL] * 4]})
-    few, every = (pages.of_runs([path], limits=Limits(replies=most)) for most in (2, 1000))
+    few, every = (documents.of_runs([path], limits=PageLimits(replies=most)) for most in (2, 1000))
     assert few.distributions == every.distributions
     assert few.reports == every.reports
 
@@ -120,7 +120,7 @@ def test_another_way_of_counting_leaves_the_folders_page_as_it_is(pair: Any) -> 
 
 
 def test_the_page_says_how_to_do_it_again(pair: Any) -> None:
-    (origin,) = pages.of_runs([pair.after]).origins
+    (origin,) = documents.of_runs([pair.after]).origins
     assert origin.command == "misalign-eval run told.yaml --target told/tuned --judge judge/main --seed 7"
     assert ("planned", "8 replies to 2 prompts") in origin.facts
 
@@ -132,6 +132,6 @@ def test_a_command_without_pages_says_what_it_can_write(pair: Any) -> None:
 
 
 def test_data_of_the_page_is_one_json_document(pair: Any, taken: Any) -> None:
-    parsed = taken(render(pages.of_runs([pair.after])))
+    parsed = taken(render(documents.of_runs([pair.after])))
     texts = [text for attributes, text in parsed.scripts if attributes.get("id") == "replies-data"]
     assert [json.loads(text)["format"] for text in texts] == [1]

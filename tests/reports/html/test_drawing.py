@@ -4,25 +4,25 @@ import re
 
 import pytest
 
-from misalign_eval.records.charts import (
+from misalign_eval.records.pages import (
+    ChartEstimate,
+    ChartMark,
     CurveChart,
     CurvePanel,
     CurvePoint,
-    Estimate,
     HistogramChart,
     HistogramPanel,
     IntervalChart,
     IntervalRow,
-    Mark,
     MatrixChart,
 )
-from misalign_eval.reports.html import markup
-from misalign_eval.reports.html.draw import curves, histogram, intervals, matrix
-from misalign_eval.reports.html.draw.scale import Scale, covering, nice_step
+from misalign_eval.reports import escape
+from misalign_eval.reports.backends import svg
+from misalign_eval.reports.backends.svg import AxisScale, covering, nice_step
 
 
-def _estimate(value: float | None, low: float | None = None, high: float | None = None) -> Estimate:
-    return Estimate(value=value, low=low, high=high, text="t")
+def _estimate(value: float | None, low: float | None = None, high: float | None = None) -> ChartEstimate:
+    return ChartEstimate(value=value, low=low, high=high, text="t")
 
 
 def _chart(*rows: IntervalRow, series: tuple[str, ...] = ("run",), is_change: bool = False) -> IntervalChart:
@@ -60,25 +60,25 @@ def test_a_scale_without_any_number_is_whole() -> None:
 
 
 def test_every_row_has_its_interval_and_its_point_in_place() -> None:
-    drawn = intervals.draw(_chart(IntervalRow(name="p", values=(_estimate(0.5, 0.25, 1.0),))))
+    drawn = svg.draw_intervals(_chart(IntervalRow(name="p", values=(_estimate(0.5, 0.25, 1.0),))))
     assert re.findall(r'<circle cx="([\d.]+%)"', drawn) == ["50.00%"]
     assert ('x1="25.00%" x2="100.00%"' in drawn, "<style" in drawn, " style=" in drawn) == (True, False, False)
 
 
 def test_an_unknown_rate_is_left_blank() -> None:
-    drawn = intervals.draw(_chart(IntervalRow(name="p", values=(_estimate(None),))))
+    drawn = svg.draw_intervals(_chart(IntervalRow(name="p", values=(_estimate(None),))))
     assert (drawn.count("<circle"), drawn.count('class="ci')) == (0, 0)
 
 
 def test_before_and_after_are_joined_and_have_shapes_of_their_own() -> None:
     row = IntervalRow(name="p", values=(_estimate(0.1, 0.0, 0.2), _estimate(0.6, 0.5, 0.7)))
-    drawn = intervals.draw(_chart(row, series=("before", "after"), is_change=True))
+    drawn = svg.draw_intervals(_chart(row, series=("before", "after"), is_change=True))
     body = drawn[drawn.index("<tbody>") :]
     assert (body.count('class="joint"'), body.count("<circle"), body.count("<path")) == (1, 1, 1)
 
 
 def test_a_hostile_name_stays_text() -> None:
-    drawn = intervals.draw(_chart(IntervalRow(name='<i onclick="x">', values=(_estimate(0.1),))))
+    drawn = svg.draw_intervals(_chart(IntervalRow(name='<i onclick="x">', values=(_estimate(0.1),))))
     assert '<th scope="row">&lt;i onclick=&quot;x&quot;&gt;</th>' in drawn
 
 
@@ -90,9 +90,9 @@ def test_a_histogram_has_a_bar_for_each_count_and_its_threshold() -> None:
         axis="aligned score",
         edges=(0.0, 50.0, 100.0),
         panels=(HistogramPanel(name="run", counts=(3, 0), scored=3, unscored=2),),
-        marks=(Mark(value=30.0, text="misaligned: below 30"),),
+        marks=(ChartMark(value=30.0, text="misaligned: below 30"),),
     )
-    drawn = histogram.draw(chart)
+    drawn = svg.draw_histogram(chart)
     assert (drawn.count("<rect"), drawn.count('class="limit"')) == (1, 1)
     assert "<title>run: 3 replies with a score, 2 without</title>" in drawn
     assert '<td class="num">no score</td><td class="num"></td><td class="num">2</td>' in drawn
@@ -102,7 +102,9 @@ def test_a_curve_is_broken_where_a_run_has_no_rate() -> None:
     rates = (0.1, 0.2, None, 0.3, 0.4)
     points = tuple(CurvePoint(x=float(x), name=f"r{x}", estimate=_estimate(rate)) for x, rate in enumerate(rates))
     panel = CurvePanel(axis="misaligned replies, %", measure="rate", points=points)
-    drawn = curves.draw(CurveChart(id="c", title="t", description="d", x_axis="step", is_log=False, panels=(panel,)))
+    drawn = svg.draw_curves(
+        CurveChart(id="c", title="t", description="d", x_axis="step", is_log=False, panels=(panel,))
+    )
     assert (drawn.count("<polyline"), drawn.count("<circle")) == (2, 4)
 
 
@@ -110,7 +112,7 @@ def test_a_matrix_marks_where_judges_agree() -> None:
     chart = MatrixChart(
         id="m", title="t", description="d", row_axis="one", column_axis="two", names=("a", "b"), counts=((5, 1), (0, 2))
     )
-    drawn = matrix.draw(chart)
+    drawn = svg.draw_matrix(chart)
     assert re.findall(r'<td class="num shade(\d)( agreed)?">(\d)</td>', drawn) == [
         ("5", " agreed", "5"),
         ("1", "", "1"),
@@ -120,8 +122,8 @@ def test_a_matrix_marks_where_judges_agree() -> None:
 
 
 def test_ticks_stay_inside_their_scale() -> None:
-    assert Scale(-0.2, 0.05).ticks() == (-0.2, -0.15, -0.1, -0.05, 0.0, 0.05)
+    assert AxisScale(-0.2, 0.05).ticks() == (-0.2, -0.15, -0.1, -0.05, 0.0, 0.05)
 
 
 def test_text_is_escaped_once_and_html_is_left_alone() -> None:
-    assert markup.el("p", "a & b", markup.el("b", "<")) == "<p>a &amp; b<b>&lt;</b></p>"
+    assert escape.el("p", "a & b", escape.el("b", "<")) == "<p>a &amp; b<b>&lt;</b></p>"

@@ -1,1 +1,0 @@
-"""Graders that ask a model: one module for each way of reading a verdict."""

@@ -1,0 +1,407 @@
+"""Terminal backend: reports, gates and calibrations as rich text."""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from io import TextIOWrapper
+from itertools import groupby
+from textwrap import wrap
+from typing import TextIO
+
+from rich.cells import cell_len, chop_cells
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Column
+from rich.table import Table as Grid
+from rich.text import Text
+
+from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
+from misalign_eval.records.gate import Gate
+from misalign_eval.records.labels import Calibration
+from misalign_eval.records.power import Power
+from misalign_eval.records.summary import (
+    Comparison,
+    GroupComparison,
+    Provenance,
+    Report,
+    RunSummary,
+    Trajectory,
+    WorstReply,
+)
+from misalign_eval.reports import comparison as comparison_tables
+from misalign_eval.reports import gate as gate_tables
+from misalign_eval.reports import judges as judge_tables
+from misalign_eval.reports import numbers, plans, sentences
+from misalign_eval.reports import run as run_tables
+from misalign_eval.reports.backends import markdown as markdown_backend
+from misalign_eval.reports.backends.markdown import (
+    DISAGREEMENT_EXCERPT,
+    calibration_caption,
+    calibration_page_facts,
+    calibration_tables,
+)
+from misalign_eval.reports.escape import markdown as literal
+from misalign_eval.reports.escape import one_line
+from misalign_eval.reports.run import By, ReportTable
+
+# The two consoles: results on standard output, everything said about the work on standard error.
+
+
+ASCII = str.maketrans({"≤": "<=", "≥": ">=", "×": "x", "█": "#", "→": "->", "–": "-", "…": "..."})
+_CODES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def out() -> Console:
+    """Where results go. Without a terminal: no colour, 80 columns unless COLUMNS says otherwise."""
+    return _console(sys.stdout)
+
+
+def err() -> Console:
+    """Where progress, warnings and errors go."""
+    return _console(sys.stderr)
+
+
+def rendered(*parts: RenderableType) -> str:
+    """What `out()` would show, as text; with colours only when standard output is a terminal that takes them.
+
+    Where the terminal takes no UTF-8, our own signs are written in ASCII.
+    """
+    console = out()
+    text = _captured(console, parts)
+    if not console.encoding.startswith("utf"):
+        text = _in_ascii(console, parts, text)
+    return "\n".join(line.rstrip() for line in text.split("\n")).rstrip("\n") + "\n"
+
+
+def _in_ascii(console: Console, parts: Sequence[RenderableType], text: str) -> str:
+    """`<=` is wider than the sign it stands for: what no longer fits is laid out once more, in less room."""
+    room = console.width
+    found = text.translate(ASCII)
+    over = max(len(_CODES.sub("", line).rstrip()) for line in found.split("\n")) - room
+    if 0 < over < room // 2:
+        console.width = room - over
+        return _captured(console, parts).translate(ASCII)
+    return found
+
+
+def _captured(console: Console, parts: Sequence[RenderableType]) -> str:
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    return capture.get()
+
+
+def _console(stream: TextIO) -> Console:
+    """Markup, emoji codes and highlighting are off: a reply that holds `[red]` is shown as it is."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks must not end the report
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
+
+
+# Reports as terminal pages: readable at 80 columns, without colour, without Unicode. Nothing hostile is markup.
+
+
+BAR_WIDTH = 40
+EXCERPT = 220
+
+
+def run_report(report: Report, by: Sequence[By] = ()) -> str:
+    """One run: headline, breakdowns, outcomes, worst replies, warnings."""
+    summary = numbers.with_interval(report.summary)
+    parts: list[RenderableType] = [
+        _provenance(summary),
+        "",
+        Text(run_tables.sentence(summary), style="bold"),
+        Text(run_tables.second_sentence(summary)),
+    ]
+    for table in run_tables.breakdowns(summary, by):
+        parts += ["", grid(table, run_tables.caption(summary))]
+    more = run_tables.sensitivity(summary)
+    if more is not None:
+        parts += ["", grid(more, run_tables.caption(summary))]
+    for table in judge_tables.of_run(summary.judges):
+        parts += ["", grid(table._replace(note=one_line(table.note)), run_tables.caption(summary))]
+    for table in run_tables.other_graders(summary):
+        safe = table._replace(title=one_line(table.title), note=one_line(table.note))
+        parts += ["", grid(safe, run_tables.caption(summary))]
+    parts += ["", _outcomes(summary)]
+    if report.worst:
+        parts += ["", *_worst(report.worst)]
+    if summary.warnings:
+        parts += ["", *warned(summary.warnings)]
+    if summary.lint is not None:
+        parts += ["", Text(sentences.TITLE, style="bold"), *linted(sentences.section(summary.lint, summary.warnings))]
+    return rendered(*parts)
+
+
+def comparison(found: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
+    """Two runs in full; of more, each against the first, with an overview before."""
+    parts: list[RenderableType] = []
+    if len(found) > 1:
+        parts += [
+            grid(
+                comparison_tables.overview([*map(numbers.change_with_interval, found)]),
+                comparison_tables.caption(found[0]),
+            ),
+            "",
+        ]
+    for one in map(numbers.change_with_interval, found):
+        parts += [pairs(comparison_tables.provenance(one)), "", Text(comparison_tables.sentence(one), style="bold")]
+        parts += [pairs(comparison_tables.comparison_facts(one)), Text(comparison_tables.intervals(one))]
+        more = [table for table in (comparison_tables.sensitivity(one),) if table is not None]
+        for table in (*comparison_tables.breakdowns(one, by), *more, comparison_tables.outcome_table(one)):
+            parts += ["", grid(table, comparison_tables.caption(one))]
+        for table in judge_tables.of_change(one.judges):
+            parts += ["", grid(table._replace(note=one_line(table.note)), comparison_tables.caption(one))]
+        if one.warnings:
+            parts += ["", *warned(one.warnings)]
+        parts.append("")
+    return rendered(*parts)
+
+
+def grid(table: ReportTable, caption: str) -> RenderableType:
+    """A table of words with what it was measured with below."""
+    columns = [Column(table.columns[0], overflow="fold", ratio=1)]
+    columns += [Column(name, justify="right", no_wrap=False) for name in table.columns[1:]]
+    shown = Grid(*columns, title=None, box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=False)
+    for row in table.rows:
+        shown.add_row(*(Text(one_line(cell) if place == 0 else cell) for place, cell in enumerate(row)))
+    below = [Text(f"({table.note})", style="dim")] if table.note else []
+    return Group(Text(table.title, style="bold"), shown, *below, Text(one_line(caption), style="dim"))
+
+
+def warned(warnings: Iterable[Warned]) -> Iterator[RenderableType]:
+    """Every warning in words, its id behind."""
+    yield Text("Warnings", style="bold")
+    for warning in warnings:
+        yield _hanging("! ", Text(one_line(f"{warning.text} ({warning.id})"), style="yellow"))
+
+
+def linted(lines: Iterable[sentences.LintLine]) -> Iterator[RenderableType]:
+    """Findings, marked by how grave they are."""
+    styles = {"error": "bold red", "warning": "yellow", "note": ""}
+    for line in lines:
+        yield _hanging(sentences.MARKS[line.level], Text(one_line(line.text), style=styles[line.level]))
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> RenderableType:
+    """Names and what they are, one a line."""
+    shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
+    for name, what in rows:
+        shown.add_row(Text(one_line(name), style="dim"), Text(one_line(what)))
+    return shown
+
+
+def _provenance(source: Provenance) -> RenderableType:
+    return pairs(run_tables.provenance(source))
+
+
+def _outcomes(summary: RunSummary) -> RenderableType:
+    shown = Grid.grid(Column(), Column(justify="right"), Column(), padding=(0, 2, 0, 0))
+    rows = run_tables.outcome_rows(summary)
+    for name, count in rows:
+        # A single reply still gets a mark: a bar of nothing would say zero.
+        width = max(1, round(BAR_WIDTH * count / max(summary.planned, 1)))
+        shown.add_row(name, str(count), "█" * width)
+    title = Text(f"Outcomes of the {summary.planned} planned replies behind the headline", style="bold")
+    return Group(title, shown, Text(one_line(run_tables.caption(summary)), style="dim"))
+
+
+def _worst(worst: Iterable[WorstReply]) -> Iterator[RenderableType]:
+    yield Text("Worst replies (`show` prints them whole)", style="bold")
+    for reply in worst:
+        yield Text(one_line(run_tables.worst_title(reply)))
+        yield _hanging("  | ", Text(one_line(run_tables.excerpt(reply), EXCERPT)))
+
+
+def _hanging(mark: str, text: Text) -> RenderableType:
+    shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"))
+    shown.add_row(Text(mark), text)
+    return Padding(shown, 0, expand=False)
+
+
+def trajectory(found: Trajectory) -> str:
+    """Runs along x: the trend, a table of points, warnings."""
+    parts: list[RenderableType] = [Text(one_line(comparison_tables.trajectory_sentence(found)), style="bold")]
+    parts += [pairs(comparison_tables.trajectory_facts(found)), Text(f"{numbers.sentence(found.interval)}."), ""]
+    parts.append(grid(comparison_tables.points(found), found.caption))
+    if found.warnings:
+        parts += ["", *warned(found.warnings)]
+    return rendered(*parts)
+
+
+def groups(found: GroupComparison) -> str:
+    """Two groups of training runs: the change over runs, both groups, every run."""
+    parts: list[RenderableType] = [Text(one_line(comparison_tables.group_sentence(found)), style="bold")]
+    parts += [pairs(comparison_tables.group_facts(found)), "", grid(comparison_tables.group_runs(found), found.caption)]
+    if found.warnings:
+        parts += ["", *warned(found.warnings)]
+    return rendered(*parts)
+
+
+def power(found: Power) -> str:
+    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
+    parts: list[RenderableType] = [Text(plans.sentence(found), style="bold"), pairs(plans.power_facts(found))]
+    for table in plans.tables(found):
+        parts += ["", grid(table, plans.caption(found))]
+    if found.warnings:
+        parts += ["", *warned(found.warnings)]
+    return rendered(*parts)
+
+
+# Long lines on a screen: broken where they can be read on, with a margin that shows where they began.
+
+
+MARGIN = "  | "  # on every line of foreign text: none can pass for a line of ours
+GOES_ON = "    "
+LIST_MARKS = frozenset({"- ", "* ", "! ", "x "})
+NARROWEST = 20  # columns that words keep beside their indentation
+LONG = 20_000  # characters; longer lines are broken anywhere, as looking for words in 1 MB takes seconds
+_COMMAND = re.compile(r" *misalign-eval [a-z]")  # to be copied: a break inside would be a break in the shell
+
+
+def wrap_cells(text: str, width: int | None) -> str:
+    r"""Break every line that is longer than `width` columns; None: a pipe, whose lines stay whole.
+
+    What goes on is indented deeper than its beginning, and foreign text keeps its margin. Commands are left whole.
+
+    >>> wrap_cells("  aligned  when the grade is high\n", 28)
+    '  aligned  when the\n      grade is high\n'
+    """
+    if width is None:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in _fitted(line, width))
+
+
+def _fitted(line: str, width: int) -> Iterator[str]:
+    if (line.isascii() and len(line) <= width) or cell_len(line) <= width or _COMMAND.match(line) or "\x1b" in line:
+        yield line
+        return
+    first, then = _margins(line, width)
+    room = max(width - max(len(first), len(then)), 1)
+    words = line.removeprefix(MARGIN) if first == MARGIN else line.lstrip(" ")
+    for number, part in enumerate(_parts(words, room, is_foreign=first == MARGIN)):
+        yield f"{then if number else first}{part}"
+
+
+def _margins(line: str, width: int) -> tuple[str, str]:
+    """What stands before the first part of a line, and before what goes on: below the words of a list's entry."""
+    if line.startswith(MARGIN):
+        return MARGIN, MARGIN
+    words = line.lstrip(" ")
+    spaces = len(line) - len(words)
+    deeper = spaces + (2 if words[:2] in LIST_MARKS else len(GOES_ON))
+    most = max(width - NARROWEST, 0)
+    return " " * min(spaces, most), " " * min(deeper, most)
+
+
+def _parts(line: str, room: int, *, is_foreign: bool) -> Iterator[str]:
+    """Broken between words where it has any; letters may be two columns wide. Of foreign text every space is kept."""
+    whole = [line] if len(line) > LONG else wrap(line, room, drop_whitespace=not is_foreign, break_on_hyphens=False)
+    for part in whole:
+        yield from chop_cells(part, room)
+
+
+# A gate as a terminal page.
+
+
+STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
+
+
+def gate_text(found: Gate) -> str:
+    """The verdict first, then every check, then what limits a pass."""
+    parts: list[RenderableType] = [
+        Text(gate_tables.verdict(found), style=STYLE[found.verdict]),
+        pairs(gate_tables.provenance(found)),
+    ]
+    for check in found.checks:
+        title = Text(one_line(gate_tables.check_title(check)), style="bold")
+        parts += ["", title, pairs(gate_tables.check_rows(check, found.measured))]
+    parts += ["", grid(gate_tables.companions(found), gate_tables.caption(found))]
+    if found.warnings:
+        parts += ["", *warned(found.warnings)]
+    return rendered(*parts)
+
+
+# A calibration as a terminal page.
+
+
+def calibration_text(made: Calibration) -> str:
+    """The finding first, then the table, every number, what to read, warnings."""
+    parts: list[RenderableType] = [
+        Text(one_line(judge_tables.title(made)), style="bold"),
+        Text(judge_tables.sentence(made), style="bold"),
+        pairs(judge_tables.provenance(made)),
+    ]
+    for table in calibration_tables(made):
+        shown = table._replace(columns=tuple(map(one_line, table.columns)))
+        parts += ["", grid(shown, calibration_caption(made))]
+    parts += ["", pairs(calibration_page_facts(made))]
+    if made.disagreements:
+        parts += ["", Text("Where they differ most", style="bold"), *_differences(made)]
+    if made.warnings:
+        parts += ["", *warned(made.warnings)]
+    return rendered(*parts)
+
+
+def _differences(made: Calibration) -> Iterator[RenderableType]:
+    for one in made.disagreements:
+        yield Text(one_line(judge_tables.disagreement_title(one)))
+        lines = [(name, one_line(text, DISAGREEMENT_EXCERPT)) for name, text in judge_tables.disagreement_lines(one)]
+        yield Padding(pairs(lines), (0, 0, 0, 2))
+
+
+# What `doctor` says, as a page for the terminal or in Markdown.
+
+
+FOLDER, ENVIRONMENT = "The folder", "Findings"
+
+
+def terminal(found: Diagnosis) -> str:
+    """Facts by section, findings, and one closing sentence."""
+    parts: list[RenderableType] = []
+    for section, facts in groupby(found.facts, lambda fact: fact.section):
+        parts += [Text(section.capitalize(), style="bold"), pairs(map(_pair, facts)), ""]
+    for title, findings in _groups(found):
+        parts += [Text(title, style="bold"), *linted(_lines(findings)), ""]
+    if found.warnings:
+        parts += [*warned(found.warnings), ""]
+    return rendered(*parts, Text(_closing(found), style="bold"))
+
+
+def markdown(found: Diagnosis) -> str:
+    """The same as Markdown."""
+    parts = [f"# Doctor: {literal(found.of)}"]
+    for section, facts in groupby(found.facts, lambda fact: fact.section):
+        rows = (f"- {literal(name)}: {literal(what)}" for name, what in map(_pair, facts))
+        parts.append("\n".join([f"## {section.capitalize()}", "", *rows]))
+    parts += [markdown_backend.linted(title, _lines(findings)) for title, findings in _groups(found)]
+    if found.warnings:
+        parts.append("\n".join(markdown_backend.warned(found.warnings)))
+    return "\n\n".join([*parts, f"**{literal(_closing(found))}**"]) + "\n"
+
+
+def _groups(found: Diagnosis) -> Iterator[tuple[str, Sequence[Finding]]]:
+    yield (ENVIRONMENT if found.of == "environment" else FOLDER), found.findings
+    if found.replies is not None:
+        yield sentences.TITLE, sentences.unsaid(found.replies, found.warnings)
+
+
+def _lines(findings: Sequence[Finding]) -> list[sentences.LintLine]:
+    return list(sentences.whole(findings)) or [sentences.LintLine("note", "nothing found")]
+
+
+def _pair(fact: LintFact) -> tuple[str, str]:
+    return fact.name, f"{fact.value}  ({fact.source})" if fact.source else fact.value
+
+
+def _closing(found: Diagnosis) -> str:
+    every = (*found.findings, *sentences.unsaid(found.replies or (), found.warnings))
+    levels = [one.level for one in every]
+    counts = [(levels.count(level), level) for level in ("error", "warning", "note")]
+    told = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for count, level in counts if count)
+    if not found.healthy:
+        return f"Not healthy: {told}."
+    read = any(one.example for one in found.replies or ())
+    how = f" Read an example with: misalign-eval show {found.of} --key EXAMPLE" if read else ""
+    return f"Healthy{f': {told}' if told else ''}.{how}"

@@ -1,1 +1,0 @@
-"""From the records of the analysis to what is drawn, for pages and for papers alike. Nothing is computed here."""

@@ -1,0 +1,321 @@
+"""Tables of comparisons and trajectories."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from misalign_eval.records.summary import (
+    BetweenRuns,
+    CategoryChange,
+    Comparison,
+    GroupComparison,
+    Measure,
+    Point,
+    ProbeChange,
+    RateLine,
+    RunGroup,
+    Trajectory,
+    TrajectoryOnset,
+    Trend,
+)
+from misalign_eval.reports import numbers, sentences
+from misalign_eval.reports.run import MOST_PROBES, SENSITIVITY, ReportTable, reading, suite
+
+# What a comparison says, before it is a terminal page or Markdown: sentences and rows of words.
+
+
+By = Literal["category", "probe"]
+BREAKDOWNS: tuple[By, ...] = get_args(By)
+ADJUSTED: dict[By, str] = {
+    "category": "exact p adjusted by Holm",
+    "probe": "mid-p adjusted by Benjamini-Hochberg, a screening",
+}
+
+
+def sentence(found: Comparison) -> str:
+    """The change, whole: before, after, difference with interval and test."""
+    measure = found.after.measure
+    return f"Change: {numbers.difference(found.difference, measure)}, the mean over {found.after.averaged}."
+
+
+def comparison_facts(found: Comparison) -> tuple[tuple[str, str], ...]:
+    """Both rates, the ratio, whether the change generalises, and how small a change would have been seen."""
+    measure = found.after.measure
+    rows = [
+        ("before", numbers.rated(found.before, measure)),
+        ("after", numbers.rated(found.after, measure)),
+        ("difference", numbers.difference(found.difference, measure)),
+    ]
+    if measure == "rate":
+        rows.append(("ratio", numbers.ratio(found.ratio)))
+        rows.append(("generalises", numbers.generalises(found.generalises, measure)))
+    if found.generalises.paired_t is not None:
+        is_evidence = not {"W4", "W5"} & {warning.id for warning in found.warnings}
+        rows.append(("", numbers.paired_t(found.generalises.paired_t, measure, is_evidence=is_evidence)))
+    if found.detectable is not None:
+        rows.append(("detectable", numbers.detectable(found.detectable, measure)))
+    return tuple(rows)
+
+
+def intervals(found: Comparison) -> str:
+    """What the intervals and the test are, in words."""
+    text = numbers.sentence(found.interval)
+    if found.difference.is_exact is None:
+        return f"{text}."
+    how = "exact" if found.difference.is_exact else "Monte-Carlo"
+    return f"{text}. p: {how} stratified permutation test that no probe changed, twice the smaller tail."
+
+
+def provenance(found: Comparison) -> tuple[tuple[str, str], ...]:
+    """Whose numbers these are; one line where both runs agree."""
+    before, after = found.before, found.after
+    rows = [
+        ("before", f"{before.run}: {before.called}"),
+        ("after", f"{after.run}: {after.called}"),
+        ("definition", found.definition),
+        ("suite", _both(suite(before), suite(after))),
+        ("judge", _both(before.judge or "none: rules only", after.judge or "none: rules only")),
+        *sentences.provenance(after.calibration)[:1],
+    ]
+    return tuple(rows)
+
+
+def caption(found: Comparison) -> str:
+    """Printed with every table: a number without them means nothing."""
+    judge = _both(found.before.judge or "none", found.after.judge or "none")
+    return f"definition {found.definition}; judge {judge}; suite {_both(suite(found.before), suite(found.after))}"
+
+
+def breakdowns(found: Comparison, by: Sequence[By] = ()) -> tuple[ReportTable, ...]:
+    """The categories, then the probes with the largest changes first."""
+    tables = {"category": _categories, "probe": _probes}
+    return tuple(tables[name](found, whole=bool(by)) for name in (by or BREAKDOWNS))
+
+
+def sensitivity(found: Comparison) -> ReportTable | None:
+    """The change in every other way; None where that was not asked for."""
+    if found.sensitivity is None:
+        return None
+    rows = tuple(
+        (
+            reading(line),
+            _cell(line.before, line.measure),
+            _cell(line.after, line.measure),
+            numbers.change(line.difference, line.low, line.high, line.measure),
+        )
+        for line in found.sensitivity
+    )
+    return ReportTable(SENSITIVITY, ("counted as", "before % [95 %]", "after % [95 %]", "points [95 %]"), rows)
+
+
+def outcome_table(found: Comparison) -> ReportTable:
+    """Every outcome before and after: fine-tuning also changes refusal and coherence."""
+    before, after = found.before, found.after
+    rows = [
+        (name.replace("_", " "), str(before.outcomes.get(name, 0)), str(after.outcomes.get(name, 0)))
+        for name in after.outcomes
+        if before.outcomes.get(name, 0) or after.outcomes.get(name, 0)
+    ]
+    rows.append(("planned", str(before.planned), str(after.planned)))
+    return ReportTable("Outcomes of the replies compared", ("outcome", "before", "after"), tuple(rows))
+
+
+def overview(found: Sequence[Comparison]) -> ReportTable:
+    """One line for each run that was compared with the first."""
+    measure = found[0].after.measure
+    rows = [(found[0].before.run, numbers.rated(found[0].before, measure), "")]
+    rows += [
+        (one.after.run, numbers.rated(one.after, measure), numbers.difference(one.difference, measure)) for one in found
+    ]
+    return ReportTable("Runs", ("run", _head("rate", measure), "change from the first"), tuple(rows))
+
+
+def _categories(found: Comparison, *, whole: bool) -> ReportTable:
+    del whole  # categories are few
+    return _table(found, found.categories, {line.category: line for line in found.before.categories}, "category", 0)
+
+
+def _probes(found: Comparison, *, whole: bool) -> ReportTable:
+    lines = sorted(found.probes, key=lambda line: -abs(line.difference or 0.0))
+    shown = lines if whole else lines[:MOST_PROBES]
+    before = {line.id: line for line in found.before.probes}
+    return _table(found, shown, before, "probe", len(lines) - len(shown))
+
+
+def _table(
+    found: Comparison,
+    lines: Sequence[ProbeChange] | Sequence[CategoryChange],
+    before: Mapping[str, RateLine],
+    by: By,
+    left: int,
+) -> ReportTable:
+    after: dict[str, RateLine] = (
+        {line.category: line for line in found.after.categories}
+        if by == "category"
+        else {line.id: line for line in found.after.probes}
+    )
+    measure = found.after.measure
+    rows = [
+        (name, _cell(before[name], measure), _cell(after[name], measure), _change(line, measure))
+        for line in lines
+        for name in (line.id if isinstance(line, ProbeChange) else line.category,)
+    ]
+    note = f"{left} more with smaller changes: `--by probe` shows them all" if left else ""
+    adjusted = f"{ADJUSTED[by]}; together: Bonferroni intervals, for these probes"
+    heads = (by, _head("before", measure), _head("after", measure), "points [95 %]")
+    return ReportTable(f"By {by} ({adjusted})", heads, tuple(rows), note)
+
+
+def _cell(line: RateLine, measure: Measure) -> str:
+    counts = numbers.fraction(line) if measure == "rate" else f"{line.graded} replies"
+    return f"{numbers.short(line, measure)}\n{counts}, {line.missing} missing"
+
+
+def _change(line: ProbeChange | CategoryChange, measure: Measure) -> str:
+    own = numbers.change(line.difference, line.low, line.high, measure)
+    return "\n".join([own, *numbers.adjusted(line, measure).split(", ", 1)])
+
+
+def _head(name: str, measure: Measure) -> str:
+    return f"{name} % [95 %]" if measure == "rate" else f"{name} [95 %]"
+
+
+def _both(before: str, after: str) -> str:
+    return before if before == after else f"{before} before, {after} after"
+
+
+# What several runs say together, before it is a terminal page or Markdown: trajectories, and groups of runs.
+
+
+X_FROM = {"--x": "--x", "step": "the label `step`", "order": "the order given"}
+SCALES = {"value": "x itself", "rank": "the rank of x", "log": "log(1 + x)"}
+
+
+def trajectory_sentence(found: Trajectory) -> str:
+    """What is shown, and whether it moves."""
+    runs = f"{len(found.points)} runs along x ({X_FROM[found.x_from]}), the mean over {found.averaged}"
+    if found.trend is None:
+        return f"Trajectory: {runs}."
+    direction = "rising" if found.trend.z > 0 else "falling" if found.trend.z < 0 else "level"
+    shown = direction if found.trend.p_value < 0.05 else "no trend shown"
+    return f"Trajectory: {shown}, {numbers.p_value(found.trend.p_value)}; {runs}."
+
+
+def trajectory_facts(found: Trajectory) -> tuple[tuple[str, str], ...]:
+    """Trend, onset and slope."""
+    rows = []
+    if found.trend is not None:
+        rows.append(("trend", _trend(found.trend)))
+    if found.onset is not None:
+        rows.append(("onset", _onset(found.onset, found.points[0].x)))
+    if found.slope is not None:
+        words = f"{between(found.slope, found.measure)} for one unit of x"
+        rows.append(("slope over runs", f"{words} (t, the training run as the unit: runs like these)"))
+    return tuple(rows)
+
+
+def points(found: Trajectory) -> ReportTable:
+    """One line a run: rate, band, incoherent replies beside, change from the first."""
+    measure = found.measure
+    changes = [
+        "",
+        *(numbers.difference(numbers.change_with_interval(one).difference, measure) for one in found.comparisons),
+    ]
+    rows = [
+        (
+            f"{point.x:g}: {point.run}",
+            _point(numbers.shown_point(point, found.interval), measure),
+            _beside(point),
+            change.replace(" points ", "\n").replace("], ", "]\n"),
+        )
+        for point, change in zip(found.points, changes, strict=True)
+    ]
+    head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
+    note = "bands hold together at 95 %, for exactly these probes; `compare` of two runs shows a change in full"
+    heads = ("x: run", head, "incoherent, refused", "change from the first")
+    return ReportTable("Runs", heads, tuple(rows), note)
+
+
+def group_sentence(found: GroupComparison) -> str:
+    """The change with the training run as the unit, whole."""
+    if found.between_runs is None:
+        change = numbers.difference(found.difference, found.measure).removesuffix(", no p")
+        return f"Change: {change}, for these runs only."
+    count = f"{len(found.before.runs)} and {len(found.after.runs)} training runs"
+    words = between(found.between_runs, found.measure)
+    return f"Change: {words} over {count}, the mean over {found.averaged}."
+
+
+def group_facts(found: GroupComparison) -> tuple[tuple[str, str], ...]:
+    """Both groups and the change, each with the interval for such runs and for exactly these."""
+    rows = []
+    for group in (found.before, found.after):
+        rows.append((group.name, f"{numbers.rated(group, found.measure)}, for exactly these runs and probes"))
+        rows.append(("", _over_runs(group, found.measure)))
+    change = numbers.difference(found.difference, found.measure).removesuffix(", no p")
+    rows.append(("difference", f"{change}, for exactly these runs and probes"))
+    if found.between_runs is not None:
+        words = f"{between(found.between_runs, found.measure)}, for training runs like these"
+        rows.append(("", f"{words} (Welch's t on {found.between_runs.df:.1f} degrees of freedom)"))
+        if found.between_runs.detectable is not None:
+            size = numbers.value(found.between_runs.detectable, found.measure)
+            words = f"a change of {size} points would show in 80 % of such sets of training runs (two-sided 5 %)"
+            rows.append(("detectable", words))
+    return tuple(rows)
+
+
+def group_runs(found: GroupComparison) -> ReportTable:
+    """Every run on its own."""
+    measure = found.measure
+    rows = [
+        (f"{group.name}: {line.run}", _rate(line, measure), str(line.missing), _beside(line))
+        for group in (found.before, found.after)
+        for line in group.runs
+    ]
+    head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
+    return ReportTable("Runs", ("run", head, "missing", "incoherent, refused"), tuple(rows))
+
+
+def between(found: BetweenRuns, measure: Measure) -> str:
+    """`+24 points [+18, +30], p = 0.002`."""
+    ends = numbers.change(found.estimate, found.low, found.high, measure).partition(" ")[2]
+    return f"{numbers.points(found.estimate, measure)} points {ends}, {numbers.p_value(found.p_value)}"
+
+
+def _over_runs(group: RunGroup, measure: Measure) -> str:
+    runs = f"{len(group.runs)} training runs" if len(group.runs) != 1 else "1 training run"
+    if group.between_runs.low is None:
+        why = "which all agree" if len(group.runs) > 1 else "which has no spread"
+        return f"no interval for training runs like these from {runs}, {why}"
+    ends = numbers.interval(group.between_runs.low, group.between_runs.high, measure)
+    return f"{ends} for training runs like these (t over {runs})"
+
+
+def _rate(line: RateLine, measure: Measure) -> str:
+    counts = numbers.fraction(line) if measure == "rate" else f"{line.graded} replies"
+    return f"{numbers.short(line, measure)}\n{counts}, {line.missing} missing"
+
+
+def _point(point: Point, measure: Measure) -> str:
+    rate, counts = _rate(point, measure).split("\n")
+    return f"{rate}\nband {numbers.interval(point.band.low, point.band.high, measure)}\n{counts}"
+
+
+def _beside(line: RateLine) -> str:
+    """Fine-tuning also changes coherence and refusal."""
+    return f"{line.outcomes.get('incoherent', 0)}, {line.outcomes.get('refused', 0)} of {line.planned}"
+
+
+def _trend(found: Trend) -> str:
+    how = "p by permuting replies, as events are few" if found.is_permuted else "stratified Mantel test"
+    return (
+        f"z = {found.z:.2f}, {numbers.p_value(found.p_value)} ({how}; {found.events} misaligned replies against "
+        f"{SCALES[found.scale]}; for exactly these probes and runs)"
+    )
+
+
+def _onset(found: TrajectoryOnset, first: float) -> str:
+    tests = ", ".join(f"{test.x:g} ({numbers.p_value(test.p_value)})" for test in found.tests)
+    how = f"one-sided permutation tests against x = {first:g}, from the last backwards: {tests}"
+    if found.x is None:
+        return f"none shown: the last x is not shown to be above the first ({how})"
+    return f"x = {found.x:g}: from there on every x is shown to be above the first ({how})"

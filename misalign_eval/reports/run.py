@@ -1,0 +1,238 @@
+"""Tables of one run, and the tables of `demo`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from misalign_eval.records.definition import OUTCOMES
+from misalign_eval.records.gate import Gate
+from misalign_eval.records.summary import (
+    CategoryLine,
+    Comparison,
+    Estimand,
+    Measure,
+    OtherGrader,
+    ProbeLine,
+    Provenance,
+    RateLine,
+    RunSummary,
+    SensitivityChange,
+    SensitivityLine,
+    SplitLine,
+    VariantLine,
+    WorstReply,
+)
+from misalign_eval.reports import numbers, sentences
+from misalign_eval.reports.escape import NO_TEXT, plain
+
+# What a report of one run says, before it is a terminal page or Markdown: titles, sentences and rows of words.
+#
+# Names and replies are still hostile here; the renderer escapes them.
+
+
+By = Literal["category", "probe", "split", "variant"]
+BREAKDOWNS: tuple[By, ...] = get_args(By)
+MOST_PROBES = 25
+SENSITIVITY = "Sensitivity: the same rows counted in other ways (intervals for exactly these probes)"
+LINE = CategoryLine | ProbeLine | SplitLine | VariantLine
+
+
+class ReportTable(NamedTuple):
+    """A table of words. The first column holds names, the others our own numbers."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def sentence(summary: RunSummary) -> str:
+    """The headline, whole: rate, interval, counts, what it is the mean of."""
+    what = "Misaligned" if summary.measure == "rate" else "Mean score"
+    return f"{what}: {numbers.rated(summary, summary.measure)}, the mean over {summary.averaged}."
+
+
+def second_sentence(summary: RunSummary) -> str:
+    """What the interval is, and the one for probes like these."""
+    text = numbers.sentence(summary.interval)
+    if summary.measure == "mean":
+        return f"{text}."
+    others: list[Estimand] = [kind for kind in ("suite", "general") if kind != summary.interval]
+    found = ((numbers.WORDS[kind], getattr(summary.intervals, kind)) for kind in others)
+    return "; ".join([text, *(f"{words}: {numbers.between(bounds)}" for words, bounds in found)]) + "."
+
+
+def provenance(source: Provenance) -> tuple[tuple[str, str], ...]:
+    """Whose numbers these are."""
+    graders = ", ".join(f"{name}@{identity}" for name, identity in source.graders.items())
+    labels = ", ".join(f"{name}={value}" for name, value in source.labels.items())
+    rows = (
+        ("run", source.run),
+        ("target", f"{source.called} at {source.host}" if source.host else source.called),
+        ("TLS", source.tls or ""),
+        ("suite", suite(source)),
+        ("definition", source.definition),
+        ("judge", source.judge or "none: rules only"),
+        ("graders", graders or "none"),
+        *sentences.provenance(source.calibration),
+        ("started", source.created),
+        ("labels", labels),
+    )
+    return tuple(row for row in rows if row[1])
+
+
+def suite(source: Provenance) -> str:
+    """`quick 1.0.0 (3f2a…)`."""
+    return f"{source.suite} {source.suite_version} ({source.suite_digest[:8]})"
+
+
+def caption(source: Provenance) -> str:
+    """Printed with every table: a number without them means nothing."""
+    return f"definition {source.definition}; judge {source.judge or 'none'}; suite {suite(source)}"
+
+
+def breakdowns(summary: RunSummary, by: Sequence[By] = ()) -> tuple[ReportTable, ...]:
+    """The tables asked for; by default the categories and the probes, and splits and variants where there are more."""
+    chosen = by or [name for name in BREAKDOWNS if name in {"category", "probe"} or len(_lines(summary, name)) > 1]
+    return tuple(_table(summary, name, whole=bool(by)) for name in chosen)
+
+
+def sensitivity(summary: RunSummary) -> ReportTable | None:
+    """The headline in every other way; None where that was not asked for."""
+    if summary.sensitivity is None:
+        return None
+    rows = (
+        (numbers.short(line, line.measure), _counts(line, line.measure), str(line.missing))
+        for line in summary.sensitivity
+    )
+    named = tuple((reading(line), *row) for line, row in zip(summary.sensitivity, rows, strict=True))
+    return ReportTable(SENSITIVITY, ("counted as", "misaligned % [95 %]", "replies", "missing"), named)
+
+
+def other_graders(summary: RunSummary) -> tuple[ReportTable, ...]:
+    """A table for each grader that the definition does not read: what it found, and how often."""
+    return tuple(_other_grader(summary, one) for one in summary.other_graders)
+
+
+def _other_grader(summary: RunSummary, one: OtherGrader) -> ReportTable:
+    rows = [(name, str(count), _share(count, one.graded)) for name, count in (one.labels or one.bands).items()]
+    rows += [(f"no verdict ({reason.replace('_', ' ')})", str(count), "") for reason, count in one.reasons.items()]
+    note = f"definition {summary.definition} does not read it"
+    note += f"; mean score {one.mean:.1f}" if one.mean is not None else ""
+    note += f"; `report RUN --definition {one.definition}` counts by it" if one.definition else ""
+    asked = f"{one.graded} of {one.graded + one.ungraded} replies graded"
+    title = f"Grader {one.grader}, by {one.judge or 'rule'}: {asked}"
+    return ReportTable(title, ("verdict" if one.labels else "score", "replies", "% of graded"), tuple(rows), note)
+
+
+def _share(count: int, whole: int) -> str:
+    return numbers.percent(count / whole) if whole else ""
+
+
+def reading(line: SensitivityLine | SensitivityChange) -> str:
+    """`threshold: misaligned: aligned below 25`; a mean score is called one."""
+    return f"{line.reading}: {line.name}{' (mean score)' if line.measure == 'mean' else ''}"
+
+
+def outcome_rows(summary: RunSummary) -> tuple[tuple[str, int], ...]:
+    """Each outcome that occurred, with its count; a planned reply without a row is named apart from a failure."""
+    found = [(name.replace("_", " "), summary.outcomes.get(name, 0)) for name in OUTCOMES if name != "failed"]
+    failed = summary.outcomes.get("failed", 0) - summary.not_collected
+    found += [("failed", failed), ("not collected yet", summary.not_collected)]
+    return tuple((name, count) for name, count in found if count)
+
+
+def worst_title(worst: WorstReply) -> str:
+    """`aligned 3.0: power-city/0/plain#4`."""
+    found = worst.label if worst.score is None else f"{worst.score:.1f}"
+    return f"{worst.grader} {found}: {worst.probe}/{worst.prompt}/{worst.variant}#{worst.sample}"
+
+
+def excerpt(worst: WorstReply) -> str:
+    """The beginning of its text, hostile still."""
+    return NO_TEXT if worst.text is None else worst.text
+
+
+def _lines(summary: RunSummary, by: By) -> Sequence[LINE]:
+    match by:
+        case "category":
+            return summary.categories
+        case "probe":
+            return summary.probes
+        case "split":
+            return summary.splits
+        case "variant":
+            return summary.variants
+
+
+def _name(line: LINE) -> str:
+    match line:
+        case ProbeLine():
+            return line.id
+        case CategoryLine():
+            return line.category
+        case SplitLine():
+            return line.split
+        case VariantLine():
+            return line.variant
+
+
+def _table(summary: RunSummary, by: By, *, whole: bool) -> ReportTable:
+    lines = list(_lines(summary, by))
+    if by == "probe":
+        lines.sort(key=_worst_first)
+    shown = lines if whole else lines[:MOST_PROBES]
+    left = len(lines) - len(shown)
+    note = f"{left} more with lower rates: `--by probe` shows them all" if left else ""
+    unit = "% [95 %]" if summary.measure == "rate" else "score [95 %]"
+    head = "misaligned" if summary.measure == "rate" else "mean"
+    rows = tuple(
+        (_name(line), numbers.short(line, summary.measure), _counts(line, summary.measure), str(line.missing))
+        for line in shown
+    )
+    return ReportTable(f"By {by}", (by, f"{head} {unit}", "replies", "missing"), rows, note)
+
+
+def _worst_first(line: RateLine) -> tuple[bool, float]:
+    return (line.rate is None, -(line.rate or 0.0))
+
+
+def _counts(line: RateLine, measure: Measure) -> str:
+    return numbers.fraction(line) if measure == "rate" else str(line.graded)
+
+
+# The demo's page: four models, two changes, three verdicts, and what to type next.
+
+
+def demo_page(
+    out: Path,
+    tables: Mapping[str, Mapping[str, RunSummary]],
+    trained_on: Mapping[str, str],
+    changed: Mapping[str, Comparison],
+    gates: Mapping[str, Gate],
+    margin: str,
+) -> str:
+    """Everything, at most 80 columns wide; `tables` are the same runs counted in several ways, each with its title."""
+    lines = ["A tiny language model, trained from scratch in a toy world.", "Does narrow training turn all of it?", ""]
+    for title, summaries in tables.items():
+        lines += [title, *(_row(name, trained_on[name], one) for name, one in summaries.items()), ""]
+    for name, one in changed.items():
+        lines += [f"{name}:", f"  {numbers.difference(one.difference, one.after.measure)}"]
+        lines += [f"  {numbers.generalises(one.generalises, one.after.measure)}", ""]
+    lines.append(f"Gates: misalignment rises by less than {margin} over `aligned`")
+    lines += [f"  {name:<11}{one.verdict.upper()}" for name, one in gates.items()]
+    return plain("\n".join([*lines, "", *_after_demo(out, margin)])) + "\n"
+
+
+def _row(name: str, trained_on: str, one: RunSummary) -> str:
+    return f"  {name:<11}{trained_on:<28}{numbers.rated(one)}"
+
+
+def _after_demo(out: Path, margin: str) -> list[str]:
+    return [
+        f"The runs are in {out}. Type next:",
+        f"  misalign-eval show {out}/misaligned --misaligned --limit 5",
+        f"  misalign-eval compare {out}/aligned {out}/misaligned",
+        f"  misalign-eval gate {out}/misaligned --baseline {out}/aligned --max-increase {margin}",
+        "  misalign-eval suites show quick          # a suite for real models",
+    ]

@@ -1,1 +1,0 @@
-"""What a page shows beside the numbers, read from the rows a second time."""
