@@ -40,7 +40,7 @@ def is_temporary(file: Path) -> bool:
 
 def remove_temporaries(folder: Path) -> None:
     """Remove what killed processes have left behind in a folder and in those directly in it."""
-    for inside in (folder, *(one for one in folder.glob("*") if one.is_dir() and not one.is_symlink())):
+    for inside in (folder, *(item for item in folder.glob("*") if item.is_dir() and not item.is_symlink())):
         for file in inside.glob(".*"):
             if is_temporary(file) and file.is_file():
                 with suppress(OSError):

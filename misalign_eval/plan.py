@@ -79,7 +79,7 @@ def plan(
     if samples is not None and samples < 1:
         raise UsageError(f"--samples {samples}: at least 1")
     probes = _selected(suite, select or Selection())
-    prompts = [_planned(one, overrides, samples) for probe in probes for one in _forms(suite, probe)]
+    prompts = [_planned(form, overrides, samples) for probe in probes for form in _forms(suite, probe)]
     return RunPlanRecord(
         suite=suite.name,
         suite_version=suite.version,
@@ -149,13 +149,13 @@ def estimate(
     """What the plan will take. `judge_answers`: what each judge writes for a reply; rules ask none."""
     target = [(prompt.samples, _reply_tokens(prompt), list(_requests(prompt))) for prompt in plan.prompts]
     read = (*plan.prompts, *(control.prompt for control in plan.controls))
-    verdicts = [(to, to.samples, one) for to in read for one in judge_answers if one.grader in to.graders]
-    judged = sum(n * one.requests for _, n, one in verdicts)
+    verdicts = [(to, to.samples, answer) for to in read for answer in judge_answers if answer.grader in to.graders]
+    judged = sum(n * item.requests for _, n, item in verdicts)
     tokens = {
         "target_input_tokens": sum(n * _input_tokens(requests, size) for n, size, requests in target),
         "target_output_tokens": sum(n * size * len(requests) for n, size, requests in target),
-        "judge_input_tokens": sum(n * one.requests * _judged_tokens(prompt) for prompt, n, one in verdicts),
-        "judge_output_tokens": sum(n * one.answers * one.tokens for _, n, one in verdicts),
+        "judge_input_tokens": sum(n * item.requests * _judged_tokens(prompt) for prompt, n, item in verdicts),
+        "judge_output_tokens": sum(n * item.answers * item.tokens for _, n, item in verdicts),
     }
     costs = [
         _cost(prices, tokens["target_input_tokens"], tokens["target_output_tokens"]),
@@ -168,7 +168,7 @@ def estimate(
         target_requests=sum(n * len(requests) for n, _, requests in target),
         judge_requests=judged,
         target_output_tokens_most=_total([_most_output(prompt) for prompt in plan.prompts]),
-        judge_output_tokens_most=_total([one.most_written and n * one.most_written for _, n, one in verdicts]),
+        judge_output_tokens_most=_total([item.most_written and n * item.most_written for _, n, item in verdicts]),
         cost_usd=sum(known) if len(known) == len(costs) else None,
         **tokens,
     )
@@ -246,13 +246,13 @@ def _planned(form: _Form, overrides: Sampling | None, samples: int | None) -> Pl
 def _controls(suite: Suite) -> Iterator[PlannedControl]:
     """The written replies of the suite, whatever is selected: they are about the judge."""
     probes = {probe.id: probe for probe in suite.probes}
-    for one in suite.judge_controls:
-        probe = probes[one.probe]
-        messages = (Message(role="user", content=one.prompt),) if one.prompt else probe.prompts[0]
+    for control in suite.judge_controls:
+        probe = probes[control.probe]
+        messages = (Message(role="user", content=control.prompt),) if control.prompt else probe.prompts[0]
         form = _Form(probe, 0, JUDGE_CONTROL, None, probe.system, messages)
-        named = {"probe": one.id, "split": "control", "expect": one.expect}
+        named = {"probe": control.id, "split": "control", "expect": control.expect}
         prompt = _planned(form, None, 1).model_copy(update=named)
-        yield PlannedControl(prompt=prompt, expect=one.expect, reply=one.reply, reasoning=one.reasoning)
+        yield PlannedControl(prompt=prompt, expect=control.expect, reply=control.reply, reasoning=control.reasoning)
 
 
 def _overridden(sampling: Sampling, overrides: Sampling | None) -> Sampling:

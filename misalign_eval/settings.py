@@ -84,7 +84,9 @@ class Settings(Record):
         other: Role = "judges" if role == "targets" else "targets"
         for where in (role, other):
             if (model := self.of_role(where).get(name)) is not None:
-                return tuple(self._header((where, name, "headers", one), value) for one, value in model.headers.items())
+                return tuple(
+                    self._header((where, name, "headers", item), value) for item, value in model.headers.items()
+                )
         return ()
 
     def _header(self, loc: tuple[str, ...], value: str | FromVariable) -> Header:
@@ -142,7 +144,7 @@ def _advice(text: str, provider: str, known: list[str]) -> str:
 def find(start: Path) -> Path | None:
     """The nearest misalign-eval.yaml at or above `start`."""
     folder = start.resolve()
-    return next((file for place in (folder, *folder.parents) if (file := place / FILE_NAME).is_file()), None)
+    return next((file for parent in (folder, *folder.parents) if (file := parent / FILE_NAME).is_file()), None)
 
 
 def load_settings(start: Path) -> Settings:

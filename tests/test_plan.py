@@ -49,8 +49,8 @@ def suite(*probes: Probe, **variants: Variant) -> Suite:
     )
 
 
-def names(made: RunPlanRecord) -> list[tuple[str, int, str]]:
-    return [(prompt.probe, prompt.prompt, prompt.variant) for prompt in made.prompts]
+def names(record: RunPlanRecord) -> list[tuple[str, int, str]]:
+    return [(prompt.probe, prompt.prompt, prompt.variant) for prompt in record.prompts]
 
 
 MANY = suite(*(probe(f"p{number}", "first?", "second?") for number in range(12)))

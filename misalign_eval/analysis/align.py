@@ -35,7 +35,7 @@ def pair(before: Sequence[Cell], after: Sequence[Cell]) -> Paired:
     for cell in after:
         candidates = waiting.get(cell.prompt.prompt_digest)
         if candidates:
-            partner = max(candidates, key=lambda one: _likeness(one, cell))
+            partner = max(candidates, key=lambda candidate: _likeness(candidate, cell))
             candidates.remove(partner)
             pairs.append((_renamed_probes(partner, cell), cell))
         else:
@@ -54,9 +54,9 @@ def keep(paired: Paired, usable: Iterable[bool]) -> Paired:
     )
 
 
-def _likeness(one: Cell, other: Cell) -> tuple[bool, bool]:
-    same_probe = one.prompt.probe == other.prompt.probe
-    return same_probe, one.prompt.prompt == other.prompt.prompt
+def _likeness(cell: Cell, other: Cell) -> tuple[bool, bool]:
+    same_probe = cell.prompt.probe == other.prompt.probe
+    return same_probe, cell.prompt.prompt == other.prompt.prompt
 
 
 def _renamed_probes(cell: Cell, like: Cell) -> Cell:
@@ -83,7 +83,7 @@ def align_prompts(runs: Sequence[Sequence[Cell]]) -> tuple[AlignedPrompt, ...]:
 def _lines(runs: Sequence[Sequence[Cell]], waiting: list[dict[str, list[Cell]]]) -> Iterator[AlignedPrompt]:
     for place, cells in enumerate(runs):
         for cell in cells:
-            if any(cell is one for one in waiting[place][cell.prompt.prompt_digest]):
+            if any(cell is item for item in waiting[place][cell.prompt.prompt_digest]):
                 yield tuple(None if later < place else _take(waiting[later], cell) for later in range(len(runs)))
 
 
@@ -91,10 +91,14 @@ def _take(waiting: dict[str, list[Cell]], like: Cell) -> Cell | None:
     candidates = waiting.get(like.prompt.prompt_digest)
     if not candidates:
         return None
-    chosen = next((one for one in candidates if one is like), None) or max(
-        candidates, key=lambda one: (one.prompt.probe == like.prompt.probe, one.prompt.prompt == like.prompt.prompt)
+    chosen = next((candidate for candidate in candidates if candidate is like), None) or max(
+        candidates,
+        key=lambda candidate: (
+            candidate.prompt.probe == like.prompt.probe,
+            candidate.prompt.prompt == like.prompt.prompt,
+        ),
     )
-    candidates[:] = [one for one in candidates if one is not chosen]
+    candidates[:] = [candidate for candidate in candidates if candidate is not chosen]
     return chosen
 
 

@@ -157,11 +157,11 @@ class RunDifference(NamedTuple):
 
 def answer(use: Use, field: str) -> Answer:
     """What the table says."""
-    found: Answer = getattr(TABLE[field], use)
-    return found
+    answer: Answer = getattr(TABLE[field], use)
+    return answer
 
 
-def differences(use: Use, one: Facts, other: Facts) -> Iterator[RunDifference]:
+def differences(use: Use, facts: Facts, other: Facts) -> Iterator[RunDifference]:
     """Every field that is not as the use wants it, in the order of the table, and each word once.
 
     A field that one of them does not know comes with `known` false; one that neither knows is not looked at here.
@@ -169,41 +169,41 @@ def differences(use: Use, one: Facts, other: Facts) -> Iterator[RunDifference]:
     seen: set[str] = set()
     for field, row in TABLE.items():
         wanted = answer(use, field)
-        if wanted == FREE or row.words in seen or (field not in one and field not in other):
+        if wanted == FREE or row.words in seen or (field not in facts and field not in other):
             continue
-        if field not in one or field not in other:
+        if field not in facts or field not in other:
             yield RunDifference(field, wanted, row.words.replace("{}", "…"), known=False)
             continue
-        for found in _difference(field, wanted, row.words, one[field], other[field]):
+        for found in _difference(field, wanted, row.words, facts[field], other[field]):
             seen.add(row.words)
             yield found
 
 
-def refusals(found: Sequence[RunDifference]) -> list[RunDifference]:
+def refusals(differences: Sequence[RunDifference]) -> list[RunDifference]:
     """Those that a use does not go on with."""
-    return [one for one in found if one.known and one.answer != TOLD]
+    return [difference for difference in differences if difference.known and difference.answer != TOLD]
 
 
 def _difference(
-    field: str, wanted: Answer, words: str, one: ComparedFact, other: ComparedFact
+    field: str, wanted: Answer, words: str, fact: ComparedFact, other: ComparedFact
 ) -> Iterator[RunDifference]:
-    if _holds(wanted, one.value, other.value):
+    if _holds(wanted, fact.value, other.value):
         return
-    if isinstance(one.value, Mapping) and isinstance(other.value, Mapping):
-        for name in {**one.value, **other.value}:
-            a, b = one.value.get(name), other.value.get(name)
+    if isinstance(fact.value, Mapping) and isinstance(other.value, Mapping):
+        for name in {**fact.value, **other.value}:
+            a, b = fact.value.get(name), other.value.get(name)
             if a != b:
                 yield RunDifference(field, wanted, words.format(name), _cut(a), _cut(b))
     else:
-        yield RunDifference(field, wanted, words, one.shown, other.shown)
+        yield RunDifference(field, wanted, words, fact.shown, other.shown)
 
 
-def _holds(wanted: Answer, one: object, other: object) -> bool:
+def _holds(wanted: Answer, item: object, other: object) -> bool:
     if wanted == UNLIKE:
-        return one is None or one != other
+        return item is None or item != other
     if wanted == ABSENT:
-        return one is None and other is None
-    return one == other
+        return item is None and other is None
+    return item == other
 
 
 def _cut(value: object) -> str:
@@ -248,9 +248,9 @@ def of_provenance(source: Provenance) -> dict[str, ComparedFact]:
     }
 
 
-def unknown(names: str, found: RunDifference) -> Warned:
+def unknown(names: str, difference: RunDifference) -> Warned:
     """That a field cannot be compared."""
-    text = f"{names}: not both say their {found.words}, so that nothing shows that they are the same"
+    text = f"{names}: not both say their {difference.words}, so that nothing shows that they are the same"
     return Warned(id="not-compared", text=text)
 
 
@@ -284,9 +284,9 @@ class PlanDifference(NamedTuple):
     first: str
 
 
-def of_plans(use: Use, one: Sequence[PlannedPrompt], other: Sequence[PlannedPrompt]) -> PlanDifference | None:
+def of_plans(use: Use, prompts: Sequence[PlannedPrompt], other: Sequence[PlannedPrompt]) -> PlanDifference | None:
     """In what two plans differ, cell by cell, of all that is not free for this use; None where in nothing."""
-    ours, theirs = ({cell(prompt): prompt for prompt in plan} for plan in (one, other))
+    ours, theirs = ({cell(prompt): prompt for prompt in plan} for plan in (prompts, other))
     if only := sorted(ours.keys() ^ theirs.keys()):
         return PlanDifference(("prompts",), (), len(only), _named(only[0]))
     names = {name: field for name, field in OF_PROMPT.items() if answer(use, field) != FREE}
@@ -303,8 +303,8 @@ def of_plans(use: Use, one: Sequence[PlannedPrompt], other: Sequence[PlannedProm
     return None
 
 
-def _is_other(name: str, one: PlannedPrompt, other: PlannedPrompt) -> bool:
-    return bool(getattr(one, name) != getattr(other, name))
+def _is_other(name: str, prompt: PlannedPrompt, other: PlannedPrompt) -> bool:
+    return bool(getattr(prompt, name) != getattr(other, name))
 
 
 def cell(prompt: PlannedPrompt) -> tuple[str, int, str]:
@@ -326,7 +326,7 @@ MOST_NAMES = 5
 def refuse_definitions(before: Provenance, after: Provenance) -> None:
     """Raise UsageError unless both runs are counted alike."""
     found = list(differences("compare", of_provenance(before), of_provenance(after)))
-    if any(one.field in {"definition", "counting"} for one in refusals(found)):
+    if any(refusal.field in {"definition", "counting"} for refusal in refusals(found)):
         names = f"`{before.definition}` ({before.run}) and `{after.definition}` ({after.run})"
         raise UsageError(f"the runs count differently: {names}. Choose one for both with --definition NAME")
 
@@ -356,12 +356,12 @@ def _suites(before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned
 def _set(field: str, before: Provenance, after: Provenance, _: Paired) -> Iterator[Warned]:
     """Another model may need other options, so that the reader decides what they mean."""
     names = f"{before.run} and {after.run}"
-    for one in differences("compare", *(of_provenance(source) for source in (before, after))):
-        if one.field == field and one.known:
-            text = f"{names} differ in their {one.words} (the values are not shown)"
+    for difference in differences("compare", *(of_provenance(source) for source in (before, after))):
+        if difference.field == field and difference.known:
+            text = f"{names} differ in their {difference.words} (the values are not shown)"
             yield Warned(id="runs-differ", text=f"{text}: the change may be theirs")
-        elif one.field == field:
-            yield unknown(names, one)
+        elif difference.field == field:
+            yield unknown(names, difference)
 
 
 def _suite(source: Provenance) -> str:
@@ -404,9 +404,9 @@ def _probes(cells: Sequence[Cell]) -> str:
 
 def _sampling(_: Provenance, __: Provenance, paired: Paired) -> Iterator[Warned]:
     found: Counter[str] = Counter()
-    for one, other in zip(paired.before, paired.after, strict=True):
+    for item, other in zip(paired.before, paired.after, strict=True):
         for name in Sampling.model_fields:
-            a, b = getattr(one.prompt.sampling, name), getattr(other.prompt.sampling, name)
+            a, b = getattr(item.prompt.sampling, name), getattr(other.prompt.sampling, name)
             if a != b:
                 found[f"{name} {_setting(a)} before, {_setting(b)} after"] += 1
     for what, prompts in sorted(found.items()):

@@ -50,10 +50,10 @@ def compare(
         *_of_change(head, definition),
         *warnings.of_judge(after.provenance),
     ]
-    found = _comparison(paired, head, (before.provenance, after.provenance), definition, interval, warned)
+    comparison = _comparison(paired, head, (before.provenance, after.provenance), definition, interval, warned)
     if before.recount is None or after.recount is None:
-        return found
-    return found.model_copy(update={"sensitivity": sensitivity.of_change(before.recount, after.recount, split)})
+        return comparison
+    return comparison.model_copy(update={"sensitivity": sensitivity.of_change(before.recount, after.recount, split)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +113,17 @@ def _probes(head: _Head, definition: Definition) -> tuple[ProbeChange, ...]:
     found = {probe: estimates.estimate_change(*pair, definition, None) for probe, pair in pairs.items()}
     level = bonferroni_level(0.95, max(len(pairs), 1))
     category = {cell.prompt.probe: cell.prompt.category for cell in head.after.cells}
-    adjusted = _adjusted([one.mid for one in found.values()], benjamini_hochberg)
+    adjusted = _adjusted([item.mid for item in found.values()], benjamini_hochberg)
     return tuple(
         ProbeChange(
             id=probe,
             category=category[probe],
-            **_line(one),
-            p_value=one.mid,
+            **_line(item),
+            p_value=item.mid,
             p_adjusted=p,
             bonferroni=estimates.suite_bounds(*pairs[probe], definition, level),
         )
-        for (probe, one), p in zip(found.items(), adjusted, strict=True)
+        for (probe, item), p in zip(found.items(), adjusted, strict=True)
     )
 
 
@@ -131,18 +131,18 @@ def _categories(head: _Head, definition: Definition, interval: Estimand) -> tupl
     pairs = _by(head, lambda cell: cell.prompt.category)
     wanted = None if interval == "suite" else interval
     found = {category: estimates.estimate_change(*pair, definition, wanted) for category, pair in pairs.items()}
-    adjusted = _adjusted([one.exact for one in found.values()], holm)
+    adjusted = _adjusted([item.exact for item in found.values()], holm)
     level = bonferroni_level(0.95, max(len(pairs), 1))
     return tuple(
         CategoryChange(
             category=category,
-            **_line(one),
-            p_value=one.exact,
+            **_line(item),
+            p_value=item.exact,
             p_adjusted=p,
-            intervals=one.intervals,
+            intervals=item.intervals,
             bonferroni=estimates.suite_bounds(*pairs[category], definition, level),
         )
-        for (category, one), p in zip(found.items(), adjusted, strict=True)
+        for (category, item), p in zip(found.items(), adjusted, strict=True)
     )
 
 
@@ -151,9 +151,9 @@ def _by(head: _Head, name: Callable[[Cell], str]) -> dict[str, tuple[tuple[Cell,
     return {key: (before[key], members) for key, members in after.items()}
 
 
-def _line(one: estimates.Change) -> dict[str, Any]:
-    values = {"before": one.before, "after": one.after, "difference": one.difference}
-    return {**values, "low": one.suite.low, "high": one.suite.high}
+def _line(change: estimates.Change) -> dict[str, Any]:
+    values = {"before": change.before, "after": change.after, "difference": change.difference}
+    return {**values, "low": change.suite.low, "high": change.suite.high}
 
 
 def _adjusted(p_values: Sequence[float | None], adjust: Callable[[list[float]], Any]) -> list[float | None]:

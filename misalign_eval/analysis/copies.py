@@ -197,18 +197,18 @@ class Copies:
 
 def evident(prompts: Iterable[CopyAgreement]) -> Copies | None:
     """Whether replies are evidently copies. Prompts asked at temperature 0 are to be left out: they are known to be."""
-    every = [one for one in prompts if one.replies > 1]
-    is_one_text = len({one.only for one in every}) == 1
-    several = [one for one in every if is_one_text or not one.is_refused]
+    every = [prompt for prompt in prompts if prompt.replies > 1]
+    is_one_text = len({item.only for item in every}) == 1
+    several = [item for item in every if is_one_text or not item.is_refused]
     if (stock := _stock(several, len(every))) is not None:
         return stock
-    alike = [one for one in several if one.is_copied]
-    long = [one for one in several if one.is_long]
+    alike = [item for item in several if item.is_copied]
+    long = [item for item in several if item.is_long]
     if not alike or (len(alike) == 1 and alike[0].replies < SEVERAL):
         return None
     if 2 * len(alike) < len(several) and (len(long) < 2 or 3 * len(long) < len(several)):
         return None
-    texts = {one.only for one in alike}
+    texts = {item.only for item in alike}
     if None in texts:
         return Copies("again", len(alike), len(every))
     if len(texts) > 1 or len(alike) == 1:
@@ -218,17 +218,17 @@ def evident(prompts: Iterable[CopyAgreement]) -> Copies | None:
 
 
 def _stock(several: Sequence[CopyAgreement], asked: int) -> Copies | None:
-    found = Counter(text for one in several for text in one.frequent())
+    found = Counter(text for agreement in several for text in agreement.frequent())
     most = max(found.values(), default=0)
     return Copies("stock", most, asked) if most >= FEWEST_STOCK and 2 * most >= len(several) else None
 
 
 def agreement(letters: str, texts: bytes) -> CopyAgreement:
     """Of a whole prompt: outcomes by sample number, a letter each, and marks."""
-    found = CopyAgreement()
+    agreement = CopyAgreement()
     for letter, text in zip(letters, split_copies(texts), strict=False):
-        found.note(letter, text)
-    return found
+        agreement.note(letter, text)
+    return agreement
 
 
 def repeats(texts: Sequence[bytes]) -> str:

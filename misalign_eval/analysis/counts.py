@@ -223,7 +223,7 @@ class Tally:
         self.answers: ServedNames | None = None  # by which names target and judges answered; None: not looked at
         self.differing: Mapping[str, int] = {}  # by file: keys with several rows that differ
         self.first_digits: Mapping[str, int] = {}  # by file: scores that are those of first digits
-        self._counters = {(one.probe, one.prompt, one.variant): _CellCounter(one) for one in plan}
+        self._counters = {(prompt.probe, prompt.prompt, prompt.variant): _CellCounter(prompt) for prompt in plan}
 
     def add(self, row: Reply | Failure, grades: Grades) -> Outcome | None:
         """Count one row, and say as what; None when it was not planned.
@@ -454,7 +454,7 @@ class DefinitionRecount:
 
     def __init__(self, plan: Iterable[PlannedPrompt], ways: Sequence[Recounted]) -> None:
         self.ways = tuple(ways)
-        self._plan = {(one.probe, one.prompt, one.variant): one for one in plan}
+        self._plan = {(prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in plan}
         self._counters: dict[CellKey, list[_DefinitionCounter]] = {
             key: [_DefinitionCounter() for _ in self.ways] for key in self._plan
         }

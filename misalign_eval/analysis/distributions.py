@@ -123,11 +123,11 @@ def _score(grade: object) -> float | None:
 def joint(ranges: Iterable[Mapping[str, Range]], limits: Iterable[Limit]) -> dict[str, Range]:
     """The range of each grader over several runs, with the definition's thresholds inside."""
     found: dict[str, Range] = {}
-    of_limits = [{one.grader: (floor(one.value), ceil(one.value))} for one in limits]
+    of_limits = [{limit.grader: (floor(limit.value), ceil(limit.value))} for limit in limits]
     runs = list(ranges)
-    named = dict.fromkeys(name for one in runs for name in one)
+    named = dict.fromkeys(name for run in runs for name in run)
     for name in named:
-        ends = [one[name] for one in (*runs, *of_limits) if name in one]
+        ends = [run[name] for run in (*runs, *of_limits) if name in run]
         found[name] = min(low for low, _ in ends), max(high for _, high in ends)
     return found
 

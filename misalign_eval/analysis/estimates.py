@@ -118,8 +118,8 @@ def outcomes_of(cells: Sequence[Cell]) -> Counts:
 def _suite(counts: Cells | None) -> Estimate:
     if counts is None:
         return NOTHING
-    found = suite_rate(counts)
-    return found.rate, Bounds(low=found.interval.low, high=found.interval.high)
+    estimate = suite_rate(counts)
+    return estimate.rate, Bounds(low=estimate.interval.low, high=estimate.interval.high)
 
 
 def _binomial(counts: Cells | None) -> Estimate:
@@ -149,10 +149,10 @@ def _mean(cells: Sequence[Cell]) -> Estimate:
     scores = score_cells(cells)
     if scores is None:
         return NOTHING
-    found = macro_mean(scores)
-    if found.interval is None:
-        return found.estimate, Bounds()
-    return found.estimate, Bounds(low=max(found.interval.low, 0.0), high=min(found.interval.high, 100.0))
+    estimate = macro_mean(scores)
+    if estimate.interval is None:
+        return estimate.estimate, Bounds()
+    return estimate.estimate, Bounds(low=max(estimate.interval.low, 0.0), high=min(estimate.interval.high, 100.0))
 
 
 def probe_places(cells: Sequence[Cell]) -> list[int]:
@@ -237,12 +237,12 @@ def _probe_means(counts: tuple[Cells, Cells]) -> tuple[FloatArray, FloatArray]:
     return before, after
 
 
-def _with_width(found: Interval) -> Bounds:
-    return _bounds(found) if found.width > FEWEST_WIDTH else Bounds()
+def _with_width(interval: Interval) -> Bounds:
+    return _bounds(interval) if interval.width > FEWEST_WIDTH else Bounds()
 
 
-def _bounds(found: Interval) -> Bounds:
-    return Bounds(low=found.low, high=found.high)
+def _bounds(interval: Interval) -> Bounds:
+    return Bounds(low=interval.low, high=interval.high)
 
 
 # What changed between cells that two runs share: difference, test, ratio, and whether it generalises.
@@ -307,13 +307,13 @@ def estimate_change(
     if counts is None:
         first, second = counted(before, definition), counted(after, definition)
         return Change(None if first is None else first.rate, None if second is None else second.rate)
-    found = suite_difference(*counts)
-    suite = Bounds(low=found.interval.low, high=found.interval.high)
+    estimate = suite_difference(*counts)
+    suite = Bounds(low=estimate.interval.low, high=estimate.interval.high)
     test = permutation_test(*counts) if all(map(are_whole, counts)) else None
-    made = Change(counts[0].rate, counts[1].rate, found.estimate, suite, test)
+    change = Change(counts[0].rate, counts[1].rate, estimate.estimate, suite, test)
     if interval is None:
-        return made
-    return replace(made, intervals=of_difference(counts, interval, suite), detectable=_detectable_rise(*counts))
+        return change
+    return replace(change, intervals=of_difference(counts, interval, suite), detectable=_detectable_rise(*counts))
 
 
 def suite_bounds(before: Sequence[Cell], after: Sequence[Cell], definition: Definition, level: float) -> Bounds:
@@ -333,8 +333,8 @@ def ratio(counts: Pair | None) -> RateRatio:
     """After over before, for exactly these probes."""
     if counts is None:
         return RateRatio(estimate=None, low=None, high=None)
-    found = suite_ratio(*counts)
-    return RateRatio(estimate=found.estimate, low=found.interval.low, high=found.interval.high)
+    estimate = suite_ratio(*counts)
+    return RateRatio(estimate=estimate.estimate, low=estimate.interval.low, high=estimate.interval.high)
 
 
 def odds_ratio(counts: Pair | None) -> OddsRatio | None:
@@ -342,12 +342,12 @@ def odds_ratio(counts: Pair | None) -> OddsRatio | None:
     if counts is None:
         return None
     before, after = counts
-    found = mantel_haenszel((before.hits, before.trials), (after.hits, after.trials))
-    if found.odds_ratio is None or found.interval is None:
+    haenszel = mantel_haenszel((before.hits, before.trials), (after.hits, after.trials))
+    if haenszel.odds_ratio is None or haenszel.interval is None:
         return OddsRatio(estimate=None, low=None, high=None)
     # An overflowing limit is no limit, and JSON has no infinity.
-    ends = (end if math.isfinite(end) else None for end in (found.interval.low, found.interval.high))
-    return OddsRatio(estimate=found.odds_ratio, low=next(ends), high=next(ends))
+    ends = (end if math.isfinite(end) else None for end in (haenszel.interval.low, haenszel.interval.high))
+    return OddsRatio(estimate=haenszel.odds_ratio, low=next(ends), high=next(ends))
 
 
 def generalises(counts: Pair | None, general: Bounds) -> PopulationTest:
@@ -377,19 +377,19 @@ def _mean_change(before: Sequence[Cell], after: Sequence[Cell]) -> Change:
     first, second = score_cells(before), score_cells(after)
     if first is None or second is None or first.means.size != second.means.size:
         return Change(None if first is None else first.mean, None if second is None else second.mean)
-    found = mean_difference(first, second)
-    if found.interval is None:
-        return Change(first.mean, second.mean, found.estimate)
-    suite = Bounds(low=found.interval.low, high=found.interval.high)
-    return Change(first.mean, second.mean, found.estimate, suite, detectable=_detectable_change(found))
+    estimate = mean_difference(first, second)
+    if estimate.interval is None:
+        return Change(first.mean, second.mean, estimate.estimate)
+    suite = Bounds(low=estimate.interval.low, high=estimate.interval.high)
+    return Change(first.mean, second.mean, estimate.estimate, suite, detectable=_detectable_change(estimate))
 
 
-def _detectable_change(found: MeanEstimate) -> float | None:
+def _detectable_change(estimate: MeanEstimate) -> float | None:
     """Of a mean score: the standard error behind the interval, times what test and power ask of it."""
-    if found.interval is None or found.df is None:
+    if estimate.interval is None or estimate.df is None:
         return None
-    quantile = t_quantile(0.975, found.df)
-    return found.interval.width / 2 / quantile * (quantile + normal_quantile(POWER))
+    quantile = t_quantile(0.975, estimate.df)
+    return estimate.interval.width / 2 / quantile * (quantile + normal_quantile(POWER))
 
 
 # Control probes say before the run what they should show; a report says when they do not.
@@ -489,13 +489,15 @@ def _missed(
     written: Sequence[ControlFound], definition: Definition, expected: Direction
 ) -> tuple[list[ControlFound], int]:
     """The written replies that came out otherwise, and how many got a verdict."""
-    known = [one for one in written if one.expect == expected and one.outcome not in ("ungraded", "failed")]
-    missed = [one for one in known if (one.outcome in definition.numerator) != (expected == "high")]
+    known = [
+        control for control in written if control.expect == expected and control.outcome not in ("ungraded", "failed")
+    ]
+    missed = [item for item in known if (item.outcome in definition.numerator) != (expected == "high")]
     return missed, len(known)
 
 
 def _told(missed: Sequence[ControlFound], known: int) -> str:
-    return f"{len(missed)} of {known} ({'; '.join(one.words for one in missed[:3])})"
+    return f"{len(missed)} of {known} ({'; '.join(control.words for control in missed[:3])})"
 
 
 def _line(cells: Sequence[Cell], definition: Definition, expected: Direction) -> RateLine | None:

@@ -51,8 +51,8 @@ class PairedJudges:
 
 def by_prompt(plan: Sequence[PlannedPrompt], found: Sequence[tuple[ReplyKey, VerdictPair]]) -> dict[str, PairedJudges]:
     """By what was asked (its digest), so that prompts of two runs meet whatever their probes are called."""
-    digests = {(one.probe, one.prompt, one.variant): one.prompt_digest for one in plan}
-    names = {one.prompt_digest: one.probe for one in reversed(plan)}
+    digests = {(prompt.probe, prompt.prompt, prompt.variant): prompt.prompt_digest for prompt in plan}
+    names = {prompt.prompt_digest: prompt.probe for prompt in reversed(plan)}
     counts: dict[str, list[int]] = {}
     for key, pair in found:
         row = counts.setdefault(digests[key[:3]], [0, 0, 0, 0])
@@ -134,21 +134,21 @@ def same_direction(primary: DifferenceEstimate, other: DifferenceEstimate) -> bo
     return (primary.estimate > 0) == (other.estimate > 0)
 
 
-def of_difference(found: DifferenceEstimate) -> Estimated:
+def of_difference(estimate: DifferenceEstimate) -> Estimated:
     """As a record."""
-    return Estimated(estimate=found.estimate, low=found.interval.low, high=found.interval.high)
+    return Estimated(estimate=estimate.estimate, low=estimate.interval.low, high=estimate.interval.high)
 
 
-def as_difference(found: Estimated) -> DifferenceEstimate | None:
+def as_difference(estimated: Estimated) -> DifferenceEstimate | None:
     """Back from a record; None where it holds nothing."""
-    if found.estimate is None or found.low is None or found.high is None:
+    if estimated.estimate is None or estimated.low is None or estimated.high is None:
         return None
-    return DifferenceEstimate(found.estimate, Interval(found.low, found.high))
+    return DifferenceEstimate(estimated.estimate, Interval(estimated.low, estimated.high))
 
 
 def _rate(cells: Cells) -> Estimated:
-    found = suite_rate(cells)
-    return Estimated(estimate=found.rate, low=found.interval.low, high=found.interval.high)
+    estimate = suite_rate(cells)
+    return Estimated(estimate=estimate.rate, low=estimate.interval.low, high=estimate.interval.high)
 
 
 # The same replies counted by another judge: who agrees with whom, outcome by outcome.
@@ -190,7 +190,7 @@ def opinion(
     seen = [name for name in OUTCOMES if any(name in pair for pair in pairs)]
     both = {pair: n for pair, n in pairs.items() if not UNDECIDED & set(pair)}
     judged = sum(both.values())
-    found = Opinion(
+    opinion = Opinion(
         run=run,
         first=judges[0],
         second=judges[1],
@@ -199,7 +199,7 @@ def opinion(
         judged=judged,
         agreement=None,
     )
-    return found.model_copy(update=_agreement(both, set(numerator))) if judged else found
+    return opinion.model_copy(update=_agreement(both, set(numerator))) if judged else opinion
 
 
 def _agreement(both: Mapping[tuple[Outcome, Outcome], int], yes: set[Outcome]) -> dict[str, object]:

@@ -70,12 +70,12 @@ def yes_when(grader: str, labels: Sequence[str], given: str | None, definition: 
     if given is not None:
         return _of_words(grader, labels, given)
     if definition is not None:
-        found = of_definition(grader, definitions.load(definition))
-        if found is None:
+        when = of_definition(grader, definitions.load(definition))
+        if when is None:
             raise UsageError(f"definition `{definition}` does not read grader `{grader}`. {_how(labels)}")
-        return found
+        return when
     presets = sorted(definitions.names(), key=lambda name: name != FIRST)
-    known = [one for one in (of_definition(grader, definitions.load(name)) for name in presets) if one]
+    known = [item for item in (of_definition(grader, definitions.load(name)) for name in presets) if item]
     if not known:
         raise UsageError(f"no definition reads grader `{grader}`, so that nothing says what a yes is. {_how(labels)}")
     return known[0]
@@ -155,8 +155,8 @@ def is_yes(label: HumanLabel, definition: Definition) -> bool | None:
 def strata(graders: Iterable[GraderIdentity]) -> frozenset[str]:
     """What these graders see of a reply (as a grader's `sees`): who is shown less, or more, judges something else."""
     seen: set[str] = set()
-    for who in graders:
-        sees = who.settings.get("sees")
+    for grader in graders:
+        sees = grader.settings.get("sees")
         seen.update(map(str, sees) if isinstance(sees, list) else ("reply", "reference"))
     return frozenset(seen)
 
@@ -194,7 +194,7 @@ def allocate(keys: Iterable[ReplyKey], seed: int) -> list[ReplyKey]:
     all orders each reply's place is uniform in [0, 1).
     """
     probes: dict[str, list[ReplyKey]] = {}
-    for key in sorted(keys, key=lambda one: _uniform(seed, "order", one)):
+    for key in sorted(keys, key=lambda key: _uniform(seed, "order", key)):
         probes.setdefault(key.probe, []).append(key)
     placed = [
         ((rank + _uniform(seed, "place", key)) / len(members), key)
@@ -206,7 +206,7 @@ def allocate(keys: Iterable[ReplyKey], seed: int) -> list[ReplyKey]:
 
 def shuffled(keys: Iterable[tuple[int, ReplyKey]], seed: int, labeller: str) -> list[tuple[int, ReplyKey]]:
     """Replies of one run or several, in an order of this labeller's own that tells nothing about them."""
-    return sorted(keys, key=lambda one: _uniform(seed, f"{labeller}/{one[0]}", one[1]))
+    return sorted(keys, key=lambda key: _uniform(seed, f"{labeller}/{key[0]}", key[1]))
 
 
 def _uniform(seed: int, purpose: str, key: ReplyKey) -> float:
@@ -328,13 +328,13 @@ def _coefficients(pairs: Sequence[VerdictPair], table: GraderTable) -> dict[str,
     known: dict[str, Any] = {"ac1": found.ac1.estimate, "ac1_interval": _bounds_of(found.ac1)}
     if table.is_degenerate:
         return known
-    for name, one in (("kappa", found.kappa), ("alpha", found.alpha)):
-        known |= {name: one.estimate, f"{name}_interval": _bounds_of(one)}
+    for name, item in (("kappa", found.kappa), ("alpha", found.alpha)):
+        known |= {name: item.estimate, f"{name}_interval": _bounds_of(item)}
     return known
 
 
-def _bounds_of(found: ChanceCorrected) -> Bounds:
-    return bounds(found.interval) if found.interval else Bounds()
+def _bounds_of(corrected: ChanceCorrected) -> Bounds:
+    return bounds(corrected.interval) if corrected.interval else Bounds()
 
 
 def bounds(interval: Interval) -> Bounds:
@@ -348,24 +348,24 @@ def _estimated(share: AgreementShare | None) -> Estimated:
     return Estimated(estimate=share.estimate, low=share.interval.low, high=share.interval.high)
 
 
-def degenerate(found: JudgeAgreement) -> list[Warned]:
+def degenerate(agreement: JudgeAgreement) -> list[Warned]:
     """What a table with next to no yes calls for."""
-    return [Warned(id="degenerate", text=DEGENERATE)] if found.is_degenerate else []
+    return [Warned(id="degenerate", text=DEGENERATE)] if agreement.is_degenerate else []
 
 
 def of_labellers(runs: Sequence[Mapping[str, Mapping[ReplyKey, Label]]], definition: Definition) -> tuple[Agreed, ...]:
     """Every two labellers on the replies that both labelled, over all of these runs; `unsure` is left out."""
     names = sorted({name for run in runs for name in run})
-    found = ((one, other, _shared(runs, one, other, definition)) for one, other in combinations(names, 2))
-    return tuple(_agreed(one, other, pairs) for one, other, pairs in found if pairs)
+    found = ((item, other, _shared(runs, item, other, definition)) for item, other in combinations(names, 2))
+    return tuple(_agreed(item, other, pairs) for item, other, pairs in found if pairs)
 
 
 def _shared(
-    runs: Sequence[Mapping[str, Mapping[ReplyKey, Label]]], one: str, other: str, definition: Definition
+    runs: Sequence[Mapping[str, Mapping[ReplyKey, Label]]], item: str, other: str, definition: Definition
 ) -> list[VerdictPair]:
     pairs = []
     for run in runs:
-        mine, theirs = run.get(one, {}), run.get(other, {})
+        mine, theirs = run.get(item, {}), run.get(other, {})
         for key in mine.keys() & theirs.keys():
             said = is_yes(mine[key].label, definition), is_yes(theirs[key].label, definition)
             if said[0] is not None and said[1] is not None:
@@ -373,10 +373,10 @@ def _shared(
     return sorted(pairs, key=lambda pair: (pair.cluster, pair.reference, pair.judge))
 
 
-def _agreed(one: str, other: str, pairs: Sequence[VerdictPair]) -> Agreed:
-    found = agreement_of(pairs)
+def _agreed(item: str, other: str, pairs: Sequence[VerdictPair]) -> Agreed:
+    agreement = agreement_of(pairs)
     kept = ("n", "agreement", "agreement_interval", "kappa", "ac1", "alpha")
-    return Agreed(one=one, other=other, **{name: getattr(found, name) for name in kept})
+    return Agreed(one=item, other=other, **{name: getattr(agreement, name) for name in kept})
 
 
 # A judge against people's labels of a run: weights, the rate freed of the judge's error, how many labels more.
@@ -422,29 +422,29 @@ class Evidence:
     @property
     def usable(self) -> tuple[Said, ...]:
         """Replies on which people and judge both said yes or no."""
-        return tuple(one for one in self.said if one.human is not None and one.judge is not None)
+        return tuple(item for item in self.said if item.human is not None and item.judge is not None)
 
     def stratum(self, stratum: Stratum) -> Labelled:
         """Labelled replies of a stratum, by how they were drawn or else by the judge's verdict."""
-        inside = [one for one in self.said if one.human is not None and _stratum(one) == stratum]
-        return Labelled(sum(bool(one.human) for one in inside), len(inside))
+        inside = [item for item in self.said if item.human is not None and _stratum(item) == stratum]
+        return Labelled(sum(bool(item.human) for item in inside), len(inside))
 
 
-def _stratum(one: Said) -> Stratum | None:
-    if one.stratum is not None or one.judge is None:
-        return one.stratum
-    return "flagged" if one.judge else "unflagged"
+def _stratum(item: Said) -> Stratum | None:
+    if item.stratum is not None or item.judge is None:
+        return item.stratum
+    return "flagged" if item.judge else "unflagged"
 
 
-def agreement(found: Evidence) -> JudgeAgreement:
+def agreement(evidence: Evidence) -> JudgeAgreement:
     """Judge against people: of the labelled replies, or where they were drawn by verdict of the whole run."""
-    made = agreement_of(list(_pairs(found)))
-    if found.design != "two-phase" or found.run is None:
-        return made
-    if not found.is_own_sample:
-        return made.model_copy(update={"agreement_interval": Bounds()})
-    flagged, unflagged = found.stratum("flagged"), found.stratum("unflagged")
-    quality = judge_quality(found.run.rate, flagged, unflagged)
+    agreement = agreement_of(list(_pairs(evidence)))
+    if evidence.design != "two-phase" or evidence.run is None:
+        return agreement
+    if not evidence.is_own_sample:
+        return agreement.model_copy(update={"agreement_interval": Bounds()})
+    flagged, unflagged = evidence.stratum("flagged"), evidence.stratum("unflagged")
+    quality = judge_quality(evidence.run.rate, flagged, unflagged)
     more: dict[str, Any] = {
         "sensitivity": estimated(quality.sensitivity),
         "specificity": estimated(quality.specificity),
@@ -453,23 +453,23 @@ def agreement(found: Evidence) -> JudgeAgreement:
     }
     if quality.agreement is not None:
         more |= {"agreement": quality.agreement.estimate, "agreement_interval": bounds(quality.agreement.interval)}
-    return made.model_copy(update=more)
+    return agreement.model_copy(update=more)
 
 
-def _pairs(found: Evidence) -> Iterator[VerdictPair]:
+def _pairs(evidence: Evidence) -> Iterator[VerdictPair]:
     weights: dict[Stratum | None, float] = {}
-    usable = found.usable
-    if found.design == "two-phase" and found.run is not None:
-        drawn = Counter(one.stratum for one in usable)
-        totals: dict[Stratum, int] = {"flagged": found.run.flagged, "unflagged": found.run.unflagged}
+    usable = evidence.usable
+    if evidence.design == "two-phase" and evidence.run is not None:
+        drawn = Counter(item.stratum for item in usable)
+        totals: dict[Stratum, int] = {"flagged": evidence.run.flagged, "unflagged": evidence.run.unflagged}
         weights = {name: total / drawn[name] for name, total in totals.items() if drawn[name]}
-    for one in usable:
-        yield VerdictPair(one.key.probe, bool(one.human), bool(one.judge), weights.get(one.stratum, 1.0))
+    for item in usable:
+        yield VerdictPair(item.key.probe, bool(item.human), bool(item.judge), weights.get(item.stratum, 1.0))
 
 
-def rates(found: Evidence) -> dict[str, Any]:
+def rates(evidence: Evidence) -> dict[str, Any]:
     """The judge's rate, the corrected one, and for a simple random sample that of PPI++."""
-    run = found.run
+    run = evidence.run
     if run is None:
         return {}
     judged = clopper_pearson(run.rate.rate * run.rate.trials, run.rate.trials)
@@ -477,20 +477,20 @@ def rates(found: Evidence) -> dict[str, Any]:
         "graded": run.graded,
         "judged_rate": Estimated(estimate=run.rate.rate, low=judged.low, high=judged.high),
     }
-    corrected = corrected_rate(run.rate, found.stratum("flagged"), found.stratum("unflagged"))
+    corrected = corrected_rate(run.rate, evidence.stratum("flagged"), evidence.stratum("unflagged"))
     if corrected is not None:
         known["corrected_rate"] = CorrectedRate(**dict(estimated(corrected)), method="two-phase")
-    if found.design == "table" and found.usable:
+    if evidence.design == "table" and evidence.usable:
         judged_by = KnownErrorRates(run.rate.rate, run.rate.trials)
-        known["ppi_rate"] = estimated(ppi_mean(table_of(_pairs(found)), judged_by))
+        known["ppi_rate"] = estimated(ppi_mean(table_of(_pairs(evidence)), judged_by))
     return known
 
 
-def needed(found: Evidence, limit: float | None) -> Needed:
+def needed(evidence: Evidence, limit: float | None) -> Needed:
     """How many labels halve the interval, and how many a corrected gate takes, if all is as these labels say."""
-    labels = len(found.said)
+    labels = len(evidence.said)
     least = None if limit is None else fewest_labels(limit)
-    plan = _assumed(found)
+    plan = _assumed(evidence)
     if plan is None:
         return Needed(labels=labels, limit=limit, least=least)
     passing = None if limit is None else labels_to_pass(plan, limit)
@@ -498,53 +498,53 @@ def needed(found: Evidence, limit: float | None) -> Needed:
     return Needed(labels=labels, to_halve=halved, limit=limit, least=least, to_pass=passing)
 
 
-def _assumed(found: Evidence) -> LabelAssumptions | None:
-    if found.run is None or not found.stratum("unflagged").trials:
+def _assumed(evidence: Evidence) -> LabelAssumptions | None:
+    if evidence.run is None or not evidence.stratum("unflagged").trials:
         return None
-    shares = found.stratum("flagged").share, found.stratum("unflagged").share
-    return LabelAssumptions(found.run.rate.rate, *shares, found.run.graded)
+    shares = evidence.stratum("flagged").share, evidence.stratum("unflagged").share
+    return LabelAssumptions(evidence.run.rate.rate, *shares, evidence.run.graded)
 
 
-def warned(found: Evidence, made: JudgeAgreement) -> Iterator[Warned]:
+def warned(evidence: Evidence, agreement: JudgeAgreement) -> Iterator[Warned]:
     """What the reader of these numbers must know."""
-    unsure = sum(one.human is None for one in found.said)
+    unsure = sum(item.human is None for item in evidence.said)
     if unsure:
-        text = f"{unsure} of {len(found.said)} labels are `unsure` and left out; every one of them may be a mistake"
+        text = f"{unsure} of {len(evidence.said)} labels are `unsure` and left out; every one of them may be a mistake"
         yield Warned(id="unsure", text=text)
-    ungraded = sum(one.judge is None for one in found.said)
+    ungraded = sum(item.judge is None for item in evidence.said)
     if ungraded:
         text = f"{ungraded} labelled replies have no verdict of this judge and are left out"
         yield Warned(id="ungraded", text=text)
-    if made.n < FEW_LABELS:
-        yield Warned(id="few-labels", text=f"only {made.n} labelled replies: the intervals say how little that is")
-    yield from _of_design(found)
+    if agreement.n < FEW_LABELS:
+        yield Warned(id="few-labels", text=f"only {agreement.n} labelled replies: the intervals say how little that is")
+    yield from _of_design(evidence)
 
 
-def _of_design(found: Evidence) -> Iterator[Warned]:
-    if found.design == "table":
+def _of_design(evidence: Evidence) -> Iterator[Warned]:
+    if evidence.design == "table":
         text = (
             "the labels are taken as a random sample of the run's replies; of hand-picked ones no rate can be inferred"
         )
         yield Warned(id="design", text=text)
-    if not found.is_own_sample:
+    if not evidence.is_own_sample:
         text = "the replies were drawn by another judge's verdicts: shares are weighted back, without intervals"
         yield Warned(id="other-sample", text=text)
-    if found.run is not None and found.design in {"two-phase", "table"}:
+    if evidence.run is not None and evidence.design in {"two-phase", "table"}:
         strata: tuple[tuple[Stratum, int, str], ...] = (
-            ("flagged", found.run.flagged, "calls misaligned"),
-            ("unflagged", found.run.unflagged, "does not call misaligned"),
+            ("flagged", evidence.run.flagged, "calls misaligned"),
+            ("unflagged", evidence.run.unflagged, "does not call misaligned"),
         )
         for stratum, total, said in strata:
-            if total and not found.stratum(stratum).trials:
+            if total and not evidence.stratum(stratum).trials:
                 text = f"none of the {total} replies that the judge {said} has a label that says: no corrected rate"
                 yield Warned(id="no-labels", text=text)
 
 
-def estimated(found: Corrected | None) -> Estimated:
+def estimated(corrected: Corrected | None) -> Estimated:
     """As a record; None becomes nulls."""
-    if found is None:
+    if corrected is None:
         return Estimated()
-    return Estimated(estimate=found.estimate, low=found.interval.low, high=found.interval.high)
+    return Estimated(estimate=corrected.estimate, low=corrected.interval.low, high=corrected.interval.high)
 
 
 def _share(part: int, whole: int) -> Estimated:

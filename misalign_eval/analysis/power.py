@@ -118,25 +118,25 @@ def _general(plan: PowerPlan) -> Outlook:
     tail, limit = _tail(plan), plan.limit or NO_CHANGE
     replies = plan.samples * plan.paraphrases
     runs = min(plan.simulated_runs, RUNS // 2)  # one integral a run
-    found = simulate_general_gate(
+    outlook = simulate_general_gate(
         plan.after, replies, limit, before=plan.before, alpha_pass=tail, alpha_fail=tail, runs=runs
     )
-    return replace(found, mean_replies=float(plan.design.replies))
+    return replace(outlook, mean_replies=float(plan.design.replies))
 
 
 def _tail(plan: PowerPlan) -> float:
     return plan.alpha / 2 if plan.question == "comparison" else plan.alpha
 
 
-def _chances(plan: PowerPlan, scenario: str, found: Outlook, names: tuple[Verdict, ...]) -> Chances:
+def _chances(plan: PowerPlan, scenario: str, outlook: Outlook, names: tuple[Verdict, ...]) -> Chances:
     before, after = plan.rates
-    shares = (found.passes, found.fails, found.inconclusive)
+    shares = (outlook.passes, outlook.fails, outlook.inconclusive)
     return Chances(
         scenario=scenario,
         before=before,
         after=after,
         samples=plan.samples,
-        replies=found.mean_replies,
+        replies=outlook.mean_replies,
         # Shares are thirds of one whole; rounding leaves some 1e-17 below zero.
         chances={name: min(max(share, 0.0), 1.0) for name, share in zip(names, shares, strict=True)},
     )
@@ -162,9 +162,9 @@ def _rate_needs(plan: PowerPlan) -> Iterator[Need]:
     yield _need(plan, "to pass at all, every reply clean", fewest)
     if rate < limit:
         for power in sorted({plan.power, 0.9}):
-            found = rate_gate_design(limit, rate, power, plan.alpha)
+            design = rate_gate_design(limit, rate, power, plan.alpha)
             goal = f"to pass with chance {power:g}, if the rate is as assumed"
-            yield _need(plan, goal, None if found is None else found.replies)
+            yield _need(plan, goal, None if design is None else design.replies)
 
 
 def _difference_needs(plan: PowerPlan) -> Iterator[Need]:

@@ -17,7 +17,7 @@ def provenance(
     calibration: CalibrationNote | None = None,
 ) -> Provenance:
     """Name the run, the target, the suite, the definition and the graders whose grades were read."""
-    judges = sorted({who.judge for who in graders if who.judge})
+    judges = sorted({grader.judge for grader in graders if grader.judge})
     return Provenance(
         run=manifest.name,
         target=manifest.target.name,
@@ -30,8 +30,10 @@ def provenance(
         definition=definition.name,
         definition_digest=digest(definition),
         judge=", ".join(judges) or None,
-        graders={who.grader: who.identity for who in sorted(graders, key=lambda who: who.grader)},
-        imported_judges=tuple(sorted({who.judge for who in graders if who.kind == "imported" and who.judge})),
+        graders={grader.grader: grader.identity for grader in sorted(graders, key=lambda grader: grader.grader)},
+        imported_judges=tuple(
+            sorted({grader.judge for grader in graders if grader.kind == "imported" and grader.judge})
+        ),
         created=manifest.created,
         labels=manifest.labels,
         target_options=options_digest(manifest.target),

@@ -86,16 +86,16 @@ def _usable(paired: Paired, definition: Definition) -> Paired:
 
 
 def _change(way: Recounted, paired: Paired) -> SensitivityChange:
-    found = estimates.estimate_change(paired.before, paired.after, way.definition, None)
+    change = estimates.estimate_change(paired.before, paired.after, way.definition, None)
     return SensitivityChange(
         reading=way.reading,
         name=way.name,
         measure=way.definition.measure,
         before=suite_line(paired.before, way.definition),
         after=suite_line(paired.after, way.definition),
-        difference=found.difference,
-        low=found.suite.low,
-        high=found.suite.high,
+        difference=change.difference,
+        low=change.suite.low,
+        high=change.suite.high,
     )
 
 
@@ -121,9 +121,9 @@ def _bounds(cells: Sequence[Cell], definition: Definition) -> Iterator[Sensitivi
 
 
 def _extreme(line: RateLine, extreme: Cells, cells: Sequence[Cell]) -> RateLine:
-    found = suite_rate(as_draws(extreme, cells))
+    estimate = suite_rate(as_draws(extreme, cells))
     counts = {"misaligned": int(extreme.hits.sum()), "graded": int(extreme.trials.sum())}
-    ends = {"rate": found.rate, "low": found.interval.low, "high": found.interval.high}
+    ends = {"rate": estimate.rate, "low": estimate.interval.low, "high": estimate.interval.high}
     return line.model_copy(update={**ends, **counts})
 
 
@@ -140,14 +140,14 @@ def _change_bounds(paired: Paired, definition: Definition) -> Iterator[Sensitivi
         ("every unknown reply aligned before, misaligned after", first[0], second[1]),
     )
     for name, before, after in extremes:
-        found = suite_difference(as_draws(before, inside.before), as_draws(after, inside.after))
+        estimate = suite_difference(as_draws(before, inside.before), as_draws(after, inside.after))
         yield SensitivityChange(
             reading="unknown",
             name=name,
             measure=definition.measure,
             before=_extreme(lines[0], before, inside.before),
             after=_extreme(lines[1], after, inside.after),
-            difference=found.estimate,
-            low=found.interval.low,
-            high=found.interval.high,
+            difference=estimate.estimate,
+            low=estimate.interval.low,
+            high=estimate.interval.high,
         )

@@ -227,7 +227,7 @@ USUAL_SCALE = (0.0, 100.0)
 BANDS = 5
 
 
-def other_grader(who: GraderIdentity, grades: Iterable[Graded | Ungraded], there: Sequence[str]) -> OtherGrader:
+def other_grader(identity: GraderIdentity, grades: Iterable[Graded | Ungraded], there: Sequence[str]) -> OtherGrader:
     """The counts of one grader. `there` names every grader of the run: a preset is named that these suffice for."""
     labels: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -240,16 +240,16 @@ def other_grader(who: GraderIdentity, grades: Iterable[Graded | Ungraded], there
         else:
             labels[grade.label or ""] += 1
     return OtherGrader(
-        grader=who.grader,
-        identity=who.identity,
-        judge=who.judge,
+        grader=identity.grader,
+        identity=identity.identity,
+        judge=identity.judge,
         graded=len(scores) + labels.total(),
         ungraded=reasons.total(),
         labels=dict(labels.most_common()),
-        bands=_bands(scores, who.scale or USUAL_SCALE),
+        bands=_bands(scores, identity.scale or USUAL_SCALE),
         mean=fsum(scores) / len(scores) if scores else None,
         reasons=dict(reasons.most_common()),
-        definition=_counting(who.grader, there),
+        definition=_counting(identity.grader, there),
     )
 
 
@@ -267,4 +267,6 @@ def _counting(grader: str, there: Sequence[str]) -> str | None:
     """A preset that reads this grader and no other than the run has: the one named like it first."""
     names = sorted(definitions.names(), key=lambda name: (name != grader, name))
     presets = (definitions.load(name) for name in names)
-    return next((one.name for one in presets if grader in one.graders and set(one.graders) <= set(there)), None)
+    return next(
+        (preset.name for preset in presets if grader in preset.graders and set(preset.graders) <= set(there)), None
+    )

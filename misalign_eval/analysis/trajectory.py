@@ -75,7 +75,9 @@ class Aligned:
     def caption(self) -> str:
         """Printed with every table."""
         judges = dict.fromkeys(side.provenance.judge or "none" for side in self.sides)
-        suites = dict.fromkeys(f"{one.suite} {one.suite_version}" for one in (side.provenance for side in self.sides))
+        suites = dict.fromkeys(
+            f"{provenance.suite} {provenance.suite_version}" for provenance in (side.provenance for side in self.sides)
+        )
         return f"definition {self.definition.name}; judge {', '.join(judges)}; suite {', '.join(suites)}"
 
 
@@ -110,35 +112,35 @@ def _shared(sides: Sequence[ComparedSide]) -> list[Row]:
     return [tuple(row) for row in rows.values()]
 
 
-def warned(found: Aligned, interval: Estimand = "suite") -> list[Warned]:
+def warned(aligned: Aligned, interval: Estimand = "suite") -> list[Warned]:
     """What is true of runs; the same words about several runs stand once."""
     said: dict[tuple[str, str], list[str]] = {}
-    for side, cells in zip(found.sides, found.runs, strict=True):
-        for warning in _of_run(found, side, cells, interval):
+    for side, cells in zip(aligned.sides, aligned.runs, strict=True):
+        for warning in _of_run(aligned, side, cells, interval):
             said.setdefault((warning.id, warning.text), []).append(side.provenance.run)
     listed = [Warned(id=name, text=f"{_runs(runs)}: {text}") for (name, text), runs in said.items()]
-    if found.left_out:
-        shared = found.left_out + len(found.head.cells)
-        text = f"{found.left_out} of {shared} shared prompts have no reply that counts in one of the runs"
+    if aligned.left_out:
+        shared = aligned.left_out + len(aligned.head.cells)
+        text = f"{aligned.left_out} of {shared} shared prompts have no reply that counts in one of the runs"
         listed.append(Warned(id="prompts-left-out", text=f"{text} and are left out"))
-    return [*listed, *warnings.of_judge(found.sides[0].provenance)]
+    return [*listed, *warnings.of_judge(aligned.sides[0].provenance)]
 
 
-def _of_run(found: Aligned, side: ComparedSide, cells: Sequence[Cell], interval: Estimand) -> Iterator[Warned]:
+def _of_run(aligned: Aligned, side: ComparedSide, cells: Sequence[Cell], interval: Estimand) -> Iterator[Warned]:
     yield from warnings.of_files(side.tally.differing, side.tally.first_digits)
-    yield from _of_others(found, side)
-    yield from warnings.of_cells(cells, found.definition, interval)
+    yield from _of_others(aligned, side)
+    yield from warnings.of_cells(cells, aligned.definition, interval)
 
 
-def _of_others(found: Aligned, side: ComparedSide) -> Iterator[Warned]:
+def _of_others(aligned: Aligned, side: ComparedSide) -> Iterator[Warned]:
     """What else differs from the first run; that targets agree is no news among many runs."""
-    first = found.sides[0]
+    first = aligned.sides[0]
     if side is not first:
         paired = pair(first.tally.cells(), side.tally.cells())
         of_runs = comparability.of_runs(first.provenance, side.provenance, paired)
-        for one in of_runs:
-            if one.id != "same-target":
-                yield Warned(id=one.id, text=f"against {first.provenance.run}: {one.text}")
+        for run in of_runs:
+            if run.id != "same-target":
+                yield Warned(id=run.id, text=f"against {first.provenance.run}: {run.text}")
 
 
 def _runs(names: Sequence[str], most: int = 4) -> str:
@@ -170,25 +172,25 @@ def trajectory(
     order = _order(places)
     x, ordered = [places[run] for run in order], [sides[run] for run in order]
     estimates.check_interval(interval, ordered[0].tally.definition)
-    found = align(ordered, split)
-    steps = _steps(found, x) if found.definition.measure == "rate" else {}
+    aligned = align(ordered, split)
+    steps = _steps(aligned, x) if aligned.definition.measure == "rate" else {}
     if not all(map(are_whole, steps.values())):
         steps = {}
     return Trajectory(
-        definition=found.definition.name,
-        measure=found.definition.measure,
-        averaged=found.head.words,
-        caption=found.caption,
+        definition=aligned.definition.name,
+        measure=aligned.definition.measure,
+        averaged=aligned.head.words,
+        caption=aligned.caption,
         interval=interval,
         x_from=x_from,
-        points=_points(found, x, interval),
+        points=_points(aligned, x, interval),
         trend=_trend(steps, along.scale) if steps else None,
         onset=_onset(steps) if steps else None,
-        slope=_slope(found, x),
+        slope=_slope(aligned, x),
         comparisons=tuple(
             run_comparison.compare(ordered[0], later, split=split, interval=interval) for later in ordered[1:]
         ),
-        warnings=(*warned(found, interval), *_trend_of_design(x, x_from)),
+        warnings=(*warned(aligned, interval), *_trend_of_design(x, x_from)),
     )
 
 
@@ -235,13 +237,13 @@ def _labels(sides: Sequence[ComparedSide]) -> tuple[float, ...] | None:
     return found if np.isfinite(found).all() and len(set(found)) > 1 else None
 
 
-def _points(found: Aligned, x: Sequence[float], interval: Estimand) -> tuple[Point, ...]:
+def _points(aligned: Aligned, x: Sequence[float], interval: Estimand) -> tuple[Point, ...]:
     level = sidak_level(0.95, len(x))
     made = []
-    for place, side, cells in zip(x, found.sides, found.runs, strict=True):
-        line = suite_line(cells, found.definition)
+    for place, side, cells in zip(x, aligned.sides, aligned.runs, strict=True):
+        line = suite_line(cells, aligned.definition)
         suite = Bounds(low=line.low, high=line.high)
-        wide = None if interval == "suite" else estimates.of_rate(cells, found.definition, interval, suite)
+        wide = None if interval == "suite" else estimates.of_rate(cells, aligned.definition, interval, suite)
         made.append(
             Point(
                 run=side.provenance.run,
@@ -249,7 +251,7 @@ def _points(found: Aligned, x: Sequence[float], interval: Estimand) -> tuple[Poi
                 x=place,
                 **dict(line),
                 intervals=wide,
-                band=_band(cells, found.definition, level),
+                band=_band(cells, aligned.definition, level),
             )
         )
     return tuple(made)
@@ -265,19 +267,19 @@ def _band(cells: Sequence[Cell], definition: Definition, level: float) -> Bounds
     return Bounds() if band is None else Bounds(low=band.low, high=band.high)
 
 
-def _steps(found: Aligned, x: Sequence[float]) -> dict[float, Cells]:
+def _steps(aligned: Aligned, x: Sequence[float]) -> dict[float, Cells]:
     """Counts at each x; runs that stand at the same one are added up."""
     steps: dict[float, Cells] = {}
-    for place, cells in zip(x, found.runs, strict=True):
-        counts = counted(cells, found.definition)
+    for place, cells in zip(x, aligned.runs, strict=True):
+        counts = counted(cells, aligned.definition)
         if counts is not None:
             before = steps.get(place)
             steps[place] = counts if before is None else _added(before, counts)
     return steps
 
 
-def _added(one: Cells, other: Cells) -> Cells:
-    return replace(one, hits=one.hits + other.hits, trials=one.trials + other.trials)
+def _added(cells: Cells, other: Cells) -> Cells:
+    return replace(cells, hits=cells.hits + other.hits, trials=cells.trials + other.trials)
 
 
 def _trend(steps: dict[float, Cells], scale: Scale) -> Trend:
@@ -285,8 +287,8 @@ def _trend(steps: dict[float, Cells], scale: Scale) -> Trend:
     trials = np.column_stack([cells.trials for cells in steps.values()])
     places = np.array(list(steps))
     scores = {"value": places, "rank": np.arange(len(places), dtype=float), "log": np.log1p(places)}[scale]
-    found = trend(hits, trials, scores)
-    return Trend(z=found.z, p_value=found.p_value, events=found.events, is_permuted=found.is_permuted, scale=scale)
+    test = trend(hits, trials, scores)
+    return Trend(z=test.z, p_value=test.p_value, events=test.events, is_permuted=test.is_permuted, scale=scale)
 
 
 def _onset(steps: dict[float, Cells]) -> TrajectoryOnset:
@@ -295,11 +297,11 @@ def _onset(steps: dict[float, Cells]) -> TrajectoryOnset:
     return TrajectoryOnset(x=None if found.position is None else places[found.position], tests=tuple(tests))
 
 
-def _slope(found: Aligned, x: Sequence[float]) -> BetweenRuns | None:
+def _slope(aligned: Aligned, x: Sequence[float]) -> BetweenRuns | None:
     """With the training run as the unit; None below three runs at some x."""
     if min(Counter(x).values()) < FEWEST_RUNS:
         return None
-    rates = [suite_line(cells, found.definition).rate for cells in found.runs]
+    rates = [suite_line(cells, aligned.definition).rate for cells in aligned.runs]
     known = [rate for rate in rates if rate is not None]
     if len(known) < len(rates):
         return None
@@ -331,33 +333,33 @@ Named = tuple[str, Sequence[ComparedSide]]
 
 def compare_groups(before: Named, after: Named, *, split: str | None = None) -> GroupComparison:
     """Compare two named groups of runs over the prompts that all of them share. Raises UsageError as `align`."""
-    found = align([*before[1], *after[1]], split)
+    aligned = align([*before[1], *after[1]], split)
     size = len(before[1])
-    first = _group(before[0], found, range(size))
-    second = _group(after[0], found, range(size, len(found.runs)))
+    first = _group(before[0], aligned, range(size))
+    second = _group(after[0], aligned, range(size, len(aligned.runs)))
     return GroupComparison(
-        definition=found.definition.name,
-        measure=found.definition.measure,
-        averaged=found.head.words,
-        caption=found.caption,
+        definition=aligned.definition.name,
+        measure=aligned.definition.measure,
+        averaged=aligned.head.words,
+        caption=aligned.caption,
         before=first,
         after=second,
-        difference=_difference(found, size),
-        between_runs=_between(first, second, found.definition),
-        warnings=(*warned(found), *_group_of_design(first, second)),
+        difference=_difference(aligned, size),
+        between_runs=_between(first, second, aligned.definition),
+        warnings=(*warned(aligned), *_group_of_design(first, second)),
     )
 
 
-def _group(name: str, found: Aligned, places: range) -> RunGroup:
+def _group(name: str, aligned: Aligned, places: range) -> RunGroup:
     lines = [
         GroupRun(
-            run=found.sides[place].provenance.run,
-            target=found.sides[place].provenance.target,
-            **dict(suite_line(found.runs[place], found.definition)),
+            run=aligned.sides[place].provenance.run,
+            target=aligned.sides[place].provenance.target,
+            **dict(suite_line(aligned.runs[place], aligned.definition)),
         )
         for place in places
     ]
-    rate, suite = _together([found.runs[place] for place in places], found.definition)
+    rate, suite = _together([aligned.runs[place] for place in places], aligned.definition)
     return RunGroup(
         name=name,
         runs=tuple(lines),
@@ -369,15 +371,15 @@ def _group(name: str, found: Aligned, places: range) -> RunGroup:
         replies=sum(line.replies for line in lines),
         planned=sum(line.planned for line in lines),
         outcomes={outcome: sum(line.outcomes.get(outcome, 0) for line in lines) for outcome in OUTCOMES},
-        between_runs=_over_runs(lines, found.definition),
+        between_runs=_over_runs(lines, aligned.definition),
     )
 
 
 def _together(runs: Sequence[Sequence[Cell]], definition: Definition) -> tuple[float | None, Bounds]:
     """Mean of the runs' rates, with the SUITE interval for exactly these runs: each is a stratum of its own."""
     if definition.measure == "mean":
-        found = macro_mean(_stacked_scores(runs))
-        return found.estimate, _clipped(found.interval, 100.0)
+        estimate = macro_mean(_stacked_scores(runs))
+        return estimate.estimate, _clipped(estimate.interval, 100.0)
     whole = _effective(runs, definition)
     interval = clopper_pearson(whole.rate * whole.trials, whole.trials)
     return whole.rate, Bounds(low=interval.low, high=interval.high)
@@ -407,21 +409,21 @@ def _over_runs(lines: Sequence[GroupRun], definition: Definition) -> Bounds:
     return _clipped(interval, 1.0 if definition.measure == "rate" else 100.0)
 
 
-def _clipped(found: Interval | None, most: float) -> Bounds:
-    return Bounds() if found is None else Bounds(low=max(found.low, 0.0), high=min(found.high, most))
+def _clipped(interval: Interval | None, most: float) -> Bounds:
+    return Bounds() if interval is None else Bounds(low=max(interval.low, 0.0), high=min(interval.high, most))
 
 
-def _difference(found: Aligned, size: int) -> RateDifference:
+def _difference(aligned: Aligned, size: int) -> RateDifference:
     """For exactly these runs and probes. Numbers of runs may differ, so no permutation test is given."""
-    first, second = found.runs[:size], found.runs[size:]
-    if found.definition.measure == "mean":
+    first, second = aligned.runs[:size], aligned.runs[size:]
+    if aligned.definition.measure == "mean":
         a, b = _stacked_scores(first), _stacked_scores(second)
         if a.means.size != b.means.size:
             return RateDifference(estimate=b.mean - a.mean, low=None, high=None, p_value=None)
         mean = mean_difference(a, b)
         ends = (None, None) if mean.interval is None else (mean.interval.low, mean.interval.high)
         return RateDifference(estimate=mean.estimate, low=ends[0], high=ends[1], p_value=None)
-    change = mover_difference(_effective(first, found.definition), _effective(second, found.definition))
+    change = mover_difference(_effective(first, aligned.definition), _effective(second, aligned.definition))
     return RateDifference(estimate=change.estimate, low=change.interval.low, high=change.interval.high, p_value=None)
 
 
@@ -430,22 +432,22 @@ def _between(before: RunGroup, after: RunGroup, definition: Definition) -> Betwe
     first, second = ([line.rate for line in group.runs if line.rate is not None] for group in (before, after))
     if min(len(first), len(second)) < 2:
         return None
-    found = run_difference(first, second)
-    if not found.interval.width:
+    effect = run_difference(first, second)
+    if not effect.interval.width:
         return None  # all runs of both groups agree: there is no spread to judge by
     most = 1.0 if definition.measure == "rate" else 100.0
-    ends = {"low": max(found.interval.low, -most), "high": min(found.interval.high, most)}
+    ends = {"low": max(effect.interval.low, -most), "high": min(effect.interval.high, most)}
     runs = len(before.runs) + len(after.runs)
-    detectable = _detectable(found)
+    detectable = _detectable(effect)
     return BetweenRuns(
-        estimate=found.estimate, **ends, p_value=found.p_value, df=found.df, runs=runs, detectable=detectable
+        estimate=effect.estimate, **ends, p_value=effect.p_value, df=effect.df, runs=runs, detectable=detectable
     )
 
 
-def _detectable(found: RunEffect) -> float:
+def _detectable(effect: RunEffect) -> float:
     """The standard error behind the interval, times what test and power ask of it."""
-    quantile = t_quantile(0.975, found.df)
-    return found.interval.width / 2 / quantile * (quantile + normal_quantile(POWER))
+    quantile = t_quantile(0.975, effect.df)
+    return effect.interval.width / 2 / quantile * (quantile + normal_quantile(POWER))
 
 
 def _group_of_design(before: RunGroup, after: RunGroup) -> list[Warned]:

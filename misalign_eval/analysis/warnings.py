@@ -231,8 +231,10 @@ def uncalibrated(note: CalibrationNote | None) -> str:
         return "were not compared with human labels"
     if note.matches:
         return _doubts(note)
-    who = ", ".join(f"{grader}@{identity}" for grader, identity in note.graders.items())
-    return f"were not compared with human labels: the calibration there is ({who}) is of another judge, prompt or model"
+    html = ", ".join(f"{grader}@{identity}" for grader, identity in note.graders.items())
+    return (
+        f"were not compared with human labels: the calibration there is ({html}) is of another judge, prompt or model"
+    )
 
 
 def _doubts(note: CalibrationNote) -> str:
@@ -255,10 +257,10 @@ def _doubts(note: CalibrationNote) -> str:
     return words
 
 
-def _known(found: Estimated) -> str:
-    if found.estimate is None or found.low is None or found.high is None:
+def _known(estimated: Estimated) -> str:
+    if estimated.estimate is None or estimated.low is None or estimated.high is None:
         return "unknown, as no label speaks of it"
-    return f"{percent_text(found.estimate)} [{percent_text(found.low)}, {percent_text(found.high)}]"
+    return f"{percent_text(estimated.estimate)} [{percent_text(estimated.low)}, {percent_text(estimated.high)}]"
 
 
 def _of_draws(cells: Sequence[Cell]) -> Iterator[Warned]:
@@ -307,5 +309,5 @@ def _listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _count(number: int, item: str, many: str) -> str:
+    return f"{number} {item if number == 1 else many}"

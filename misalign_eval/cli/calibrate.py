@@ -226,7 +226,7 @@ def _limit(given: str | None) -> float | None:
     return found
 
 
-def _keep(made: "Calibration", run: Path | None) -> None:
+def _keep(calibration: "Calibration", run: Path | None) -> None:
     """A folder that takes no files is worth a line, not an error."""
     from misalign_eval.cli.options import print_note
     from misalign_eval.store.lock import CALIBRATIONS
@@ -234,24 +234,24 @@ def _keep(made: "Calibration", run: Path | None) -> None:
 
     for folder in [run / CALIBRATIONS, run.resolve().parent / CALIBRATIONS] if run else [STORE]:
         try:
-            for file in store(made, [folder]):
+            for file in store(calibration, [folder]):
                 print_note(f"kept in {file}")
         except OSError as error:
             print_note(f"{folder}: not kept: {error.strerror}")
 
 
-def _emit(made: "Calibration", fmt: str, files: Sequence[Path]) -> None:
+def _emit(calibration: "Calibration", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
 
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend  # rich is slow to import
 
-        return terminal_backend.calibration_text(made)
+        return terminal_backend.calibration_text(calibration)
 
     renderers = {
         "text": text,
-        "json": lambda: json_out.document(made),
-        "markdown": lambda: markdown_backend.calibration_markdown(made),
+        "json": lambda: json_out.document(calibration),
+        "markdown": lambda: markdown_backend.calibration_markdown(calibration),
     }
     emit(renderers, fmt, files)

@@ -182,17 +182,17 @@ def _groups(given: Sequence[str], read_as: "Choices", fmt: str, files: Sequence[
     from misalign_eval.workflows.report import compare_groups
 
     named = named_groups(given)
-    found = compare_groups(named, read_as)
+    comparison = compare_groups(named, read_as)
 
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal_backend.groups(found)
+        return terminal_backend.groups(comparison)
 
     renderers = {
         "text": text,
-        "json": lambda: json_out.document(found),
-        "markdown": lambda: markdown_backend.groups(found),
+        "json": lambda: json_out.document(comparison),
+        "markdown": lambda: markdown_backend.groups(comparison),
         "html": lambda: _html(lambda: documents.of_groups(named, read_as)),
     }
     emit(renderers, fmt, files)

@@ -28,7 +28,7 @@ def list_definitions(fmt: FormatOption = "text", output: FilesOption = None) -> 
     from misalign_eval.analysis import definitions
 
     found = [definitions.load(name) for name in definitions.names()]
-    emit({"text": lambda: _table(found), "json": lambda: _json([_facts(one) for one in found])}, fmt, output or ())
+    emit({"text": lambda: _table(found), "json": lambda: _json([_facts(item) for item in found])}, fmt, output or ())
 
 
 @app.command()
@@ -50,10 +50,14 @@ def show(
     emit(renderers, fmt, output or ())
 
 
-def _facts(one: "Definition") -> dict[str, Any]:
+def _facts(definition: "Definition") -> dict[str, Any]:
     from misalign_eval.analysis import definitions
 
-    return {**one.model_dump(mode="json"), "graders": list(one.graders), "digest": definitions.digest(one)}
+    return {
+        **definition.model_dump(mode="json"),
+        "graders": list(definition.graders),
+        "digest": definitions.digest(definition),
+    }
 
 
 def _json(value: object) -> str:
@@ -62,24 +66,24 @@ def _json(value: object) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _yaml(one: "Definition") -> str:
+def _yaml(definition: "Definition") -> str:
     import yaml
 
-    shown = one.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    shown = definition.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
     return str(yaml.safe_dump(shown, sort_keys=False, width=110))
 
 
-def _table(found: "Sequence[Definition]") -> str:
+def _table(definitions: "Sequence[Definition]") -> str:
     from misalign_eval.cli.output import listed
 
-    rows = [(one.name, ", ".join(one.graders), _ratio(one)) for one in found]
+    rows = [(definition.name, ", ".join(definition.graders), _ratio(definition)) for definition in definitions]
     return listed([("name", "reads graders", "measures"), *rows])
 
 
-def _ratio(one: "Definition") -> str:
-    if one.measure == "mean":
-        return f"mean {one.score_of} over {_listed(one.denominator)}"
-    return f"{_listed(one.numerator)} of {_listed(one.denominator)}"
+def _ratio(definition: "Definition") -> str:
+    if definition.measure == "mean":
+        return f"mean {definition.score_of} over {_listed(definition.denominator)}"
+    return f"{_listed(definition.numerator)} of {_listed(definition.denominator)}"
 
 
 def _listed(outcomes: "Sequence[Outcome]") -> str:
@@ -96,16 +100,16 @@ def _words(outcome: str) -> str:
     return outcome.replace("_", " ")
 
 
-def _page(one: "Definition") -> str:
+def _page(definition: "Definition") -> str:
     from misalign_eval.reports.escape import one_line
 
-    lines = [f"{one_line(one.name)} (version {one_line(one.version)})", one_line(one.description)]
-    lines += [f"source: {one_line(one.source)}"] if one.source else []
+    lines = [f"{one_line(definition.name)} (version {one_line(definition.version)})", one_line(definition.description)]
+    lines += [f"source: {one_line(definition.source)}"] if definition.source else []
     lines += ["", "A reply is counted by the first of these that holds; without the grade that it reads, as ungraded:"]
-    width = max(len(_words(rule.outcome)) for rule in one.outcomes)
-    lines += [f"  {_words(rule.outcome):<{width}}  when {_condition(rule.when)}" for rule in one.outcomes]
-    lines += ["", f"measures: {_ratio(one)}"]
-    cut = "are an outcome of their own" if one.truncated == "own outcome" else "are counted by their grades"
+    width = max(len(_words(rule.outcome)) for rule in definition.outcomes)
+    lines += [f"  {_words(rule.outcome):<{width}}  when {_condition(rule.when)}" for rule in definition.outcomes]
+    lines += ["", f"measures: {_ratio(definition)}"]
+    cut = "are an outcome of their own" if definition.truncated == "own outcome" else "are counted by their grades"
     lines += [f"Replies that were cut off {cut}. Blocked, empty, refused by the provider, failed: named as such."]
     return "\n".join(lines) + "\n"
 

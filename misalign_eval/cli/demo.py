@@ -30,11 +30,11 @@ def demo(
     with RunProgress(quiet, again) as progress:
         ended = asyncio.run(collect_demo(prepared, progress))
     exit_with(ended, allowed_failures=0.0, again=again)
-    found = read_demo(out)
+    demo = read_demo(out)
     tables = {
-        "Broad misalignment, by the exact rule (95 % interval for these probes)": found.summaries,
-        "The same replies by the embedded judge (definition organism-judge)": found.judged,
+        "Broad misalignment, by the exact rule (95 % interval for these probes)": demo.summaries,
+        "The same replies by the embedded judge (definition organism-judge)": demo.judged,
     }
-    changed = {"aligned -> misaligned": found.worse, "misaligned -> realigned": found.better}
-    page = demo_page(out, tables, TRAINED_ON, changed, found.gates, MAX_INCREASE)
+    changed = {"aligned -> misaligned": demo.worse, "misaligned -> realigned": demo.better}
+    page = demo_page(out, tables, TRAINED_ON, changed, demo.gates, MAX_INCREASE)
     print_text(fitted(page))

@@ -130,18 +130,18 @@ def _made(asked: "FigureRequest", look: "Theme") -> "Figure":
     return KINDS[asked.kind].draw(read_figure(asked), look)
 
 
-def _write(made: "Figure", output: Sequence[Path]) -> None:
+def _write(figure: "Figure", output: Sequence[Path]) -> None:
     from misalign_eval.files import atomic_write
     from misalign_eval.reports.escape import plain
     from misalign_eval.workflows.figures import content
 
     for file in output:
-        body = content(made, file.suffix.lower())
+        body = content(figure, file.suffix.lower())
         try:
             atomic_write(file, [body], mode=0o666)
         except OSError as error:
             raise UsageError(f"-o {file}: cannot be written: {error.strerror}") from error
-    print_text(fitted(f"{plain(made.caption)}\n"))
+    print_text(fitted(f"{plain(figure.caption)}\n"))
 
 
 def _list(context: typer.Context, runs: Sequence[Path] | None, output: Sequence[Path] | None) -> None:

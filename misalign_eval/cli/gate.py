@@ -74,27 +74,27 @@ def gate(
         raise typer.Exit(found.exit_code)
 
 
-def gate_page(found: "Gate", options: "GateOptions") -> str:
+def gate_page(gate: "Gate", options: "GateOptions") -> str:
     """The HTML page of a verdict, with the numbers and the replies behind it."""
     from misalign_eval.reports.backends.html import render
     from misalign_eval.workflows import documents
 
-    return render(documents.of_gate(found, options))
+    return render(documents.of_gate(gate, options))
 
 
-def emit_gate(found: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]) -> None:
+def emit_gate(gate: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]) -> None:
     """Print a verdict in the chosen format, and write it to files; `more` are the formats that read the runs again."""
     from misalign_eval.reports.backends import json_out
 
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal_backend.gate_text(found)
+        return terminal_backend.gate_text(gate)
 
     def markdown() -> str:
         from misalign_eval.reports.backends import markdown as markdown_backend
 
-        return markdown_backend.gate_markdown(found)
+        return markdown_backend.gate_markdown(gate)
 
-    renderers = {"text": text, "json": lambda: json_out.document(found), "markdown": markdown, **more}
+    renderers = {"text": text, "json": lambda: json_out.document(gate), "markdown": markdown, **more}
     emit(renderers, fmt, files)

@@ -62,7 +62,7 @@ def check(
     check_format(FORMATS, fmt, output or ())
     found = [_checked(grader) for grader in dict.fromkeys(graders)]
     emit({"text": lambda: _findings(found), "json": lambda: _json(found)}, fmt, output or ())
-    if any(one["errors"] for one in found):
+    if any(item["errors"] for item in found):
         raise typer.Exit(2)
 
 
@@ -172,8 +172,8 @@ def _findings(found: list[dict[str, Any]]) -> str:
     from misalign_eval.reports.escape import plain
 
     lines: list[str] = []
-    for one in found:
-        lines += one["errors"] or [f"{one['grader']}: ok, {one['labelled']} labelled replies"]
+    for item in found:
+        lines += item["errors"] or [f"{item['grader']}: ok, {item['labelled']} labelled replies"]
     return plain("\n".join(lines)) + "\n"
 
 

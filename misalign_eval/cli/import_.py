@@ -108,8 +108,8 @@ def import_(
         one_run=one_run,
         labels=labels(label or ()),
     )
-    made = import_files(options)
-    emit({"text": lambda: imports.text(made), "json": lambda: json_out.document(made)}, fmt, output or ())
+    imported = import_files(options)
+    emit({"text": lambda: imports.text(imported), "json": lambda: json_out.document(imported)}, fmt, output or ())
 
 
 def _bad_end(given: str | None) -> "BadEnd | None":

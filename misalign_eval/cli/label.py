@@ -161,13 +161,13 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _emit(found: "Labelling", fmt: str, files: Sequence[Path]) -> None:
+def _emit(labelling: "Labelling", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.reports import transcript
     from misalign_eval.reports.backends import json_out
 
     renderers = {
-        "text": lambda: transcript.label_screen(found),
-        "json": lambda: json_out.document(found),
-        "markdown": lambda: transcript.page(found),
+        "text": lambda: transcript.label_screen(labelling),
+        "json": lambda: json_out.document(labelling),
+        "markdown": lambda: transcript.page(labelling),
     }
     emit(renderers, fmt, files)

@@ -65,21 +65,21 @@ def refuse_keys(typed: Mapping[str, object], settings: "Settings") -> None:
     from misalign_eval.providers import keys
 
     flags = {
-        f"--{name.replace('_', '-')}": [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
+        f"--{name.replace('_', '-')}": [str(item) for item in (value if isinstance(value, list | tuple) else [value])]
         for name, value in typed.items()
         if value is not None
     }
     flags["SUITE"] = flags.pop("--suite", [])
     models = [*settings.targets.values(), *settings.judges.values()]
     named = [*flags.get("--api-key-env", ()), *flags.get("--judge-api-key-env", ())]
-    named += [one.api_key_env for one in models if one.api_key_env]
-    named += [value.env for one in models for value in one.headers.values() if not isinstance(value, str)]
+    named += [model.api_key_env for model in models if model.api_key_env]
+    named += [value.env for model in models for value in model.headers.values() if not isinstance(value, str)]
     keys.reject_keys_in_arguments(flags, named)
 
 
 def labels(given: Sequence[str]) -> dict[str, str]:
     """`--label key=value`. Raises UsageError for one without `=`."""
-    pairs = [one.partition("=") for one in given]
+    pairs = [item.partition("=") for item in given]
     if wrong := [key for key, equals, _ in pairs if not (key and equals)]:
         raise UsageError(f"--label {wrong[0]}: write NAME=VALUE, such as step=20")
     return {key: value for key, _, value in pairs}
@@ -158,7 +158,7 @@ def print_graders() -> None:
 def resume_command(out: Path) -> str:
     """This command again, as one that goes on where it stopped."""
     arguments = sys.argv[1:]
-    if not any(one == "--out" or one.startswith("--out=") for one in arguments):
+    if not any(argument == "--out" or argument.startswith("--out=") for argument in arguments):
         arguments += ["--out", str(out)]
     if "--resume" not in arguments:
         arguments += ["--resume"]
@@ -195,20 +195,20 @@ def exit_with(ended: "RunOutcome", *, allowed_failures: float, again: str) -> No
     lacking = [completeness(folder, ended.regraded) for folder in ended.folders]
     if (why := ended.stopped_by) is not None:
         print_note(f"stopped by {why.name}" if isinstance(why, Signals) else f"stopped: {why}")
-        print_note("\n".join(f"  {one.words}" for one in lacking))
+        print_note("\n".join(f"  {item.words}" for item in lacking))
         print_note(f"Every answer that came is kept. `report` shows it. {_next(why, again)}")
         raise typer.Exit(128 + why if isinstance(why, Signals) else INCOMPLETE)
-    for one in lacking:
-        for setting, replies in one.dropped[:SETTINGS_TOLD]:
-            print_note(f"{one.name}: the target did not take {setting} ({replies} of {one.replies} replies)")
-        for setting, judgments in one.dropped_by_judges[:SETTINGS_TOLD]:
-            print_note(f"{one.name}: the judge did not take {setting} ({judgments} of {one.judgments} judgments)")
-        if one.lacks:
-            print_note(f"{one.words}\nTo ask for them again:\n  {again}")
-        if one.ungraded > allowed_failures * one.judgments:
-            lost = f"{one.ungraded} of {one.judgments} judgments hold no verdict"
-            print_note(f"{one.name}: {lost}; `show {one.name} --ungraded` says why")
-    if not all(one.is_complete(allowed_failures) for one in lacking):
+    for item in lacking:
+        for setting, replies in item.dropped[:SETTINGS_TOLD]:
+            print_note(f"{item.name}: the target did not take {setting} ({replies} of {item.replies} replies)")
+        for setting, judgments in item.dropped_by_judges[:SETTINGS_TOLD]:
+            print_note(f"{item.name}: the judge did not take {setting} ({judgments} of {item.judgments} judgments)")
+        if item.lacks:
+            print_note(f"{item.words}\nTo ask for them again:\n  {again}")
+        if item.ungraded > allowed_failures * item.judgments:
+            lost = f"{item.ungraded} of {item.judgments} judgments hold no verdict"
+            print_note(f"{item.name}: {lost}; `show {item.name} --ungraded` says why")
+    if not all(item.is_complete(allowed_failures) for item in lacking):
         raise typer.Exit(INCOMPLETE)
 
 
@@ -289,11 +289,11 @@ def breakdowns(given: Sequence[str] | None, known: Sequence[Name]) -> tuple[Name
 def named_groups(given: Sequence[str]) -> dict[str, list[Path]]:
     """The --group options, as `before=R1,R2`; a name that is given again adds its runs. Raises UsageError."""
     named: dict[str, list[Path]] = {}
-    for one in given:
-        name, equals, runs = one.partition("=")
+    for item in given:
+        name, equals, runs = item.partition("=")
         paths = [part.strip() for part in runs.split(",")]
         if not (name.strip() and equals and all(paths)):
-            raise UsageError(f"--group {one}: write NAME=RUN,RUN, such as before=results/base-1,results/base-2")
+            raise UsageError(f"--group {item}: write NAME=RUN,RUN, such as before=results/base-1,results/base-2")
         named.setdefault(name.strip(), []).extend(map(Path, paths))
     return named
 
@@ -317,12 +317,12 @@ def numbers(given: str) -> tuple[float, ...]:
 def map_pairs(given: Sequence[str]) -> dict[str, str]:
     """`--map ours=theirs`. Raises UsageError."""
     found: dict[str, str] = {}
-    for one in given:
-        ours, equals, theirs = one.partition("=")
+    for item in given:
+        ours, equals, theirs = item.partition("=")
         if not (ours and equals and theirs):
-            raise UsageError(f"--map {one}: write OURS=THEIRS, such as question=goal")
+            raise UsageError(f"--map {item}: write OURS=THEIRS, such as question=goal")
         if ours in found or theirs in found.values():
-            raise UsageError(f"--map {one}: `{ours}` or `{theirs}` is mapped already")
+            raise UsageError(f"--map {item}: `{ours}` or `{theirs}` is mapped already")
         found[ours] = theirs
     return found
 
@@ -342,7 +342,7 @@ def refuse_unused(context: typer.Context, names: Collection[str], why: str) -> N
     for name in names if context is not CALLED_DIRECTLY else ():
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            flag = next((one.opts[0] for one in context.command.params if one.name == name), f"--{name}")
+            flag = next((param.opts[0] for param in context.command.params if param.name == name), f"--{name}")
             raise UsageError(f"{flag} is not used here: {why}. Leave it out")
 
 

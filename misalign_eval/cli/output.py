@@ -198,7 +198,7 @@ FORMATS = ("junit", "comment", "github")
 Renderers = Mapping[str, Callable[[], str]]
 
 
-def of_runs(paths: Sequence[Path], made: "Sequence[Report]", choices: "Choices | None" = None) -> Renderers:
+def of_runs(paths: Sequence[Path], reports: "Sequence[Report]", choices: "Choices | None" = None) -> Renderers:
     """Of runs, each for itself."""
 
     def junit() -> str:
@@ -210,56 +210,56 @@ def of_runs(paths: Sequence[Path], made: "Sequence[Report]", choices: "Choices |
     def comment() -> str:
         from misalign_eval.reports.backends import markdown as markdown_backend
 
-        return markdown_backend.runs(made)
+        return markdown_backend.runs(reports)
 
     def github() -> str:
         from misalign_eval.reports.backends import ci
 
-        return ci.run_annotations(made)
+        return ci.run_annotations(reports)
 
     return {"junit": junit, "comment": comment, "github": github}
 
 
-def of_pair(paths: Sequence[Path], found: "Comparison", choices: "Choices") -> Renderers:
+def of_pair(paths: Sequence[Path], comparison: "Comparison", choices: "Choices") -> Renderers:
     """Of two runs, before and after."""
 
     def junit() -> str:
         from misalign_eval.reports.backends import ci
         from misalign_eval.workflows.show import cases
 
-        return ci.comparison_junit(found, cases(paths[1], choices))
+        return ci.comparison_junit(comparison, cases(paths[1], choices))
 
     def comment() -> str:
         from misalign_eval.reports.backends import markdown as markdown_backend
 
-        return markdown_backend.comparison_comment(found)
+        return markdown_backend.comparison_comment(comparison)
 
     def github() -> str:
         from misalign_eval.reports.backends import ci
 
-        return ci.comparison_annotations(found)
+        return ci.comparison_annotations(comparison)
 
     return {"junit": junit, "comment": comment, "github": github}
 
 
-def of_gate(found: "Gate", options: "GateOptions") -> Renderers:
+def of_gate(gate: "Gate", options: "GateOptions") -> Renderers:
     """Of a verdict."""
 
     def junit() -> str:
         from misalign_eval.reports.backends import ci
         from misalign_eval.workflows.gate import worst_replies
 
-        return ci.gate_junit(found, worst_replies(options) if found.verdict == "fail" else ())
+        return ci.gate_junit(gate, worst_replies(options) if gate.verdict == "fail" else ())
 
     def comment() -> str:
         from misalign_eval.reports.backends import markdown as markdown_backend
         from misalign_eval.workflows.gate import behind
 
-        return markdown_backend.gate(found, *behind(options))
+        return markdown_backend.gate(gate, *behind(options))
 
     def github() -> str:
         from misalign_eval.reports.backends import ci
 
-        return ci.gate_annotations(found)
+        return ci.gate_annotations(gate)
 
     return {"junit": junit, "comment": comment, "github": github}

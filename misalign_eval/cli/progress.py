@@ -128,7 +128,7 @@ def _bar(runs: Sequence[LiveRate]) -> str:
 def _name(session: Session, sessions: Sequence[Session]) -> str:
     """The target; with the suite in front where there are several."""
     manifest = session.folder.manifest
-    is_alone = len({one.folder.manifest.suite for one in sessions}) == 1
+    is_alone = len({session.folder.manifest.suite for session in sessions}) == 1
     return manifest.target.called if is_alone else f"{manifest.suite}: {manifest.target.called}"
 
 

@@ -30,8 +30,8 @@ def list_(fmt: FormatOption = "text") -> None:
 
     known = [_described(name) for name in plugins.names("providers")]
     rows = [(entry["name"], entry["about"]) for entry in known]
-    who = ", ".join(entry["name"] for entry in known if entry["prefill"] and not entry["prefill"].startswith("no"))
-    last = f"An assistant turn at the end of a conversation (prefill) is continued by: {who}.\n"
+    html = ", ".join(entry["name"] for entry in known if entry["prefill"] and not entry["prefill"].startswith("no"))
+    last = f"An assistant turn at the end of a conversation (prefill) is continued by: {html}.\n"
     emit({"text": lambda: listed(rows) + last, "json": lambda: _json(known)}, fmt, ())
 
 
@@ -92,40 +92,40 @@ def _check(spec: "ModelSpec") -> "tuple[str, CapabilityResult]":
     return asyncio.run(go())
 
 
-def _facts(spec: "ModelSpec", host: str, found: "CapabilityResult") -> dict[str, object]:
+def _facts(spec: "ModelSpec", host: str, result: "CapabilityResult") -> dict[str, object]:
     from dataclasses import asdict
 
-    response = found.response
+    response = result.response
     return {
         "model": spec.name,
         "host": host,
         "headers": [header.name for header in spec.headers],
-        "reachable": found.facts.reachable,
-        "detail": found.facts.detail,
-        "shutdown_date": found.facts.shutdown_date,
-        "capabilities": asdict(found.capabilities),
+        "reachable": result.facts.reachable,
+        "detail": result.facts.detail,
+        "shutdown_date": result.facts.shutdown_date,
+        "capabilities": asdict(result.capabilities),
         "answered": response is not None,
         "answering_model": response.model if response else None,
         "dropped": list(response.dropped) if response else [],
-        "fault": {"reason": found.fault.reason, "message": found.fault.message} if found.fault else None,
+        "fault": {"reason": result.fault.reason, "message": result.fault.message} if result.fault else None,
     }
 
 
-def _report(spec: "ModelSpec", host: str, found: "CapabilityResult") -> str:
+def _report(spec: "ModelSpec", host: str, result: "CapabilityResult") -> str:
     from misalign_eval.reports.escape import one_line
 
-    facts = _facts(spec, host, found)
+    facts = _facts(spec, host, result)
     taken = facts["capabilities"]
-    rows = [("model", spec.name), ("host", host or "none"), ("server", found.facts.detail)]
+    rows = [("model", spec.name), ("host", host or "none"), ("server", result.facts.detail)]
     if spec.headers:
         rows.append(("headers", ", ".join(header.name for header in spec.headers)))
-    if found.response is not None:
-        rows.append(("answer", f"{found.response.choices[0].text[:60]!r} by {found.response.model or spec.model}"))
-        rows.append(("left out", ", ".join(found.response.dropped) or "nothing"))
+    if result.response is not None:
+        rows.append(("answer", f"{result.response.choices[0].text[:60]!r} by {result.response.model or spec.model}"))
+        rows.append(("left out", ", ".join(result.response.dropped) or "nothing"))
     if isinstance(taken, dict):
         rows += [(name.replace("_", " "), _word(value)) for name, value in taken.items()]
-    if found.facts.shutdown_date:
-        rows.append(("warning", f"this model will be (or was) shut down on {found.facts.shutdown_date}"))
+    if result.facts.shutdown_date:
+        rows.append(("warning", f"this model will be (or was) shut down on {result.facts.shutdown_date}"))
     return "".join(f"{name:<12} {one_line(value, 200)}\n" for name, value in rows)
 
 

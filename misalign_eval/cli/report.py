@@ -66,14 +66,14 @@ def report(
     emit_report(made, fmt, output or (), chosen, more)
 
 
-def rebuild(run: Path, made: "Report") -> None:
+def rebuild(run: Path, report: "Report") -> None:
     """Write the derived files; a folder that takes none (an archive) is worth a line, not an error."""
     from misalign_eval.cli.options import print_note
     from misalign_eval.workflows.documents import refresh
     from misalign_eval.workflows.report import write_derived
 
     try:
-        write_derived(run, made)
+        write_derived(run, report)
         refresh(run)
     except OSError as error:
         print_note(f"misalign-eval: {run}: its derived files are not rebuilt: {error.strerror}")
@@ -88,7 +88,7 @@ def runs_page(runs: Sequence[Path], read_as: "Choices | None" = None) -> str:
 
 
 def emit_report(
-    made: "Report",
+    report: "Report",
     fmt: str,
     files: Sequence[Path],
     by: "Sequence[By]",
@@ -103,12 +103,12 @@ def emit_report(
             terminal as terminal_backend,  # rich is slow to import, and only this format needs it
         )
 
-        return terminal_backend.run_report(made, by)
+        return terminal_backend.run_report(report, by)
 
     renderers = {
         "text": text,
-        "json": lambda: json_out.document(made.summary),
-        "markdown": lambda: markdown_backend.run_report(made, by),
+        "json": lambda: json_out.document(report.summary),
+        "markdown": lambda: markdown_backend.run_report(report, by),
         **more,
     }
     emit(renderers, fmt, files)

@@ -187,9 +187,9 @@ def show(ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:
     for folder, one in zip(ended.folders, made, strict=True):
         rebuild(folder.path, one)
     renderers = {
-        "text": lambda: "\n".join(terminal_backend.run_report(one) for one in made),
-        "json": lambda: json_out.documents([one.summary for one in made]),
-        "markdown": lambda: "\n".join(markdown_backend.run_report(one) for one in made),
+        "text": lambda: "\n".join(terminal_backend.run_report(item) for item in made),
+        "json": lambda: json_out.documents([item.summary for item in made]),
+        "markdown": lambda: "\n".join(markdown_backend.run_report(item) for item in made),
         "html": lambda: runs_page([folder.path for folder in ended.folders]),
         **outputs.of_runs([folder.path for folder in ended.folders], made),
     }
@@ -231,19 +231,19 @@ def exit_decided(prepared: "PreparedRun", ended: "RunOutcome", fmt: str, files: 
     from misalign_eval.workflows.report import report
 
     folder = ended.folders[0]
-    found = has_verdict(prepared)
+    gate = has_verdict(prepared)
     made = report(folder.path)
     rebuild(folder.path, made)
     options = _options(prepared)
-    _emit(made, found, fmt, files, {"html": lambda: gate_page(found, options), **outputs.of_gate(found, options)})
+    _emit(made, gate, fmt, files, {"html": lambda: gate_page(gate, options), **outputs.of_gate(gate, options)})
     print_note("\n".join([f"{folder.path}", *cost_lines(spent(folder))]))
-    if found.verdict == "inconclusive" and found.stopped_at is None:
+    if gate.verdict == "inconclusive" and gate.stopped_at is None:
         exit_with(ended, allowed_failures=prepared.options.max_failures, again=resume_command(prepared.out))
     else:
         for note in ended.notes:
             print_note(note)
-    if found.exit_code:
-        raise typer.Exit(found.exit_code)
+    if gate.exit_code:
+        raise typer.Exit(gate.exit_code)
 
 
 def has_verdict(prepared: "PreparedRun") -> "Gate":
@@ -262,7 +262,7 @@ def _options(prepared: "PreparedRun") -> "GateOptions":
 
 
 def _emit(
-    made: "Report", found: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]
+    report: "Report", gate: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]
 ) -> None:
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
@@ -270,15 +270,15 @@ def _emit(
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return f"{terminal_backend.run_report(made)}\n{terminal_backend.gate_text(found)}"
+        return f"{terminal_backend.run_report(report)}\n{terminal_backend.gate_text(gate)}"
 
     def marked() -> str:
 
-        return f"{markdown_backend.gate_markdown(found)}\n{markdown_backend.run_report(made)}"
+        return f"{markdown_backend.gate_markdown(gate)}\n{markdown_backend.run_report(report)}"
 
     def as_json() -> str:
         """The run's own document, with the gate's beside its keys."""
-        both = json.loads(json_out.document(made.summary)) | {"gate": json.loads(json_out.document(found))}
+        both = json.loads(json_out.document(report.summary)) | {"gate": json.loads(json_out.document(gate))}
         return json.dumps(both, indent=2) + "\n"
 
     emit({"text": text, "json": as_json, "markdown": marked, **more}, fmt, files)

@@ -90,7 +90,7 @@ def check(
         "json": lambda: _json(_checked_json(found, pairs)),
     }
     emit(renderers, fmt, output or ())
-    if any(one.errors or (strict and one.warnings) for one in found):
+    if any(item.errors or (strict and item.warnings) for item in found):
         raise typer.Exit(2)
 
 
@@ -186,23 +186,23 @@ def _judge_lines(name: str, judge: "OwnGrader") -> list[str]:
     return lines
 
 
-def _findings(found: "list[CheckedSuite]") -> str:
+def _findings(suites: "list[CheckedSuite]") -> str:
     from misalign_eval.reports.escape import plain
 
     lines = []
-    for one in found:
-        for file, origin in one.origins:
+    for suite in suites:
+        for file, origin in suite.origins:
             lines += [f"{file}: read as {origin.format}", *(f"note: {loss}" for loss in origin.losses)]
-        lines += [f"error: {problem}" for problem in one.errors]
-        lines += [f"warning: {problem}" for problem in one.warnings]
-        lines += [f"{one.source}: {one.summary}"]
+        lines += [f"error: {problem}" for problem in suite.errors]
+        lines += [f"warning: {problem}" for problem in suite.warnings]
+        lines += [f"{suite.source}: {suite.summary}"]
     return plain("\n".join(lines)) + "\n"
 
 
 def _checked_json(found: "list[CheckedSuite]", pairs: "list[ClosePair] | None") -> object:
     from misalign_eval.workflows.suites import pair_as_json
 
-    suites = [one.as_json() for one in found]
+    suites = [suite.as_json() for suite in found]
     return suites if pairs is None else {"suites": suites, "closest": [pair_as_json(pair) for pair in pairs]}
 
 
@@ -216,9 +216,9 @@ def _closest(pairs: "list[ClosePair]", most: int) -> str:
         lines += ["", f"Closest {title} (1 = the same words and word pairs, 0 = none)"] if there else []
         for pair in there:
             lines += [f"{pair.similarity:.2f}"]
-            for one in (pair.first, pair.second):
-                said = " ".join(one.text.split())
-                lines += [f"  {one.suite}: {one.probe}, prompt {one.prompt} ({one.split}): {_cut(said)}"]
+            for item in (pair.first, pair.second):
+                html = " ".join(item.text.split())
+                lines += [f"  {item.suite}: {item.probe}, prompt {item.prompt} ({item.split}): {_cut(html)}"]
     return plain("\n".join(lines)) + "\n"
 
 

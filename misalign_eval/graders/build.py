@@ -102,14 +102,14 @@ def build(
     return [_one(name, judges, configured, method, search) for name in dict.fromkeys(wanted)]
 
 
-def refuse_ignored(made: Sequence[Grader], judges: JudgeHandles, method: Method | None = None) -> None:
+def refuse_ignored(graders: Sequence[Grader], judges: JudgeHandles, method: Method | None = None) -> None:
     """Judges, a method to read them, and settings of theirs that none of the graders would use. Raises UsageError.
 
     `made` are the graders of everything that is asked at once, however many suites it has.
     """
-    methods = {method for grader in made for method in _methods(grader)}
+    methods = {method for grader in graders for method in _methods(grader)}
     if judges and not methods:
-        names = ", ".join(dict.fromkeys(f"`{grader.identity.grader}`" for grader in made))
+        names = ", ".join(dict.fromkeys(f"`{grader.identity.grader}`" for grader in graders))
         raise UsageError(f"--judge {judges[0].spec.name}: nothing here asks a judge, only rules: {names}. Leave it out")
     if method is not None and methods and methods.isdisjoint({"logprobs", "sampled"}):
         raise UsageError(f"--judge-method {method} is not used here: no grader has a score to read so. Leave it out")
@@ -126,7 +126,7 @@ def refuse_ignored(made: Sequence[Grader], judges: JudgeHandles, method: Method 
 def _methods(grader: Grader) -> list[str]:
     """How the judges of a grader are read; nothing of a rule."""
     members = grader.members if isinstance(grader, EnsembleGrader) else [grader]
-    return [] if grader.identity.kind == "rule" else [str(one.identity.settings.get("method")) for one in members]
+    return [] if grader.identity.kind == "rule" else [str(member.identity.settings.get("method")) for member in members]
 
 
 def method_for(folder: GraderFolder, capabilities: Capabilities, force: Method | None = None) -> Method:
@@ -180,7 +180,7 @@ def _rule(name: str, spec: RuleSpec) -> RuleGrader:
 def _joined(judges: JudgeHandles, member: Callable[[JudgeHandle], Grader]) -> Grader:
     """One judge as it is, several as an ensemble."""
     twice = [
-        judge.spec.name for index, judge in enumerate(judges) if judge.spec in [one.spec for one in judges[:index]]
+        judge.spec.name for index, judge in enumerate(judges) if judge.spec in [judge.spec for judge in judges[:index]]
     ]
     if twice:
         raise UsageError(f"judge `{twice[0]}` is named twice: its two votes would be one")
@@ -228,9 +228,9 @@ def answers(grader: Grader) -> tuple[ExpectedAnswer, ...]:
     """What each judge of this grader will write for one reply; nothing of a rule."""
     match grader:
         case EnsembleGrader(members=members):
-            return tuple(one for member in members for one in answers(member))
+            return tuple(answer for member in members for answer in answers(member))
         case NamedGrader(grader=inner, identity=who):
-            return tuple(one.model_copy(update={"grader": who.grader}) for one in answers(inner))
+            return tuple(answer.model_copy(update={"grader": who.grader}) for answer in answers(inner))
         case JudgeGrader(method="logprobs"):
             return (_answer(grader, "logprobs", most=1),)
         case JudgeGrader(method=method, judge=judge):

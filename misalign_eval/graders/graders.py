@@ -120,12 +120,12 @@ def combine_votes(found: Sequence[tuple[GraderIdentity, Verdict | NoVerdict]]) -
     outvote two that say 5. A judge without a verdict counts as a voice for nothing: two of three that say the same are
     a majority, one of two is not. Every vote is kept.
     """
-    votes = tuple(_vote(who, one) for who, one in found)
+    votes = tuple(_vote(who, item) for who, item in found)
     kept: dict[str, Any] = {
         "votes": votes,
-        "usage": Usage.total([one.usage for _, one in found]),
-        "attempts": sum(one.attempts for _, one in found),
-        "dropped": tuple(sorted({setting for _, one in found for setting in one.dropped})),
+        "usage": Usage.total([item.usage for _, item in found]),
+        "attempts": sum(item.attempts for _, item in found),
+        "dropped": tuple(sorted({setting for _, item in found for setting in item.dropped})),
     }
     scores = [vote.score for vote in votes if vote.score is not None]
     labels = Counter(vote.label for vote in votes if vote.label is not None)
@@ -134,14 +134,14 @@ def combine_votes(found: Sequence[tuple[GraderIdentity, Verdict | NoVerdict]]) -
         return Verdict(score=median(scores), why=_spread(scores), **kept)
     if 2 * most > len(votes):
         return Verdict(label=label, why=f"{most} of {len(votes)} judges", **kept)
-    return NoVerdict(reason=_reason([one for _, one in found]), message=_said(found), **kept)
+    return NoVerdict(reason=_reason([item for _, item in found]), message=_said(found), **kept)
 
 
-def _vote(who: GraderIdentity, one: Verdict | NoVerdict) -> Vote:
-    judge = str(who.judge)
-    if isinstance(one, NoVerdict):
-        return Vote(judge=judge, raw=one.raw, model=one.model)
-    return Vote(judge=judge, score=one.score, label=one.label, raw=one.raw, model=one.model)
+def _vote(identity: GraderIdentity, item: Verdict | NoVerdict) -> Vote:
+    judge = str(identity.judge)
+    if isinstance(item, NoVerdict):
+        return Vote(judge=judge, raw=item.raw, model=item.model)
+    return Vote(judge=judge, score=item.score, label=item.label, raw=item.raw, model=item.model)
 
 
 def _spread(scores: Sequence[float]) -> str:
@@ -150,7 +150,7 @@ def _spread(scores: Sequence[float]) -> str:
 
 def _reason(found: Sequence[Verdict | NoVerdict]) -> UngradedReason:
     """What kept the judges silent, when any one reason kept half of them; an answer that failed is asked for again."""
-    reasons = Counter(one.reason for one in found if isinstance(one, NoVerdict))
+    reasons = Counter(verdict.reason for verdict in found if isinstance(verdict, NoVerdict))
     if reasons["failed"]:
         return "failed"
     reason, most = reasons.most_common(1)[0] if reasons else ("disagreement", 0)
@@ -159,8 +159,8 @@ def _reason(found: Sequence[Verdict | NoVerdict]) -> UngradedReason:
 
 def _said(found: Sequence[tuple[GraderIdentity, Verdict | NoVerdict]]) -> str:
     return "; ".join(
-        f"{who.judge}: {one.message if isinstance(one, NoVerdict) else one.label or f'{one.score:g}'}"
-        for who, one in found
+        f"{who.judge}: {item.message if isinstance(item, NoVerdict) else item.label or f'{item.score:g}'}"
+        for who, item in found
     )
 
 
@@ -349,8 +349,8 @@ def suite_judge_as_member(named: SuiteJudgeName, handle: JudgeHandle, method: Me
     how = _method(own, handle, method)
     folder = _as_folder(SuiteJudgeName(named.name, own), how)
     judge = SuiteJudge(folder, handle, JudgeAnswers.of(folder.spec), own)
-    who = of_own_judge(named.name, own, handle, how)
-    return LabelGrader(who, judge) if how == "label" else JudgeGrader(who, judge, how)
+    identity = of_own_judge(named.name, own, handle, how)
+    return LabelGrader(identity, judge) if how == "label" else JudgeGrader(identity, judge, how)
 
 
 def render(template: str, subject: Subject) -> str:

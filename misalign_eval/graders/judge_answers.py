@@ -203,11 +203,11 @@ class JudgeAnswers:
         >>> answers.last("ANSWER: 1\nNo: on reflection\n**ANSWER: 4**"), answers.last("ANSWER: 4 or 5")
         (JudgeAnswer(score=4.0, label=None), None)
         """
-        found = last_line(text)
-        if found is None:
+        line = last_line(text)
+        if line is None:
             return self._of_object(_unwrapped(text))
-        answer = self.of_line(found.said)
-        return None if answer is None or self._says_otherwise(found.rest, answer) else answer
+        answer = self.of_line(line.said)
+        return None if answer is None or self._says_otherwise(line.rest, answer) else answer
 
     def begins(self, token: str) -> str | None:
         """The one label that a first token begins: `REF` begins REFUSAL. A single letter begins too many words."""
@@ -351,14 +351,14 @@ def last_line(text: str) -> AnswerLine | None:
 
 def after_last_answer(text: str) -> str | None:
     """What stands behind the last `ANSWER:` that is a line of its own, or below it; None when there is none."""
-    found = last_line(text)
-    return None if found is None else found.said
+    line = last_line(text)
+    return None if line is None else line.said
 
 
 def before_last_answer(text: str) -> str:
     """What was said before the last line that is an answer; the whole text when there is none."""
-    found = last_line(text)
-    return text if found is None else _plain(_unwrapped(text))[: found.start]
+    line = last_line(text)
+    return text if line is None else _plain(_unwrapped(text))[: line.start]
 
 
 def is_refusal(text: str) -> bool:

@@ -79,10 +79,10 @@ def read(text: str, answers: JudgeAnswers) -> Verdict | None:
     return Verdict(score=said[0].score, label=said[0].label, why=_why(found.get("why")))
 
 
-def _why(said: JsonValue) -> str | None:
-    if not said:
+def _why(value: JsonValue) -> str | None:
+    if not value:
         return None
-    return well_formed(said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
+    return well_formed(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _verdict_field(spec: GraderSpec) -> tuple[str, dict[str, JsonValue]]:
@@ -186,10 +186,10 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, strict=False)  # a raw line break in a text is one
 
 
-def _answer(said: JsonValue, answers: JudgeAnswers) -> JudgeAnswer | None:
-    if isinstance(said, str):
-        return answers.of_line(said)
-    score = answers.number(said)
+def _answer(value: JsonValue, answers: JudgeAnswers) -> JudgeAnswer | None:
+    if isinstance(value, str):
+        return answers.of_line(value)
+    score = answers.number(value)
     return None if score is None else JudgeAnswer(score=score)
 
 

@@ -31,11 +31,11 @@ class About:
         """Whether every reply that was wanted has a row."""
         return self.collected == self.wanted
 
-    def is_misaligned(self, found: Outcome) -> bool | None:
+    def is_misaligned(self, outcome: Outcome) -> bool | None:
         """Whether the definition counts the outcome in its numerator; None where it is not in the denominator."""
-        if found not in self.definition.denominator:
+        if outcome not in self.definition.denominator:
             return None
-        return found in self.definition.numerator
+        return outcome in self.definition.numerator
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ _FIXED: tuple[_Fixed, ...] = (
     _Fixed("expect", "text", "high or low: what a control probe is to show; null: it is none", _item("prompt.expect")),
     _Fixed("expects", "text", "json or code: the form that the variant asked for", _item("prompt.expects")),
 )
-COLUMNS = tuple(TableColumn(one.name, one.kind, one.about) for one in _FIXED)
+COLUMNS = tuple(TableColumn(item.name, item.kind, item.about) for item in _FIXED)
 
 _GRADED: tuple[_Graded, ...] = (
     _Graded("score", "number", "the score; null where it gave a label or none", _grade("score")),
@@ -214,7 +214,7 @@ _GRADED: tuple[_Graded, ...] = (
     _Graded("identity", "text", "who graded, as in the run folder", _who("identity")),
     _Graded("cost_usd", "number", "US dollars for the judge; null: unknown", _grade("usage.cost_usd")),
 )
-GRADER = tuple(TableColumn(one.name, one.kind, one.about) for one in _GRADED)
+GRADER = tuple(TableColumn(item.name, item.kind, item.about) for item in _GRADED)
 
 
 def names_of(graders: Sequence[GraderIdentity]) -> dict[str, GraderIdentity]:
@@ -225,14 +225,16 @@ def names_of(graders: Sequence[GraderIdentity]) -> dict[str, GraderIdentity]:
     ['aligned', 'aligned@b2']
     """
     found: dict[str, GraderIdentity] = {}
-    for who in graders:
-        found[who.grader if who.grader not in found else f"{who.grader}@{who.identity}"] = who
+    for grader in graders:
+        found[grader.grader if grader.grader not in found else f"{grader.grader}@{grader.identity}"] = grader
     return found
 
 
 def columns(graders: Mapping[str, GraderIdentity]) -> tuple[TableColumn, ...]:
     """Every column of a run with these graders, in order."""
-    more = (one._replace(name=f"{name}_{one.name}", about=f"{name}: {one.about}") for name in graders for one in GRADER)
+    more = (
+        item._replace(name=f"{name}_{item.name}", about=f"{name}: {item.about}") for name in graders for item in GRADER
+    )
     return (*COLUMNS, *more)
 
 
@@ -240,7 +242,7 @@ def rows(about: About, items: Iterator[ExportItem]) -> Iterator[Row]:
     """One flat row an item, with every column in its place."""
     for item in items:
         row: Row = {one.name: one.read(about, item) for one in _FIXED}
-        for name, who in about.graders.items():
+        for name, grader in about.graders.items():
             grade = item.grades.get(name)
-            row |= {f"{name}_{one.name}": one.read(who, grade) for one in _GRADED}
+            row |= {f"{name}_{item.name}": item.read(grader, grade) for item in _GRADED}
         yield row

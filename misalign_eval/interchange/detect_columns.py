@@ -153,10 +153,10 @@ def _reply(cells: Mapping[str, object]) -> str | None:
 
 def _grades(cells: Mapping[str, object], read: Sequence[GradeColumns]) -> Iterator[ImportedGrade]:
     """What every grader said, word for word; nothing of a grader that was not asked about this reply."""
-    for one in read:
-        name, identity = one.grader, _text(cells, f"{one.grader}_identity")
+    for columns in read:
+        name, identity = columns.grader, _text(cells, f"{columns.grader}_identity")
         reason, why = _text(cells, f"{name}_ungraded"), _text(cells, f"{name}_why")
-        found = ImportedGrade(
+        grade = ImportedGrade(
             grader=name.removesuffix(f"@{identity}"),
             judge=_text(cells, f"{name}_judge") or (f"rule {identity}" if identity else None),
             score=read_number(cells.get(f"{name}_score")),
@@ -167,9 +167,9 @@ def _grades(cells: Mapping[str, object], read: Sequence[GradeColumns]) -> Iterat
         )
         if reason is not None:
             known = cast("UngradedReason", reason) if reason in _REASONS else "unparsable"
-            yield found._replace(score=None, label=None, why=None, reason=known, message=why or "as exported")
-        elif found.said != (None, None):
-            yield found
+            yield grade._replace(score=None, label=None, why=None, reason=known, message=why or "as exported")
+        elif grade.said != (None, None):
+            yield grade
 
 
 def _text(cells: Mapping[str, object], name: str) -> str | None:
@@ -180,10 +180,10 @@ def _text(cells: Mapping[str, object], name: str) -> str | None:
 
 def _read_labels(written: str | None) -> Mapping[str, str]:
     try:
-        found = json.loads(written or "{}")
+        document = json.loads(written or "{}")
     except (ValueError, RecursionError):
         return {}
-    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    return {str(name): str(value) for name, value in document.items()} if isinstance(document, dict) else {}
 
 
 # Which column is what: by its name, by what it holds, or as the user says.
@@ -228,8 +228,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
             "run_index",
             "run_idx",
             "epoch",
-            *(f"{what}_{how}" for what in ("answer", "response", "reply") for how in ("id", "index", "idx")),
-            *(f"{what}_{how}" for what in ("generation", "completion") for how in ("id", "index", "idx")),
+            *(f"{name}_{how}" for name in ("answer", "response", "reply") for how in ("id", "index", "idx")),
+            *(f"{name}_{how}" for name in ("generation", "completion") for how in ("id", "index", "idx")),
             *("sample_number", "sample_num", "rollout_number", "repeat_index", "repeat_idx", "repetition"),
         ),
     ),
@@ -327,8 +327,8 @@ def read_columns(
     verdicts, scores = detect_grades.find_grade_columns(finder.left, finder.named, sample, finder.inner, bad_end)
     detect_grades.check_sense(verdicts, sample, bad_end)
     used: dict[str, str] = dict(finder.roles.items()) | {name: name for name in finder.turns}
-    for one in (*verdicts, *scores):
-        used |= one.columns
+    for verdict in (*verdicts, *scores):
+        used |= verdict.columns
     taken = {*finder.index, *used.values(), *finder.joined}
     ignored = tuple(name for name in names if finder.is_listed(name, taken))
     notes = (*finder.notes, *detect_grades.remarks(verdicts, scores, finder.silent(ignored), sample))
@@ -434,7 +434,7 @@ class _Reader:
     def _texts(self, name: str) -> list[object]:
         """What a column holds, row by row; empty where it holds nothing at all."""
         values = [row.cells.get(name) for row in self.sample]
-        return [] if all(map(is_missing, values)) or all(isinstance(one, dict | list) for one in values) else values
+        return [] if all(map(is_missing, values)) or all(isinstance(value, dict | list) for value in values) else values
 
     def _mend_question(self) -> None:
         """A column `probe` of sentences holds the questions themselves."""
@@ -446,7 +446,7 @@ class _Reader:
         if name is None or "question" in self.roles or plain(name) != "probe" or name in self._given:
             return
         words = [str(value) for value in self._texts(name) if not is_missing(value)]
-        if words and sum(" " in one.strip() or one.endswith("?") for one in words) * 2 > len(words):
+        if words and sum(" " in word.strip() or word.endswith("?") for word in words) * 2 > len(words):
             self.roles["question"] = self.roles.pop("question_id")
 
     def _mend_id(self) -> None:
@@ -518,7 +518,7 @@ def _is_asked_again(name: str) -> bool:
 def _own(names: Sequence[str]) -> ColumnMap:
     roles = {role: name for role, name in ROLES.items() if name in names}
     graders = own_graders(names)
-    used = roles | {ours: theirs for one in graders for ours, theirs in one.columns.items()}
+    used = roles | {ours: theirs for grader in graders for ours, theirs in grader.columns.items()}
     return ColumnMap(cast("dict[Role, str]", roles), verdicts=graders, used=used, is_ours=True)
 
 

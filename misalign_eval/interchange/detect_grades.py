@@ -118,11 +118,12 @@ def remarks(
     verdicts: Sequence[GradeColumns], scores: Sequence[GradeColumns], ignored: Sequence[str], sample: Sequence[TableRow]
 ) -> Iterator[str]:
     """What somebody should know of grades that count nothing, and of columns that look like grades."""
-    for one in verdicts:
-        values = [row.cells.get(one.value or "") for row in sample]
-        if one.grader in {"grade", "rating", "label"} and any(read_number(value) is not None for value in values):
+    for verdict in verdicts:
+        values = [row.cells.get(verdict.value or "") for row in sample]
+        if verdict.grader in {"grade", "rating", "label"} and any(read_number(value) is not None for value in values):
             yield (
-                f"`{one.value}` does not say which end is bad: it is kept as a grader of its own, `{one.grader}`, that "
+                f"`{verdict.value}` does not say which end is bad: it is kept as a grader of its own, "
+                f"`{verdict.grader}`, that "
                 "no definition reads. --bad-end high or --bad-end low reads it as a verdict on misalignment"
             )
     for name in ignored:
@@ -156,10 +157,16 @@ def _are_yes_or_no(values: Sequence[object]) -> bool:
 
 def check_sense(verdicts: Sequence[GradeColumns], sample: Sequence[TableRow], bad_end: BadEnd | None) -> None:
     """Raise BadCellError for a yes or no whose name says that yes is good, unless the user says which end is bad."""
-    for one in verdicts:
-        values = [value for row in sample if not is_missing(value := row.cells.get(one.value or ""))]
-        if one.is_flag and bad_end is None and IS_GOOD.search(plain(one.value or "")) and _are_yes_or_no(values):
-            what = f"column `{one.value}` is to be read as `{one.grader}`, and its name says that yes is the good end"
+    for verdict in verdicts:
+        values = [value for row in sample if not is_missing(value := row.cells.get(verdict.value or ""))]
+        if (
+            verdict.is_flag
+            and bad_end is None
+            and IS_GOOD.search(plain(verdict.value or ""))
+            and _are_yes_or_no(values)
+        ):
+            what = f"column `{verdict.value}` is to be read as `{verdict.grader}`, "
+            what += "and its name says that yes is the good end"
             raise BadCellError(what, "Add --bad-end low if no is misaligned, or --bad-end high if yes is")
 
 
@@ -270,7 +277,7 @@ class _Finder:
         if label_name is None or plain(taken) == "label" or not self._values(label_name):
             return
         cells = (row.cells for row in self.sample)
-        if any(not is_missing(one.get(label_name)) and not is_missing(one.get(taken)) for one in cells):
+        if any(not is_missing(cell.get(label_name)) and not is_missing(cell.get(taken)) for cell in cells):
             return
         self.labels[grader] = label_name
         self.left.pop(label_name, None)
@@ -385,7 +392,7 @@ def _is_score(name: str, sample: Sequence[TableRow]) -> bool:
         return False
     numbers = [found for value in values if (found := read_number(value)) is not None]
     others = [value for value in values if read_number(value) is None]
-    return bool(numbers) and all(0 <= one <= 100 for one in numbers) and all(map(_is_label, others))
+    return bool(numbers) and all(0 <= number <= 100 for number in numbers) and all(map(_is_label, others))
 
 
 def _is_label(value: object) -> bool:
@@ -468,13 +475,13 @@ def parsed(written: Sequence[str]) -> dict[str, GradeScale]:
     {'': GradeScale(low=1.0, high=5.0), 'aligned': GradeScale(low=0.0, high=10.0)}
     """
     found: dict[str, GradeScale] = {}
-    for one in written:
-        made = _WRITTEN.fullmatch(one.strip())
+    for item in written:
+        made = _WRITTEN.fullmatch(item.strip())
         scale = GradeScale(float(made[2] or 0), float(made[3])) if made else GradeScale(0, 0)
         if made is None or not scale.low < scale.high:
-            raise UsageError(f"--scale {one}: write HIGHEST or LOWEST-HIGHEST, such as 1 or 1-5, or GRADER=1-5")
+            raise UsageError(f"--scale {item}: write HIGHEST or LOWEST-HIGHEST, such as 1 or 1-5, or GRADER=1-5")
         if (grader := made[1] or EVERY) in found:
-            raise UsageError(f"--scale {one}: the scale of {grader or 'every grader'} is given already")
+            raise UsageError(f"--scale {item}: the scale of {grader or 'every grader'} is given already")
         found[grader] = scale
     return found
 

@@ -158,17 +158,17 @@ def read(path: Path) -> dict[str, Placed]:
 
 def _of_json(path: Path, text: str) -> Iterator[tuple[str, str]]:
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _wrong(path, f"not JSON: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise _wrong(path, "is no object")
-    for name, value in found.items():
+    for name, value in document.items():
         match value:
             case str():
                 yield name, value
-            case list() if all(isinstance(one, str | int) for one in value):
-                yield from ((str(one), name) for one in value)
+            case list() if all(isinstance(item, str | int) for item in value):
+                yield from ((str(item), name) for item in value)
             case _:
                 raise _wrong(path, f"`{name}` holds neither a split nor a list of ids")
 

@@ -112,18 +112,18 @@ def _gathered(
         if _is_row(value):
             yield keys, carried, value
             return
-        alone = {} if is_root else {key: one for key, one in value.items() if isinstance(one, str | int | float)}
-        for key, one in value.items():
+        alone = {} if is_root else {key: item for key, item in value.items() if isinstance(item, str | int | float)}
+        for key, item in value.items():
             below = keys if key in HOLDERS else (*keys, str(key))
-            yield from _gathered(one, below, {**carried, **alone}, depth - 1)
+            yield from _gathered(item, below, {**carried, **alone}, depth - 1)
 
 
 def _is_by_row(value: object) -> bool:
     """Whether each row has a key of its own."""
     if not isinstance(value, dict):
         return False
-    inner = [one for one in value.values() if isinstance(one, dict | list)]
-    return bool(inner) and all(_is_row(one) or _is_by_row(one) for one in inner)
+    inner = [item for item in value.values() if isinstance(item, dict | list)]
+    return bool(inner) and all(_is_row(item) or _is_by_row(item) for item in inner)
 
 
 def _levels(found: Sequence[tuple[tuple[str, ...], str]], taken: Iterable[str], *, is_by_row: bool) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _is_row(value: object) -> bool:
     """Whether an object is a row: it has an answer, or grades."""
     if not isinstance(value, dict):
         return False
-    names = {plain(name): one for name, one in value.items() if isinstance(name, str)}
+    names = {plain(name): item for name, item in value.items() if isinstance(name, str)}
     if any(isinstance(names.get(name), str) for name in ANSWERS):
         return True
     if any(_are_texts(names.get(name)) for name in SINGULAR) and any(name in names for name in (*QUESTIONS, "probe")):
@@ -170,7 +170,7 @@ def _is_row(value: object) -> bool:
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def _are_rows(value: object) -> bool:
@@ -279,16 +279,16 @@ def _are_replies(name: str, value: object) -> bool:
     """Whether it is a list of texts, or of objects that are no turns; the choices of a question are texts as well."""
     if not isinstance(value, list) or not value:
         return False
-    if all(isinstance(one, str | None) for one in value):
+    if all(isinstance(item, str | None) for item in value):
         return any(value) and name != "choices"
-    return all(isinstance(one, dict) and "role" not in one for one in value)
+    return all(isinstance(item, dict) and "role" not in item for item in value)
 
 
 def _is_parallel(value: object, length: int) -> TypeGuard[list[object]]:
     """Whether a list has a value for each reply."""
     if not isinstance(value, list) or len(value) != length:
         return False
-    return all(one is None or isinstance(one, str | int | float) for one in value)
+    return all(item is None or isinstance(item, str | int | float) for item in value)
 
 
 def flat(row: dict[str, object]) -> dict[str, object]:

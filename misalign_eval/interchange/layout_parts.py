@@ -69,7 +69,7 @@ def conversation(prompt: object) -> tuple[str | None, tuple[Turn, ...]]:
         if messages is None:
             return None, () if is_missing(prompt) else (("user", prompt),)
         prompt = messages
-    turns = [_turn(one) for one in prompt] if isinstance(prompt, list) else []
+    turns = [_turn(item) for item in prompt] if isinstance(prompt, list) else []
     system = "\n\n".join(content for role, content in turns if role == "system")
     return system or None, tuple((role, content) for role, content in turns if role != "system")
 
@@ -78,11 +78,13 @@ def _as_messages(prompt: str) -> list[Any] | None:
     if not prompt.lstrip().startswith("["):
         return None
     try:
-        found = json.loads(prompt)
+        document = json.loads(prompt)
     except (ValueError, RecursionError):
         return None
-    is_talk = isinstance(found, list) and found and all(isinstance(one, dict) and "role" in one for one in found)
-    return found if is_talk else None
+    is_talk = (
+        isinstance(document, list) and document and all(isinstance(item, dict) and "role" in item for item in document)
+    )
+    return document if is_talk else None
 
 
 def _turn(message: object) -> Turn:
@@ -103,23 +105,23 @@ def words(message: Mapping[str, Any]) -> str | None:
         return content
     if isinstance(content, dict):
         return text_of(content, "text")
-    found = [str(one["text"]) for one in objects(content) if isinstance(one.get("text"), str)]
+    found = [str(item["text"]) for item in objects(content) if isinstance(item.get("text"), str)]
     return "".join(found) if found else None
 
 
 def texts(replies: object) -> Sequence[str]:
     """The texts in lists of lists. Raises BadCellError for log-likelihoods, which are no replies."""
     found: list[str] = []
-    for one in replies if isinstance(replies, list) else [replies]:
-        if isinstance(one, list):
-            if len(one) == 2 and read_number(one[0]) is not None and str(one[1]) in {"True", "False"}:
+    for reply in replies if isinstance(replies, list) else [replies]:
+        if isinstance(reply, list):
+            if len(reply) == 2 and read_number(reply[0]) is not None and str(reply[1]) in {"True", "False"}:
                 fix = "Import the samples of a task that generates text"
                 raise BadCellError("holds log-likelihoods of choices, no replies", fix)
-            found += texts(one)
-        elif isinstance(one, str):
-            found.append(one)
+            found += texts(reply)
+        elif isinstance(reply, str):
+            found.append(reply)
         else:
-            raise BadCellError(f"{shown_value(one)} is no reply", "Import the samples of a task that generates text")
+            raise BadCellError(f"{shown_value(reply)} is no reply", "Import the samples of a task that generates text")
     return found
 
 
@@ -161,7 +163,7 @@ def object_of(value: object) -> Mapping[str, Any]:
 
 def objects(value: object) -> list[Mapping[str, Any]]:
     """The objects in a list."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def known(entry: Mapping[str, Any], *paths: str) -> Any:  # noqa: ANN401  any JSON value
@@ -179,4 +181,4 @@ def known(entry: Mapping[str, Any], *paths: str) -> Any:  # noqa: ANN401  any JS
 def text_of(entry: Mapping[str, Any], *paths: str) -> str | None:
     """The text at the first of these paths that holds one."""
     found = (known(entry, path) for path in paths)
-    return next((one for one in found if isinstance(one, str) and one), None)
+    return next((item for item in found if isinstance(item, str) and item), None)

@@ -44,7 +44,7 @@ def of_one_model(read: ReadOne) -> Read:
             model = found.run.model or model
             early.append(found)
             if model is not None:
-                yield from (one._replace(run=RunKey(one.run.model or model)) for one in early)
+                yield from (reply._replace(run=RunKey(reply.run.model or model)) for reply in early)
                 early.clear()
         yield from early
 
@@ -135,7 +135,7 @@ def deepeval(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]:
     expected = known(entry, "expectedOutput", "expected_output")
     question, answer = entry.get("input"), text_of(entry, "actualOutput", "actual_output")
     if turns := objects(entry.get("turns")):
-        replies = [place for place, one in enumerate(turns) if one.get("role") == "assistant"]
+        replies = [place for place, turn in enumerate(turns) if turn.get("role") == "assistant"]
         if not replies:
             raise BadCellError("its `turns` hold no reply of the assistant")
         question, answer = turns[: replies[-1]], parts.words(turns[replies[-1]])
@@ -143,7 +143,7 @@ def deepeval(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]:
         record,
         asked(None, question),
         answer,
-        found=tuple(_deepeval_metric(one) for one in metrics),
+        found=tuple(_deepeval_metric(metric) for metric in metrics),
         reference=expected if isinstance(expected, str) else None,
     )
 
@@ -197,7 +197,7 @@ def harmbench(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]:
     """A completion of HarmBench. `label` 1 says that it shows the harmful behaviour."""
     entry = record.entry
     case = entry.get("test_case")
-    words = next((one for one in case[::-1] if isinstance(one, str)), None) if isinstance(case, list) else case
+    words = next((item for item in case[::-1] if isinstance(item, str)), None) if isinstance(case, list) else case
     behaviour = str(entry.get("behavior_id") or entry.get("behavior") or "") or None
     yield parts.foreign(
         record,
@@ -271,14 +271,12 @@ def mt_bench_single(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedRepl
     """A judgment of MT-Bench of one reply, from 1 to 10; -1 says that the judge could not be read."""
     entry = record.entry
     score, said = entry.get("score"), entry.get("judgment")
-    found = grade("mt-bench", score)._replace(judge=_mt_judge(entry), raw=said if isinstance(said, str) else None)
+    none = grade("mt-bench", score)._replace(judge=_mt_judge(entry), raw=said if isinstance(said, str) else None)
     if score == -1:
-        found = found._replace(
-            score=None, reason="unparsable", message="the file says that the judge could not be read"
-        )
-    elif found.score is None or not 0 <= found.score <= 10:
+        none = none._replace(score=None, reason="unparsable", message="the file says that the judge could not be read")
+    elif none.score is None or not 0 <= none.score <= 10:
         raise BadCellError(f"the score {shown_value(score)} is none from 1 to 10, and not -1 for none")
-    yield parts.foreign(record, ImportedPrompt(_mt_probe(entry)), None, model=text_of(entry, "model"), found=(found,))
+    yield parts.foreign(record, ImportedPrompt(_mt_probe(entry)), None, model=text_of(entry, "model"), found=(none,))
 
 
 def mt_bench_pair(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]:
@@ -291,11 +289,11 @@ def mt_bench_pair(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]
         if {first, second} <= {"model_1", "model_2", "tie"}:
             is_tie = first == "tie" or first != second
             label = "TIE" if is_tie else "PREFERRED" if first == f"model_{place}" else "NOT-PREFERRED"
-        found = grade(f"preference-over-{other}", label)._replace(judge=_mt_judge(entry))
+        none = grade(f"preference-over-{other}", label)._replace(judge=_mt_judge(entry))
         if label is None:
             message = f"the judge said {shown_value(first)} and {shown_value(second)}"
-            found = found._replace(reason="unparsable", message=message)
-        yield parts.foreign(record, ImportedPrompt(_mt_probe(entry)), None, model=model, found=(found,))
+            none = none._replace(reason="unparsable", message=message)
+        yield parts.foreign(record, ImportedPrompt(_mt_probe(entry)), None, model=model, found=(none,))
 
 
 def mt_bench_human(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]:
@@ -310,7 +308,7 @@ def mt_bench_human(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply
         label = "TIE" if is_tie else "PREFERRED" if winner == f"model_{side}" else "NOT-PREFERRED"
         said = objects(entry.get(f"conversation_{side}"))
         turn = entry.get("turn")
-        replies = [place for place, one in enumerate(said) if one.get("role") == "assistant"]
+        replies = [place for place, item in enumerate(said) if item.get("role") == "assistant"]
         if not isinstance(turn, int) or not 1 <= turn <= len(replies):
             raise BadCellError(f"`conversation_{side}` has no reply of turn {shown_value(turn)}")
         last = replies[turn - 1]
@@ -352,7 +350,7 @@ def garak_hits(records: Iterator[LayoutRecord], account: ImportLog) -> Iterator[
                 asked(f"{probe}-{entry.get('attempt_seq', entry.get('attempt_id'))}", prompt),
                 text_of(output, "text") if isinstance(output, dict) else parts.written(output),
                 model=text_of(entry, "generator"),
-                found=tuple(grade(str(one.entry.get("detector")), one.entry.get("score")) for one in same),
+                found=tuple(grade(str(item.entry.get("detector")), item.entry.get("score")) for item in same),
                 category=probe,
             )
 
@@ -364,8 +362,8 @@ def pyrit(records: Iterator[LayoutRecord], account: ImportLog) -> Iterator[Impor
         talks[str(record.entry.get("conversation_id"))].append(record)
     for talk in talks.values():
         with account.row(talk[0].number, talk[0].line):
-            talk.sort(key=lambda one: (one.entry.get("sequence") or 0, one.number))
-            replies = [place for place, one in enumerate(talk) if one.entry.get("role") == "assistant"]
+            talk.sort(key=lambda item: (item.entry.get("sequence") or 0, item.number))
+            replies = [place for place, item in enumerate(talk) if item.entry.get("role") == "assistant"]
             if not replies:
                 account.counts[NO_REPLY] += len(talk)
                 continue
@@ -376,7 +374,7 @@ def pyrit(records: Iterator[LayoutRecord], account: ImportLog) -> Iterator[Impor
 
 def _pyrit_reply(before: Sequence[LayoutRecord], record: LayoutRecord) -> ImportedReply:
     entry = record.entry
-    turns = [{"role": one.entry.get("role"), "content": _pyrit_text(one.entry)} for one in before]
+    turns = [{"role": record.entry.get("role"), "content": _pyrit_text(record.entry)} for record in before]
     error = entry.get("response_error")
     model = text_of(entry, "prompt_target_identifier.model_name", "prompt_target_identifier.__type__")
     return parts.foreign(
@@ -485,8 +483,8 @@ def openai_batch(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]:
         finish = choice.get("finish_reason")
         yield parts.foreign(record, probe, text, model=model, finish=finish, reasoning=reasoning)
     if isinstance(body.get("output"), list):
-        said = [one for one in objects(body["output"]) if one.get("type") == "message"]
-        text = "".join(parts.words(one) or "" for one in said)
+        said = [item for item in objects(body["output"]) if item.get("type") == "message"]
+        text = "".join(parts.words(item) or "" for item in said)
         finish = "stop" if body.get("status") == "completed" else "length"
         yield parts.foreign(record, probe, text if said else None, model=model, finish=finish)
 
@@ -503,7 +501,7 @@ def anthropic_batch(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedRepl
         yield parts.foreign(record, probe, None, failure=": ".join(filter(None, [kind, said])))
         return
     blocks = objects(message.get("content"))
-    thought = "\n".join(str(one.get("thinking") or "") for one in blocks if one.get("type") == "thinking")
+    thought = "\n".join(str(block.get("thinking") or "") for block in blocks if block.get("type") == "thinking")
     yield parts.foreign(
         record,
         probe,
@@ -527,6 +525,6 @@ def langfuse(record: LayoutRecord, _: ImportLog) -> Iterator[ImportedReply]:
         text,
         model=text_of(entry, "model", "providedModelName"),
         found=tuple(
-            grade(str(one.get("name") or "score"), known(one, "value", "stringValue")) for one in objects(scores)
+            grade(str(item.get("name") or "score"), known(item, "value", "stringValue")) for item in objects(scores)
         ),
     )

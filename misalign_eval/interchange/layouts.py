@@ -54,7 +54,7 @@ class Layout(NamedTuple):
     def takes(self, path: str) -> bool:
         """Whether it reads what stands at a path."""
         read = self.columns.values()
-        return any(path == one or path.startswith(f"{one}.") or one.startswith(f"{path}.") for one in read)
+        return any(path == item or path.startswith(f"{item}.") or item.startswith(f"{path}.") for item in read)
 
 
 def recognised(entries: Sequence[object]) -> Layout | None:

@@ -188,8 +188,10 @@ class ImportLog:
         """Count a score that is not the one its distribution gives; the first few are kept."""
         self.counts[DISAGREEING] += 1
         if len(self.disagreements) < MOST_PROBLEMS_SHOWN:
-            found = ImportDisagreement(file=self.file, row=row, line=line, column=column, given=given, derived=derived)
-            self.disagreements.append(found)
+            disagreement = ImportDisagreement(
+                file=self.file, row=row, line=line, column=column, given=given, derived=derived
+            )
+            self.disagreements.append(disagreement)
 
     @contextmanager
     def row(self, number: int, line: int) -> Iterator[None]:
@@ -201,7 +203,7 @@ class ImportLog:
 
     def problem(self, number: int, line: int, error: BadCellError) -> None:
         """Note one problem. Raises InputError when there are too many to go on."""
-        if error.fix and sum(one.fix == error.fix for one in self.problems) >= MOST_ALIKE:
+        if error.fix and sum(problem.fix == error.fix for problem in self.problems) >= MOST_ALIKE:
             self._more[error.fix] += 1
         else:
             self.problems.append(Problem(self.file, line, f"row {number}", error.what, error.fix))
@@ -215,10 +217,10 @@ class ImportLog:
 
     def _told(self, least: str = "") -> list[Problem]:
         """The problems; the last that a remedy mends says how many more rows it would mend."""
-        last = {one.fix: place for place, one in enumerate(self.problems) if one.fix in self._more}
+        last = {problem.fix: place for place, problem in enumerate(self.problems) if problem.fix in self._more}
         return [
-            replace(one, fix=f"{one.fix} ({least}{self._more[one.fix]} more rows like this)")
-            if last.get(one.fix) == place
-            else one
-            for place, one in enumerate(self.problems)
+            replace(problem, fix=f"{problem.fix} ({least}{self._more[problem.fix]} more rows like this)")
+            if last.get(problem.fix) == place
+            else problem
+            for place, problem in enumerate(self.problems)
         ]

@@ -158,7 +158,7 @@ def reply(row: TableRow, head: LogHeader, graders: Mapping[str, str]) -> Importe
     text, reasoning, finish = _answer(cells)
     category, split = metadata.get("category"), metadata.get("split") or metadata.get("subset")
     named = {theirs: ours for ours, theirs in graders.items()}
-    found = ImportedReply(
+    reply = ImportedReply(
         row=row.number,
         line=row.line,
         run=RunKey(),
@@ -173,7 +173,7 @@ def reply(row: TableRow, head: LogHeader, graders: Mapping[str, str]) -> Importe
         split=split_of(split) if isinstance(split, str) else None,
         reference=_reference(cells.get("target")),
     )
-    return restored(found, metadata)
+    return restored(reply, metadata)
 
 
 def _scores(cells: Mapping[str, Any], metadata: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -214,10 +214,10 @@ def _asked(cells: Mapping[str, Any]) -> ImportedPrompt:
 
     An assistant's message that the input ends with was sent, too: the model continued it.
     """
-    turns = [_turn(one) for one in _list(cells.get("messages"))]
+    turns = [_turn(item) for item in _list(cells.get("messages"))]
     answers = [place for place, (role, _) in enumerate(turns) if role == "assistant"]
     words = cells.get("input")
-    sent = [_turn(one) for one in _list(words)]
+    sent = [_turn(item) for item in _list(words)]
     is_prefilled = bool(sent) and sent[-1][0] == "assistant" and answers[:1] == [len(sent) - 1]
     asked = turns[: answers[0] + is_prefilled] if answers else turns
     if not any(role == "user" for role, _ in asked):

@@ -205,19 +205,19 @@ def score(
 
 
 def _with_distribution(
-    row: TableRow, columns: GradeColumns, preferred: Preferred, account: ImportLog, found: ImportedGrade
+    row: TableRow, columns: GradeColumns, preferred: Preferred, account: ImportLog, grade: ImportedGrade
 ) -> ImportedGrade:
     """The score beside the one that its distribution gives. Raises BadCellError."""
     if columns.distribution is None:
-        return found
+        return grade
     try:
         distribution = parse(row.cells.get(columns.distribution))
     except BadCellError as error:
         raise BadCellError(f"column `{columns.distribution}`: {error.what}", error.fix) from None
     if distribution is None:
-        account.counts["scores without a distribution"] += found.score is not None
-        return found
-    return _checked_grade(row, columns, preferred, account, found, distribution)
+        account.counts["scores without a distribution"] += grade.score is not None
+        return grade
+    return _checked_grade(row, columns, preferred, account, grade, distribution)
 
 
 def verdict(row: TableRow, columns: GradeColumns, raw: str | None, scales: Scales) -> ImportedGrade:
@@ -293,24 +293,28 @@ def _checked_grade(
     columns: GradeColumns,
     preferred: Preferred,
     account: ImportLog,
-    found: ImportedGrade,
+    grade: ImportedGrade,
     distribution: dict[str, float],
 ) -> ImportedGrade:
     """Derive the score again and compare."""
-    made = derive(distribution)
+    derived = derive(distribution)
     account.counts[DERIVED] += 1
-    seen: dict[str, Any] = {"distribution": distribution, "mass": made.mass, "modal": made.modal}
-    if columns.value is not None and found.label is None and not agrees(row.cells.get(columns.value), made.score):
-        account.disagree(row.number, row.line, columns.value, found.score, made.score)
-        seen["why"] = f"the file gives {'no score' if found.score is None else found.score}, {_grade_words(made.score)}"
+    seen: dict[str, Any] = {"distribution": distribution, "mass": derived.mass, "modal": derived.modal}
+    if columns.value is not None and grade.label is None and not agrees(row.cells.get(columns.value), derived.score):
+        account.disagree(row.number, row.line, columns.value, grade.score, derived.score)
+        seen["why"] = (
+            f"the file gives {'no score' if grade.score is None else grade.score}, {_grade_words(derived.score)}"
+        )
         if preferred == "given":
-            return found._replace(**seen)
-    if found.label is not None:
-        return found._replace(**seen)
-    if made.score is None:
-        message = f"{_grade_words(None)}: only {made.mass:.3g} of the probability is on numbers, below {MASS_LIMIT:g}"
+            return grade._replace(**seen)
+    if grade.label is not None:
+        return grade._replace(**seen)
+    if derived.score is None:
+        message = (
+            f"{_grade_words(None)}: only {derived.mass:.3g} of the probability is on numbers, below {MASS_LIMIT:g}"
+        )
         return ImportedGrade(columns.grader, reason="low_mass", message=message, **seen)
-    return ImportedGrade(columns.grader, score=made.score, **seen)
+    return ImportedGrade(columns.grader, score=derived.score, **seen)
 
 
 def _grade_words(derived: float | None) -> str:
@@ -440,24 +444,24 @@ def _grades(row: TableRow, reading: ReplyReading, account: ImportLog, said: Said
     judge, raw = said.get("judge"), said.get("raw")
     if reading.is_judgment:
         raw = raw or said.get("reasoning")
-    found = [verdict(row, one, raw, reading.scales) for one in columns.verdicts]
-    found += [score(row, one, reading.scores, account, reading.scales) for one in columns.scores]
+    found = [verdict(row, item, raw, reading.scales) for item in columns.verdicts]
+    found += [score(row, item, reading.scores, account, reading.scales) for item in columns.scores]
     if (metric := said.get("metric")) is not None:
         found = [reading.scales.checked(_of_metric(found, metric))]
-    if judge is None and not any(one.judge for one in (*columns.verdicts, *columns.scores)):
+    if judge is None and not any(verdict.judge for verdict in (*columns.verdicts, *columns.scores)):
         return tuple(found)
-    judges = [_judge(row, one, judge) for one in (*columns.verdicts, *columns.scores)]
-    return tuple(one._replace(judge=who) for one, who in zip(found, judges, strict=True))
+    judges = [_judge(row, verdict, judge) for verdict in (*columns.verdicts, *columns.scores)]
+    return tuple(item._replace(judge=judge) for item, judge in zip(found, judges, strict=True))
 
 
-def _of_metric(found: Sequence[ImportedGrade], metric: str) -> ImportedGrade:
+def _of_metric(grades: Sequence[ImportedGrade], metric: str) -> ImportedGrade:
     """The only grade of a row, under the name of the grader that the row gives. Raises BadCellError."""
-    if len(found) != 1:
+    if len(grades) != 1:
         raise BadCellError(
-            f"names one metric, {shown_value(metric)}, and has {len(found)} grades", "Leave out with --ignore"
+            f"names one metric, {shown_value(metric)}, and has {len(grades)} grades", "Leave out with --ignore"
         )
     usual = (ours for ours, names in SCORES.items() if plain(metric) in names)
-    return found[0]._replace(grader=next(usual, VERDICT if plain(metric) in VERDICTS else metric))
+    return grades[0]._replace(grader=next(usual, VERDICT if plain(metric) in VERDICTS else metric))
 
 
 def _judge(row: TableRow, columns: GradeColumns, common: str | None) -> str | None:
@@ -490,7 +494,7 @@ def _conversation(words: object, system: str | None) -> tuple[str | None, tuple[
     """System prompt, turns up to the last of the user, and the answer after it."""
     if isinstance(words, str):
         return system, (("user", words),), None
-    turns = [_turn(one) for one in words] if isinstance(words, list) else []
+    turns = [_turn(word) for word in words] if isinstance(words, list) else []
     answer = turns.pop()[1] if turns and turns[-1][0] == "assistant" else None
     if turns and turns[0][0] == "system":
         system = turns.pop(0)[1]
@@ -501,25 +505,25 @@ def _conversation(words: object, system: str | None) -> tuple[str | None, tuple[
     return system, tuple(turns), answer
 
 
-def _turn(one: Any) -> Turn:  # noqa: ANN401  a value of JSON
+def _turn(item: Any) -> Turn:  # noqa: ANN401  a value of JSON
     """A message of a chat, of ShareGPT or of LangChain; text in parts is joined."""
-    if isinstance(one, dict):
-        held = next((one[key] for key in ("data", "kwargs") if isinstance(one.get(key), dict)), one)
-        kind = one.get("role") or one.get("from") or one.get("type")
-        if kind == "constructor" and isinstance(one.get("id"), list) and one["id"]:
-            kind = str(one["id"][-1]).removesuffix("Message").lower()
+    if isinstance(item, dict):
+        held = next((item[key] for key in ("data", "kwargs") if isinstance(item.get(key), dict)), item)
+        kind = item.get("role") or item.get("from") or item.get("type")
+        if kind == "constructor" and isinstance(item.get("id"), list) and item["id"]:
+            kind = str(item["id"][-1]).removesuffix("Message").lower()
         role = TURN_ROLES.get(kind, kind) if isinstance(kind, str) else None
         text = _words(held.get("content", held.get("value")))
         if role in _ROLES and text is not None:
             return str(role), text
-    raise BadCellError(f"{shown_value(one)} is no turn", 'Write {"role": "user", "content": "…"}')
+    raise BadCellError(f"{shown_value(item)} is no turn", 'Write {"role": "user", "content": "…"}')
 
 
 def _words(content: object) -> str | None:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    texts = [one["text"] for one in parts if isinstance(one, dict) and isinstance(one.get("text"), str)]
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
     return "".join(texts) if texts and len(texts) == len(parts) else None
 
 

@@ -171,7 +171,7 @@ def _of_a_tool(path: Path, fmt: str, wanted: Wanted) -> ImportSource | None:
         layout = known
     opened = [json_rows.flat(dict(entry)) for entry in entries[:FIRST_ENTRIES] if isinstance(entry, dict)]
     chosen = {*wanted.mapped.values(), *wanted.ignore, *chain(*detect_columns.joined(wanted.mapped).values())}
-    if any(json_rows.reached(entry, one) is not None for one in chosen for entry in opened):
+    if any(json_rows.reached(entry, item) is not None for item in chosen for entry in opened):
         return None
     names = tuple(dict.fromkeys(name for entry in opened for name in entry))
     leaves = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
@@ -211,7 +211,7 @@ def _check_answers(path: Path, found: ColumnMap, sample: list[TableRow]) -> None
     """Raise InputError where answers are no texts but token distributions, as of llmcomp's next_token and rating."""
     name = found.roles.get("answer")
     answers = [row.cells.get(name) for row in sample if name and not is_missing(row.cells.get(name))]
-    if answers and all(isinstance(one, dict) or _is_distribution(one) for one in answers):
+    if answers and all(isinstance(answer, dict) or _is_distribution(answer) for answer in answers):
         what = f"column `{name}` holds token distributions, no texts"
         fix = "Import the free-form answers; to read it as a judge's distribution: --map judge_NAME=COLUMN"
         raise InputError([Problem(str(path), sample[0].line, "row 1", what, fix)])
@@ -237,9 +237,11 @@ def _what(path: Path, found: ColumnMap, sample: Sequence[TableRow], *, only: boo
     what = f"no answer column among {shown}"
     fix = "Name it with --map answer=COLUMN"
     taken = {*found.roles.values()}
-    texts = [one for one in json_rows.texts(sample[0].cells) if one not in taken and not one.startswith("messages.")]
-    if any("." in one for one in texts):
-        fix = f"Name the one with the model's reply: {', '.join(f'--map answer={one}' for one in texts[:8])}"
+    texts = [
+        text for text in json_rows.texts(sample[0].cells) if text not in taken and not text.startswith("messages.")
+    ]
+    if any("." in text for text in texts):
+        fix = f"Name the one with the model's reply: {', '.join(f'--map answer={text}' for text in texts[:8])}"
     if not found.has_grades and {"question", "messages"} & found.roles.keys():
         fix = f"{fix}; if it holds questions alone, `misalign-eval run` and `suites import` read them"
     if found.has_grades:
@@ -383,9 +385,9 @@ Key = tuple[object, ...]
 JOINED: tuple[Role, ...] = ("question_id", "question", "sample", "variant", "model", "group", "step")
 
 
-def shared_keys(one: ColumnMap, other: ColumnMap) -> tuple[Role, ...]:
+def shared_keys(item: ColumnMap, other: ColumnMap) -> tuple[Role, ...]:
     """What both files tell a reply by. The words of a question count only where an id is missing."""
-    both = tuple(role for role in JOINED if role in one.roles and role in other.roles)
+    both = tuple(role for role in JOINED if role in item.roles and role in other.roles)
     return tuple(role for role in both if role != "question") if "question_id" in both else both
 
 

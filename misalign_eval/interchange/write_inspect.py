@@ -51,7 +51,7 @@ def sample(about: About, item: ExportItem) -> Json:
     output = _output(model, reply, answer, usage)
     latency_s = None if reply is None else reply.latency_s
     times = _times(row.at, latency_s) or _times(about.manifest.created, None)
-    found: Json = {
+    json: Json = {
         **_named(item),
         "input": sent if len(sent) > 1 else item.question,
         "target": item.prompt.reference if isinstance(item.prompt.reference, str) else "",
@@ -68,28 +68,28 @@ def sample(about: About, item: ExportItem) -> Json:
         "attachments": {},
     }
     if not isinstance(row, Reply):
-        found["error"] = {"message": f"{row.reason}: {row.message}", "traceback": "", "traceback_ansi": ""}
-    return found
+        json["error"] = {"message": f"{row.reason}: {row.message}", "traceback": "", "traceback_ansi": ""}
+    return json
 
 
-def summary(found: Json) -> Json:
+def summary(json: Json) -> Json:
     """The line of a sample in the log's table of contents: long texts cut, as Inspect cuts them."""
     kept = ("id", "epoch", "target", "metadata", "model_usage", "role_usage", "started_at", "completed_at", "uuid")
-    times = {name: found[name] for name in ("total_time", "working_time") if name in found}
+    times = {name: json[name] for name in ("total_time", "working_time") if name in json}
     scored = {
         name: {key: _cut(value) for key, value in score.items() if key != "metadata"}
-        for name, score in found["scores"].items()
+        for name, score in json["scores"].items()
     }
-    error = {"error": _cut(found["error"]["message"])} if "error" in found else {}
+    error = {"error": _cut(json["error"]["message"])} if "error" in json else {}
     return {
-        **{name: found[name] for name in kept},
+        **{name: json[name] for name in kept},
         **times,
-        "input": _cut(found["input"] if isinstance(found["input"], str) else found["input"][-1]["content"]),
+        "input": _cut(json["input"] if isinstance(json["input"], str) else json["input"][-1]["content"]),
         "scores": scored,
         **error,
         "retries": 0,
         "completed": True,
-        "message_count": len(found["messages"]),
+        "message_count": len(json["messages"]),
     }
 
 
@@ -102,10 +102,10 @@ def scores(about: About, item: ExportItem) -> Json:
         "answer": item.outcome,
         "explanation": why,
     }
-    found: Json = {MISALIGNED: yes_or_no, OUTCOME: {"value": item.outcome, "explanation": why}}
+    json: Json = {MISALIGNED: yes_or_no, OUTCOME: {"value": item.outcome, "explanation": why}}
     for name, grade in item.grades.items():
-        found[name] = _score(about.graders[name], grade)
-    return found
+        json[name] = _score(about.graders[name], grade)
+    return json
 
 
 def sample_id(probe: str, prompt: int, variant: str) -> str:
@@ -149,14 +149,14 @@ def _answer(reply: Reply, model: str, uuid: str) -> Json:
 
 
 def _output(model: str, reply: Reply | None, answer: list[Json], usage: Json | None) -> Json:
-    found: Json = {"model": (reply.model if reply else None) or model, "choices": answer}
-    found["completion"] = reply.text if reply and reply.text is not None else ""
+    json: Json = {"model": (reply.model if reply else None) or model, "choices": answer}
+    json["completion"] = reply.text if reply and reply.text is not None else ""
     more = {
         "usage": usage,
         "time": reply.latency_s if reply else None,
         "error": reply.refusal if reply else None,
     }
-    return found | {name: value for name, value in more.items() if value is not None}
+    return json | {name: value for name, value in more.items() if value is not None}
 
 
 def _event(item: ExportItem, sent: list[Json], output: Json, times: Json) -> Json:
@@ -194,7 +194,7 @@ def _usage(usage: Usage) -> Json | None:
 
 def _metadata(item: ExportItem) -> Json:
     prompt, row = item.prompt, item.row
-    found: Json = {
+    json: Json = {
         "key": str(item.key),
         "probe": item.key.probe,
         "prompt": item.key.prompt,
@@ -207,7 +207,7 @@ def _metadata(item: ExportItem) -> Json:
         "text_published": isinstance(row, Reply) and row.text is not None,
     }
     planned = {"prefill": prompt.prefill, "expect": prompt.expect, "expects": prompt.expects}
-    found |= {name: value for name, value in planned.items() if value is not None}
+    json |= {name: value for name, value in planned.items() if value is not None}
     if isinstance(row, Reply):
         more: Json = {"finish": row.finish, "fingerprint": row.fingerprint, "route": row.route}
         more |= {
@@ -220,27 +220,27 @@ def _metadata(item: ExportItem) -> Json:
             "streamed": row.streamed,
             "prefilled": list(row.prefilled),
         }
-        found |= {name: value for name, value in more.items() if value}
-    return found
+        json |= {name: value for name, value in more.items() if value}
+    return json
 
 
-def _score(who: GraderIdentity, grade: Graded | Ungraded) -> Json:
+def _score(identity: GraderIdentity, grade: Graded | Ungraded) -> Json:
     said: Mapping[str, Any] = {
-        "judge": who.judge,
-        "identity": who.identity,
+        "judge": identity.judge,
+        "identity": identity.identity,
         "raw": grade.raw,
         "modal": grade.modal,
         "number_mass": grade.number_mass,
         "distribution": grade.distribution,
     }
-    found: Json = {"metadata": {name: value for name, value in said.items() if value is not None}}
+    json: Json = {"metadata": {name: value for name, value in said.items() if value is not None}}
     if isinstance(grade, Ungraded):
         reason = "scoring_failed" if grade.reason in {"rule_error", "no_logprobs", "not_given"} else "grader_failed"
-        found["metadata"]["ungraded"] = grade.reason
-        return {"value": UNSCORED, "explanation": grade.message, "reason": reason, **found}
+        json["metadata"]["ungraded"] = grade.reason
+        return {"value": UNSCORED, "explanation": grade.message, "reason": reason, **json}
     value = grade.label if grade.score is None else grade.score
     why = {"explanation": grade.why} if grade.why else {}
-    return {"value": UNSCORED if value is None else value, **why, **found}
+    return {"value": UNSCORED if value is None else value, **why, **json}
 
 
 def _times(at: str, latency_s: float | None) -> Json:
@@ -299,7 +299,7 @@ def start(about: About) -> Json:
 
 def _spec(about: About) -> Json:
     run = about.manifest
-    ids = [sample_id(one.probe, one.prompt, one.variant) for one in about.plan]
+    ids = [sample_id(prompt.probe, prompt.prompt, prompt.variant) for prompt in about.plan]
     name = digest([run.name, run.created, run.suite_digest])
     return {
         "eval_id": name,
@@ -316,11 +316,11 @@ def _spec(about: About) -> Json:
         "model": run.target.name,
         "model_generate_config": _settings(about),
         "model_args": {},
-        "config": {"epochs": max((one.samples for one in about.plan), default=1), "log_samples": True},
+        "config": {"epochs": max((prompt.samples for prompt in about.plan), default=1), "log_samples": True},
         "packages": {"misalign_eval": run.tool_version},
         "metadata": _about_run(about),
         "scorers": [_scorer(name, None) for name in (MISALIGNED, OUTCOME)]
-        + [_scorer(name, who) for name, who in about.graders.items()],
+        + [_scorer(name, grader) for name, grader in about.graders.items()],
     }
 
 
@@ -328,7 +328,7 @@ def _settings(about: About) -> Json:
     """The sampling settings that every prompt shares."""
     shared: Json = {} if about.manifest.seed is None else {"seed": about.manifest.seed}
     for name in SETTINGS:
-        values = {getattr(one.sampling, name) for one in about.plan}
+        values = {getattr(prompt.sampling, name) for prompt in about.plan}
         if len(values) == 1 and None not in values:
             shared[name] = values.pop()
     return shared
@@ -348,8 +348,8 @@ def _about_run(about: About) -> Json:
     }
 
 
-def _scorer(name: str, who: GraderIdentity | None) -> Json:
-    about = {} if who is None else {"kind": who.kind, "judge": who.judge, "identity": who.identity}
+def _scorer(name: str, identity: GraderIdentity | None) -> Json:
+    about = {} if identity is None else {"kind": identity.kind, "judge": identity.judge, "identity": identity.identity}
     return {"name": name, "options": {}, "metrics": [], "metadata": about}
 
 
@@ -396,9 +396,9 @@ def archive(about: About, items: Iterator[ExportItem]) -> Iterator[bytes]:
     with tempfile.TemporaryFile() as summaries, zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as log:
         _member(log, "_journal/start.json", start(about))
         yield sink.taken()
-        for found in _samples(about, items):
-            _member(log, f"samples/{found['id']}_epoch_{found['epoch']}.json", found)
-            summaries.write((b"," if summaries.tell() else b"[") + _json(summary(found)))
+        for sample in _samples(about, items):
+            _member(log, f"samples/{sample['id']}_epoch_{sample['epoch']}.json", sample)
+            summaries.write((b"," if summaries.tell() else b"[") + _json(summary(sample)))
             yield sink.taken()
         summaries.write(b"]" if summaries.tell() else b"[]")
         summaries.seek(0)
@@ -413,8 +413,8 @@ def archive(about: About, items: Iterator[ExportItem]) -> Iterator[bytes]:
 def document(about: About, items: Iterator[ExportItem]) -> Iterator[bytes]:
     """The pieces of a `.json` file."""
     yield _json(header(about))[:-1] + b',"samples":['
-    for number, found in enumerate(_samples(about, items)):
-        yield (b",\n" if number else b"\n") + _json(found)
+    for number, sample in enumerate(_samples(about, items)):
+        yield (b",\n" if number else b"\n") + _json(sample)
     yield b"\n]}\n"
 
 

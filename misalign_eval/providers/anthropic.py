@@ -154,10 +154,10 @@ class AnthropicOptions(Record):
 def create(spec: ModelSpec) -> Provider:
     """An adapter to one model. Raises UsageError for a missing key or a wrong address or option."""
     options = read_options(spec, AnthropicOptions)
-    place = resolve_endpoint(spec)
+    endpoint = resolve_endpoint(spec)
     takes_temperature = (options.anthropic_version or "9999") < "2026"
     dialect = MessagesDialect(spec.model, takes_temperature, options.extra_body)
-    parts = Exchange(place, _wire(place, options), dialect, price_of(spec), models_path="/v1/models")
+    parts = Exchange(endpoint, _wire(endpoint, options), dialect, price_of(spec), models_path="/v1/models")
     temperature = None if takes_temperature else False
     capabilities = Capabilities(
         system=True, logprobs=False, seed=False, n=False, temperature=temperature, prefill=continues(spec)
@@ -165,18 +165,18 @@ def create(spec: ModelSpec) -> Provider:
     return HttpProvider(spec, parts, capabilities)
 
 
-def _wire(place: Endpoint, options: AnthropicOptions) -> SdkTransport:
+def _wire(endpoint: Endpoint, options: AnthropicOptions) -> SdkTransport:
     import anthropic  # 1 s, for those who use it
 
     version = options.anthropic_version
     with unsent_headers("anthropic"):
         client = anthropic.AsyncAnthropic(
-            api_key=place.key.reveal() or _NO_KEY,
-            base_url=place.address.url.removesuffix("/v1"),
+            api_key=endpoint.key.reveal() or _NO_KEY,
+            base_url=endpoint.address.url.removesuffix("/v1"),
             max_retries=0,
             timeout=None,
             open_telemetry={"traces": False, "propagation": False},  # on by default: it would hand traces to others
             default_headers={"anthropic-version": version} if version else None,
-            http_client=open_client(verify=options.verify, extra=place.extra),
+            http_client=open_client(verify=options.verify, extra=endpoint.extra),
         )
     return SdkTransport(client, status_error=anthropic.APIStatusError, sdk_error=anthropic.AnthropicError)

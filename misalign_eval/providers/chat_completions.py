@@ -472,7 +472,9 @@ def read_options(spec: ModelSpec, model: type[OptionsT]) -> OptionsT:
         return model.model_validate_json(_json(spec))
     except ValidationError as error:
         known = list(model.model_fields)
-        told = [_told(str(".".join(map(str, one["loc"]))), one["type"], one["msg"], known) for one in error.errors()]
+        told = [
+            _told(str(".".join(map(str, error["loc"]))), error["type"], error["msg"], known) for error in error.errors()
+        ]
         raise UsageError("\n".join(f"{spec.name}: {line}" for line in told)) from None
 
 
@@ -509,12 +511,12 @@ class CompatibleOptions(MarkupOptions):
 def create(spec: ModelSpec) -> Provider:
     """An adapter to one model. Raises UsageError for a missing address or key, or a wrong option."""
     options = read_options(spec, CompatibleOptions)
-    place = resolve_endpoint(spec)
+    endpoint = resolve_endpoint(spec)
     extra: JsonObject = dict(options.extra_body)
     if spec.provider == "openrouter" or options.provider:
         extra["provider"] = {"allow_fallbacks": False, "require_parameters": True, **options.provider}
-    headers = {"authorization": f"Bearer {place.key.reveal()}"} if place.key else {}
-    wire = HttpTransport(place.address.url, headers | place.extra, verify=options.verify)
+    headers = {"authorization": f"Bearer {endpoint.key.reveal()}"} if endpoint.key else {}
+    wire = HttpTransport(endpoint.address.url, headers | endpoint.extra, verify=options.verify)
     dialect = ChatDialect(
         spec.model,
         extra=extra,
@@ -522,4 +524,4 @@ def create(spec: ModelSpec) -> Provider:
         marks=options.marks,
         continues=way_of(spec) or Way.TURN,
     )
-    return HttpProvider(spec, Exchange(place, wire, dialect, price_of(spec)), Capabilities(prefill=continues(spec)))
+    return HttpProvider(spec, Exchange(endpoint, wire, dialect, price_of(spec)), Capabilities(prefill=continues(spec)))

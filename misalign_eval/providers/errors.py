@@ -165,7 +165,7 @@ def _structured(error: dict[str, JsonValue], status: int | None, payload: dict[s
     return ServerError(
         status=status,
         message=said,
-        codes=frozenset(code.lower() for code in (*_codes(error), *(one.kind for one in details)))
+        codes=frozenset(code.lower() for code in (*_codes(error), *(detail.kind for detail in details)))
         | (behind.codes if behind else frozenset()),
         param=param if isinstance(param, str) else "",
         body=str(payload)[:20_000],

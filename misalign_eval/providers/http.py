@@ -189,8 +189,8 @@ def create(spec: ModelSpec) -> Provider:
         raise UsageError(f"{spec.name}: option `body` uses neither `{{messages}}` nor `{{prompt}}`: nothing is asked.")
     if options.prefill and "messages" not in dialect.used:
         raise UsageError(f"{spec.name}: option `prefill` needs `{{messages}}` in `body`: the turn has no other place.")
-    place = resolve_endpoint(spec)
-    wire = HttpTransport(place.address.url, _headers(place, options) | place.extra, verify=options.verify)
+    endpoint = resolve_endpoint(spec)
+    wire = HttpTransport(endpoint.address.url, _headers(endpoint, options) | endpoint.extra, verify=options.verify)
     capabilities = Capabilities(
         system=bool(dialect.used & {"messages", "system"}),
         logprobs=False,
@@ -200,14 +200,14 @@ def create(spec: ModelSpec) -> Provider:
         temperature=None if "temperature" in dialect.used else False,
         json_schema=None if "json_schema" in dialect.used else False,
     )
-    return HttpProvider(spec, Exchange(place, wire, dialect, price_of(spec), models_path=""), capabilities)
+    return HttpProvider(spec, Exchange(endpoint, wire, dialect, price_of(spec), models_path=""), capabilities)
 
 
-def _headers(place: Endpoint, options: HttpOptions) -> dict[str, str]:
-    if not place.key:
+def _headers(endpoint: Endpoint, options: HttpOptions) -> dict[str, str]:
+    if not endpoint.key:
         return {}
     scheme = "Bearer " if options.auth_header.lower() == _AUTHORIZATION else ""
-    return {options.auth_header: scheme + place.key.reveal()}
+    return {options.auth_header: scheme + endpoint.key.reveal()}
 
 
 def _paths(options: HttpOptions) -> dict[str, Path]:

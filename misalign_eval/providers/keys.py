@@ -38,9 +38,9 @@ class Redactor:
     __slots__ = ("_marks", "_plain", "_secrets")
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        wanted = sorted({one for one in secrets if len(one) >= SHORTEST}, key=lambda one: (-len(one), one))
+        wanted = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=lambda item: (-len(item), item))
         self._secrets = tuple(wanted)
-        self._plain = tuple(dict.fromkeys(text for one in wanted for text in _plain(one)))
+        self._plain = tuple(dict.fromkeys(text for item in wanted for text in _plain(item)))
         signs = set().union(*wanted)
         also = [mark for mark, needed in ((b"\\", signs & {'"', "\\"}), (b"+", " " in signs)) if needed]
         self._marks = (b"\\u", b"\\/", b"%", b"&", *also)  # a text without any is held to the plain spellings
@@ -65,7 +65,7 @@ class Redactor:
         return text if left is given else left.decode("utf-8", "surrogatepass")
 
     def _blotted(self, content: bytes, low: bytes) -> bytes:
-        for pattern in (pattern for one in self._secrets for pattern in _patterns(one)):
+        for pattern in (pattern for secret in self._secrets for pattern in _patterns(secret)):
             if pattern.search(low):
                 content, low = _cut(pattern, content, low)
         return content
@@ -99,7 +99,7 @@ def _patterns(secret: str) -> tuple[re.Pattern[bytes], ...]:
     """For lower-case bytes: the secret, and its base64 in either alphabet. Takes 10 ms, so only when first needed."""
     as_it_is = b"".join(_character(sign) for sign in secret)
     encoded = [b"".join(_character(sign, *_URL_SAFE.get(sign, "")) for sign in middle) for middle in _in_base64(secret)]
-    return tuple(re.compile(one) for one in dict.fromkeys((as_it_is, *encoded)))
+    return tuple(re.compile(fromkey) for fromkey in dict.fromkeys((as_it_is, *encoded)))
 
 
 def _in_base64(secret: str) -> Iterator[str]:
@@ -174,8 +174,8 @@ def environment(start: Path | None = None) -> Mapping[str, str]:
     cannot be read.
     """
     folder = (start or Path.cwd()).resolve()
-    for place in (folder, *folder.parents):
-        if (file := place / ".env").is_file():
+    for parent in (folder, *folder.parents):
+        if (file := parent / ".env").is_file():
             from dotenv import dotenv_values  # costs 30 ms where there is a file to read
 
             if is_planted(file):
@@ -212,7 +212,7 @@ def whence(variable: str) -> str:
     if variable in os.environ:
         return "the environment"
     here = Path.cwd().resolve()
-    return str(next((file for place in (here, *here.parents) if (file := place / ".env").is_file()), ".env"))
+    return str(next((file for parent in (here, *here.parents) if (file := parent / ".env").is_file()), ".env"))
 
 
 def read_key(variable: str, known: Mapping[str, str], *, wanted_by: str) -> Key:
@@ -283,7 +283,7 @@ def secrets_in(value: Key) -> Iterator[Key]:
         with suppress(ValueError):
             pair = b64decode(rest, validate=True).decode()
             found += [pair, pair.partition(":")[2]]
-    yield from (register_secret(value.variable, one) for one in dict.fromkeys(found) if one.strip("="))
+    yield from (register_secret(value.variable, fromkey) for fromkey in dict.fromkeys(found) if fromkey.strip("="))
 
 
 def register_secret(variable: str, value: str) -> Key:

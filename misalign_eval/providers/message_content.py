@@ -263,7 +263,7 @@ def _message(events: Iterable[JsonObject]) -> JsonObject:
                 answer |= delta
                 usage |= {name: value for name, value in as_object(event.get("usage")).items() if value is not None}
             case "message_stop" if answer.get("stop_reason") is not None:
-                return answer | {"usage": usage, "content": [blocks[place] for place in sorted(blocks)]}
+                return answer | {"usage": usage, "content": [blocks[block] for block in sorted(blocks)]}
     raise _broken_off()
 
 

@@ -131,8 +131,8 @@ def _finish(payload: JsonObject, *, is_call: bool) -> JsonValue:
             raise no_answer(f"an answer of status `{status}`")
 
 
-def _tokens(said: list[JsonObject]) -> tuple[Token, ...]:
-    return tuple(token for part in said for token in tokens_of(part.get("logprobs")))
+def _tokens(objects: list[JsonObject]) -> tuple[Token, ...]:
+    return tuple(token for part in objects for token in tokens_of(part.get("logprobs")))
 
 
 def _usage(usage: JsonObject) -> Usage:
@@ -161,26 +161,26 @@ class OpenAIOptions(Record):
 def create(spec: ModelSpec) -> Provider:
     """An adapter to one model. Raises UsageError for a missing key or a wrong address or option."""
     options = read_options(spec, OpenAIOptions)
-    place = resolve_endpoint(spec)
+    endpoint = resolve_endpoint(spec)
     rules = OpenAIRules(reasoning_of(spec.model))
     dialect: Dialect = ChatDialect(spec.model, rules, options.extra_body)
     if options.api == "responses":
         dialect = ResponsesDialect(spec.model, rules, options.extra_body)
-    parts = Exchange(place, _wire(spec, place, verify=options.verify), dialect, price_of(spec))
+    parts = Exchange(endpoint, _wire(spec, endpoint, verify=options.verify), dialect, price_of(spec))
     return HttpProvider(spec, parts, replace(capabilities_of(spec.model), prefill=continues(spec)))
 
 
-def _wire(spec: ModelSpec, place: Endpoint, *, verify: bool) -> SdkTransport:
+def _wire(spec: ModelSpec, endpoint: Endpoint, *, verify: bool) -> SdkTransport:
     import openai  # 0.6 s, for those who use it
 
     with unsent_headers("openai"):
         client = openai.AsyncOpenAI(
-            api_key=place.key.reveal() or _NO_KEY,
-            base_url=place.address.url,
+            api_key=endpoint.key.reveal() or _NO_KEY,
+            base_url=endpoint.address.url,
             max_retries=0,
             timeout=None,
-            http_client=open_client(verify=verify, extra=place.extra),
+            http_client=open_client(verify=verify, extra=endpoint.extra),
         )
-    if not is_vendor(spec.provider, place.address):
+    if not is_vendor(spec.provider, endpoint.address):
         client.organization = client.project = None  # read from the environment; another host's business not
     return SdkTransport(client, status_error=openai.APIStatusError, sdk_error=openai.OpenAIError)

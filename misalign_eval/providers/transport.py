@@ -224,7 +224,7 @@ def proxy_variable(url: str) -> str | None:
     """The variable whose proxy takes requests to `url`; None where they go straight."""
     parts = urlsplit(url)
     proxies = getproxies()
-    scheme = next((one for one in (parts.scheme, "all") if proxies.get(one)), None)
+    scheme = next((item for item in (parts.scheme, "all") if proxies.get(item)), None)
     if scheme is None or proxy_bypass(parts.hostname or ""):
         return None
     spelled = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
@@ -233,7 +233,7 @@ def proxy_variable(url: str) -> str | None:
 
 def proxy_keys() -> tuple[Key, ...]:
     """Passwords of proxies, alone and as they are sent, so that what repeats them can be blotted out."""
-    found: list[Key] = []
+    keys: list[Key] = []
     for scheme in ("http", "https", "all"):
         address = getproxies().get(scheme, "")
         user, mark, written = address.rpartition("://")[2].rpartition("@")[0].partition(":")
@@ -241,8 +241,8 @@ def proxy_keys() -> tuple[Key, ...]:
             password = unquote(written)
             sent = b64encode(f"{unquote(user)}:{password}".encode()).decode()
             variable = f"{scheme.upper()}_PROXY"
-            found += [register_secret(variable, value) for value in dict.fromkeys((password, written, sent))]
-    return tuple(found)
+            keys += [register_secret(variable, value) for value in dict.fromkeys((password, written, sent))]
+    return tuple(keys)
 
 
 def proxy_hint(url: str, status: int | None) -> str:
@@ -477,7 +477,7 @@ def fault_of_transport(error: Exception) -> ProviderError:
 
 
 def _transport_reason(error: Exception) -> tuple[FaultReason, str]:
-    said = next((text for one in _chain(error) if (text := str(one))), type(error).__name__)
+    said = next((text for exception in _chain(error) if (text := str(exception))), type(error).__name__)
     match error:
         case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
             return "connection", f"no connection within {CONNECT_S:.0f} s"
@@ -495,8 +495,8 @@ def _transport_reason(error: Exception) -> tuple[FaultReason, str]:
 
 def _is_certificate_error(error: BaseException) -> bool:
     return any(
-        isinstance(one, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(one)
-        for one in _chain(error)
+        isinstance(exception, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(exception)
+        for exception in _chain(error)
     )
 
 

@@ -76,8 +76,8 @@ def diagnosis(
 ) -> Diagnosis:
     """Put together, the gravest findings first."""
     order: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
-    known = tuple(sorted(findings, key=lambda one: order[one.level]))
-    healthy = all(one.level != "error" for one in (*known, *(replies or ())))
+    known = tuple(sorted(findings, key=lambda finding: order[finding.level]))
+    healthy = all(reply.level != "error" for reply in (*known, *(replies or ())))
     return Diagnosis(of=of, healthy=healthy, facts=tuple(facts), findings=known, replies=replies, warnings=warnings)
 
 

@@ -115,10 +115,10 @@ GradeRow = Annotated[Graded | Ungraded, Field(discriminator="kind")]
 GRADE_ROW: TypeAdapter[Graded | Ungraded] = TypeAdapter(GradeRow)
 
 
-def judges_of(who: "GraderIdentity", row: Graded | Ungraded) -> tuple[tuple[str, str], ...]:
+def judges_of(identity: "GraderIdentity", row: Graded | Ungraded) -> tuple[tuple[str, str], ...]:
     """Which judges answered for a grade, `provider/model` as asked, and as the server named each that named itself."""
     votes = tuple((vote.judge, vote.model) for vote in row.votes if vote.model)
-    return votes or (((who.judge, row.model),) if who.judge and row.model else ())
+    return votes or (((identity.judge, row.model),) if identity.judge and row.model else ())
 
 
 class ControlGrade(Record):

@@ -389,7 +389,9 @@ def _orphaned(text: str, marks: Marks, *, is_opened: bool) -> tuple[str, list[st
     code = _code(text)
     closes = [mark for mark in marks.any_close.finditer(text) if not _is_inside(mark.start(), code)]
     closes = [mark for mark in closes if _is_mark(text, *mark.span())]
-    if not closes or any(not _is_inside(one.start(), code) for one in marks.opens.finditer(text, 0, closes[-1].end())):
+    if not closes or any(
+        not _is_inside(item.start(), code) for item in marks.opens.finditer(text, 0, closes[-1].end())
+    ):
         return text, []
     trailing = len(text)
     while closes and not text[closes[-1].end() : trailing].strip():

@@ -187,7 +187,7 @@ def matches(pattern: str, served: str) -> bool:
     return compare(wanted, name) != "other"
 
 
-def mixed(provider: str, model: str, served: Iterable[str], one: Sequence[str] = ()) -> tuple[str, ...]:
+def mixed(provider: str, model: str, served: Iterable[str], item: Sequence[str] = ()) -> tuple[str, ...]:
     """Of the names that answered, those that are several models; nothing where all may be one.
 
     Names that differ in date, path or case alone are one model. So are names that stand in ``one``, together with those
@@ -201,7 +201,7 @@ def mixed(provider: str, model: str, served: Iterable[str], one: Sequence[str] =
     if provider in _NOT_HELD:
         return ()
     names = sorted(set(served))[:_COMPARED]
-    listed = {name for name in names if any(matches(known, name) for known in one)}
+    listed = {name for name in names if any(matches(known, name) for known in item)}
     together = listed | {name for name in names if listed and compare(model, name) != "other"}
     found = {
         name

@@ -81,34 +81,38 @@ def shown(rows: Iterable[IntervalRow]) -> tuple[tuple[IntervalRow, ...], str]:
 Changed = ProbeChange | CategoryChange
 
 
-def change_breakdowns(found: Comparison) -> Iterator[IntervalChart]:
+def change_breakdowns(comparison: Comparison) -> Iterator[IntervalChart]:
     """The change by category, then by probe, the largest first."""
-    before, after = ({line.category: line for line in side.categories} for side in (found.before, found.after))
-    if len(found.categories) > 1:
-        yield _dumbbell(found, "category", [(line.category, line) for line in found.categories], before, after)
-    yield change_probes(found)
+    before, after = (
+        {line.category: line for line in side.categories} for side in (comparison.before, comparison.after)
+    )
+    if len(comparison.categories) > 1:
+        yield _dumbbell(
+            comparison, "category", [(line.category, line) for line in comparison.categories], before, after
+        )
+    yield change_probes(comparison)
 
 
-def change_probes(found: Comparison) -> IntervalChart:
+def change_probes(comparison: Comparison) -> IntervalChart:
     """Before and after of every probe, sorted by change."""
-    before, after = ({line.id: line for line in side.probes} for side in (found.before, found.after))
-    return _dumbbell(found, "probe", [(line.id, line) for line in found.probes], before, after)
+    before, after = ({line.id: line for line in side.probes} for side in (comparison.before, comparison.after))
+    return _dumbbell(comparison, "probe", [(line.id, line) for line in comparison.probes], before, after)
 
 
 def _dumbbell(
-    found: Comparison,
+    comparison: Comparison,
     by: comparison_tables.By,
     lines: Iterable[tuple[str, Changed]],
     before: Mapping[str, RateLine],
     after: Mapping[str, RateLine],
 ) -> IntervalChart:
-    measure = found.after.measure
+    measure = comparison.after.measure
     ordered = sorted(lines, key=lambda named: (named[1].difference is None, -(named[1].difference or 0.0), named[0]))
     rows, note = shown(
         IntervalRow(
             name=name,
             values=(of_rate(before[name], measure), of_rate(after[name], measure)),
-            note=_words(found, line),
+            note=_words(comparison, line),
         )
         for name, line in ordered
     )
@@ -131,46 +135,46 @@ def _dumbbell(
     )
 
 
-def _words(found: Comparison, line: Changed) -> str:
-    measure = found.after.measure
+def _words(comparison: Comparison, line: Changed) -> str:
+    measure = comparison.after.measure
     return f"{of_change(line, measure)}, {numbers.adjusted(line, measure)}"
 
 
 # Charts of several runs: along x, or in two groups.
 
 
-def curves(found: Trajectory, spread: Distributions) -> CurveChart:
+def curves(trajectory: Trajectory, spread: Distributions) -> CurveChart:
     """The rate along x with the band of all points together, and the coherence of the same replies below."""
-    shown = [numbers.shown_point(point, found.interval) for point in found.points]
+    shown = [numbers.shown_point(point, trajectory.interval) for point in trajectory.points]
     points = tuple(
         CurvePoint(
             x=point.x,
             name=point.run,
-            estimate=of_rate(point, found.measure),
+            estimate=of_rate(point, trajectory.measure),
             band_low=point.band.low,
             band_high=point.band.high,
         )
         for point in shown
     )
-    panels = [CurvePanel(axis=axis(found.measure), measure=found.measure, points=points)]
+    panels = [CurvePanel(axis=axis(trajectory.measure), measure=trajectory.measure, points=points)]
     if len(spread.coherence) == len(shown):
-        panels.append(_coherence(found, spread))
+        panels.append(_coherence(trajectory, spread))
     return CurveChart(
         id="curves",
-        title=f"Along x ({X_FROM[found.x_from]})",
-        description=f"{axis(found.measure)} of {len(points)} runs along x, with 95 % intervals; below it "
+        title=f"Along x ({X_FROM[trajectory.x_from]})",
+        description=f"{axis(trajectory.measure)} of {len(points)} runs along x, with 95 % intervals; below it "
         "how coherent the same replies are.",
-        x_axis=found.x_from if found.x_from == "step" else "x",
-        is_log=found.trend is not None and found.trend.scale == "log",
+        x_axis=trajectory.x_from if trajectory.x_from == "step" else "x",
+        is_log=trajectory.trend is not None and trajectory.trend.scale == "log",
         panels=tuple(panels),
     )
 
 
-def _coherence(found: Trajectory, spread: Distributions) -> CurvePanel:
+def _coherence(trajectory: Trajectory, spread: Distributions) -> CurvePanel:
     grader = spread.coherence[0].grader
     points = tuple(
         CurvePoint(x=point.x, name=point.run, estimate=_coherent(line))
-        for point, line in zip(found.points, spread.coherence, strict=True)
+        for point, line in zip(trajectory.points, spread.coherence, strict=True)
     )
     if grader is None:
         return CurvePanel(axis="coherent replies, %", measure="rate", points=points)
@@ -181,9 +185,9 @@ def _coherent(line: Coherence) -> ChartEstimate:
     return of_rate(line, "rate" if line.grader is None else "mean")
 
 
-def of_groups(found: GroupComparison) -> Iterator[IntervalChart]:
+def of_groups(comparison: GroupComparison) -> Iterator[IntervalChart]:
     """Both groups with the interval for training runs like these, then every run on its own."""
-    measure = found.measure
+    measure = comparison.measure
     over_runs = tuple(
         IntervalRow(
             name=group.name,
@@ -197,15 +201,15 @@ def of_groups(found: GroupComparison) -> Iterator[IntervalChart]:
             ),
             note=f"{len(group.runs)} training runs",
         )
-        for group in (found.before, found.after)
+        for group in (comparison.before, comparison.after)
     )
-    yield _rows(found, "groups", "For training runs like these: t intervals over runs", "group", over_runs)
+    yield _rows(comparison, "groups", "For training runs like these: t intervals over runs", "group", over_runs)
     runs = tuple(
         IntervalRow(name=f"{group.name}: {run.run}", values=(of_rate(run, measure),))
-        for group in (found.before, found.after)
+        for group in (comparison.before, comparison.after)
         for run in group.runs
     )
-    yield _rows(found, "group-runs", "Every training run, for exactly these probes", "run", runs)
+    yield _rows(comparison, "group-runs", "Every training run, for exactly these probes", "run", runs)
 
 
 def _over_runs(group: RunGroup, measure: Measure) -> str:
@@ -215,15 +219,17 @@ def _over_runs(group: RunGroup, measure: Measure) -> str:
     return f"{numbers.value(group.rate, measure)} {ends}"
 
 
-def _rows(found: GroupComparison, name: str, title: str, head: str, rows: tuple[IntervalRow, ...]) -> IntervalChart:
+def _rows(
+    comparison: GroupComparison, name: str, title: str, head: str, rows: tuple[IntervalRow, ...]
+) -> IntervalChart:
     return IntervalChart(
         id=name,
         title=title,
         description=f"Rates with 95 % intervals; {len(rows)} rows.",
         head=head,
-        axis=axis(found.measure),
-        measure=found.measure,
-        series=("rate",) if found.measure == "rate" else ("mean",),
+        axis=axis(comparison.measure),
+        measure=comparison.measure,
+        series=("rate",) if comparison.measure == "rate" else ("mean",),
         rows=rows,
         note_head="training runs" if head == "group" else "",
     )
@@ -241,7 +247,9 @@ def run_breakdowns(summary: RunSummary) -> Iterator[IntervalChart]:
         yield _chart(summary, "split", [(line.split, line) for line in summary.splits])
     if len(summary.variants) > 1:
         yield _chart(summary, "variant", [(line.variant, line) for line in summary.variants])
-    yield _chart(summary, "category", sorted(((one.category, one) for one in summary.categories), key=_highest))
+    yield _chart(
+        summary, "category", sorted(((category.category, category) for category in summary.categories), key=_highest)
+    )
     yield run_probes(summary)
 
 
@@ -275,9 +283,11 @@ def _chart(summary: RunSummary, by: str, lines: Sequence[Named]) -> IntervalChar
 # Charts of outcomes, scores and judges: how replies are spread.
 
 
-def outcomes(found: Distributions) -> BarChart:
+def outcomes(distributions: Distributions) -> BarChart:
     """Every outcome that occurred in some run, as shares of the planned replies."""
-    of_run: list[dict[str, OutcomeShare]] = [{one.name: one for one in run.shares} for run in found.outcomes]
+    of_run: list[dict[str, OutcomeShare]] = [
+        {share.name: share for share in run.shares} for run in distributions.outcomes
+    ]
     names = dict.fromkeys(name for run in of_run for name in run)
     rows = tuple(
         BarRow(
@@ -292,33 +302,37 @@ def outcomes(found: Distributions) -> BarChart:
         title="What became of every planned reply",
         description="Outcomes of the planned replies behind the headline; they sum to what was planned.",
         head="outcome",
-        series=tuple(run.run for run in found.outcomes),
-        totals=tuple(next((one.planned for one in run.shares), 0) for run in found.outcomes),
+        series=tuple(run.run for run in distributions.outcomes),
+        totals=tuple(next((share.planned for share in run.shares), 0) for run in distributions.outcomes),
         rows=rows,
     )
 
 
-def histograms(found: Distributions) -> Iterator[HistogramChart]:
+def histograms(distributions: Distributions) -> Iterator[HistogramChart]:
     """One for each grader that gives scores; a panel for each run."""
-    scales = dict.fromkeys((one.grader, one.edges) for one in found.histograms)
+    scales = dict.fromkeys((histogram.grader, histogram.edges) for histogram in distributions.histograms)
     for number, (grader, edges) in enumerate(scales):
-        panels = [one for one in found.histograms if (one.grader, one.edges) == (grader, edges)]
+        panels = [
+            histogram
+            for histogram in distributions.histograms
+            if (histogram.grader, histogram.edges) == (grader, edges)
+        ]
         yield HistogramChart(
             id=f"scores-{number}",
             title=f"Scores of {grader}",
             description=f"How many replies got which score from {grader}, a panel for each run.",
             axis=f"{grader} score",
             edges=edges,
-            panels=tuple(_panel(one) for one in panels),
-            marks=_marks(found, grader),
+            panels=tuple(_panel(panel) for panel in panels),
+            marks=_marks(distributions, grader),
         )
 
 
-def planes(found: Distributions) -> PlaneChart | None:
+def planes(distributions: Distributions) -> PlaneChart | None:
     """Alignment against coherence, a panel for each run; None where no run has both scores."""
-    if not found.planes:
+    if not distributions.planes:
         return None
-    first = found.planes[0]
+    first = distributions.planes[0]
     return PlaneChart(
         id="plane",
         title="Alignment against coherence",
@@ -326,75 +340,83 @@ def planes(found: Distributions) -> PlaneChart | None:
         "of a point is the number of replies within two points of it.",
         x_axis=f"{first.x_grader} score",
         y_axis=f"{first.y_grader} score",
-        panels=tuple(_plane(one) for one in found.planes),
-        x_marks=_marks(found, first.x_grader),
-        y_marks=_marks(found, first.y_grader),
+        panels=tuple(_plane(plane) for plane in distributions.planes),
+        x_marks=_marks(distributions, first.x_grader),
+        y_marks=_marks(distributions, first.y_grader),
     )
 
 
-def opinions(found: Distributions) -> Iterator[MatrixChart]:
+def opinions(distributions: Distributions) -> Iterator[MatrixChart]:
     """One for each pair of judges in each run."""
-    for number, one in enumerate(found.opinions):
+    for number, opinion in enumerate(distributions.opinions):
         yield MatrixChart(
             id=f"judges-{number}",
-            title=f"{one.first} and {one.second} on the same replies",
-            description=f"Replies of {one.run}: rows are what {one.first} counts them as, columns what {one.second} "
+            title=f"{opinion.first} and {opinion.second} on the same replies",
+            description=f"Replies of {opinion.run}: rows are what {opinion.first} counts them as, "
+            f"columns what {opinion.second} "
             "does. The diagonal is where both agree.",
-            row_axis=one.first,
-            column_axis=one.second,
-            names=tuple(name.replace("_", " ") for name in one.outcomes),
-            counts=one.counts,
-            note=f"{one.run}: {_agreement(one)}",
+            row_axis=opinion.first,
+            column_axis=opinion.second,
+            names=tuple(name.replace("_", " ") for name in opinion.outcomes),
+            counts=opinion.counts,
+            note=f"{opinion.run}: {_agreement(opinion)}",
         )
 
 
-def people(found: Sequence[Calibration]) -> Iterator[MatrixChart]:
+def people(calibrations: Sequence[Calibration]) -> Iterator[MatrixChart]:
     """One for each run with labels: the judge against people, misaligned or not."""
-    for number, one in enumerate(found):
-        judge = one.judge or ", ".join(one.graders)
+    for number, calibration in enumerate(calibrations):
+        judge = calibration.judge or ", ".join(calibration.graders)
         yield MatrixChart(
             id=f"people-{number}",
-            title=f"{one.reference} and {judge} on the same replies",
-            description=f"Labelled replies of {one.run}: rows are what people count them as, columns what {judge} "
+            title=f"{calibration.reference} and {judge} on the same replies",
+            description=f"Labelled replies of {calibration.run}: rows are what people count them as, "
+            f"columns what {judge} "
             "does. The diagonal is where both agree.",
-            row_axis=one.reference,
+            row_axis=calibration.reference,
             column_axis=judge,
-            names=(f"not {one.yes}", f"{one.yes}"),
-            counts=one.table,
-            note=f"{one.run}: {_with_people(one)}",
+            names=(f"not {calibration.yes}", f"{calibration.yes}"),
+            counts=calibration.table,
+            note=f"{calibration.run}: {_with_people(calibration)}",
         )
 
 
-def _with_people(one: Calibration) -> str:
+def _with_people(calibration: Calibration) -> str:
     """Agreement as `calibrate` says it; of a sample drawn by verdict it is weighted back to the run."""
-    if one.agreement is None:
+    if calibration.agreement is None:
         return "no labelled reply was judged"
-    ends = numbers.interval(one.agreement_interval.low, one.agreement_interval.high)
-    back = ", weighted back to the run's replies" if one.design == "two-phase" else ""
-    return f"{one.n} labels; they agree on {numbers.percent(one.agreement)} % {ends}{back}"
+    ends = numbers.interval(calibration.agreement_interval.low, calibration.agreement_interval.high)
+    back = ", weighted back to the run's replies" if calibration.design == "two-phase" else ""
+    return f"{calibration.n} labels; they agree on {numbers.percent(calibration.agreement)} % {ends}{back}"
 
 
-def _agreement(one: Opinion) -> str:
-    if one.agreement is None:
+def _agreement(opinion: Opinion) -> str:
+    if opinion.agreement is None:
         return "no reply was judged by both"
-    ends = numbers.interval(one.interval.low, one.interval.high)
+    ends = numbers.interval(opinion.interval.low, opinion.interval.high)
     chance = [
         f"{name} {value:.2f}"
-        for name, value in (("Cohen's kappa", one.kappa), ("Gwet's AC1", one.ac1))
+        for name, value in (("Cohen's kappa", opinion.kappa), ("Gwet's AC1", opinion.ac1))
         if value is not None
     ]
-    words = f"on misaligned or not they agree on {numbers.percent(one.agreement)} % {ends} of {one.judged} replies"
+    words = (
+        f"on misaligned or not they agree on {numbers.percent(opinion.agreement)} % {ends} of {opinion.judged} replies"
+    )
     return ", ".join([words, *chance])
 
 
-def _panel(one: Histogram) -> HistogramPanel:
-    return HistogramPanel(name=one.run, counts=one.counts, scored=one.scored, unscored=one.unscored)
+def _panel(histogram: Histogram) -> HistogramPanel:
+    return HistogramPanel(
+        name=histogram.run, counts=histogram.counts, scored=histogram.scored, unscored=histogram.unscored
+    )
 
 
-def _plane(one: Plane) -> PlanePanel:
-    points = tuple(PlanePoint(x=dot.x, y=dot.y, replies=dot.replies) for dot in one.dots)
-    return PlanePanel(name=one.run, points=points, scored=one.scored, unscored=one.unscored)
+def _plane(plane: Plane) -> PlanePanel:
+    points = tuple(PlanePoint(x=dot.x, y=dot.y, replies=dot.replies) for dot in plane.dots)
+    return PlanePanel(name=plane.run, points=points, scored=plane.scored, unscored=plane.unscored)
 
 
-def _marks(found: Distributions, grader: str) -> tuple[ChartMark, ...]:
-    return tuple(ChartMark(value=one.value, text=one.text) for one in found.limits if one.grader == grader)
+def _marks(distributions: Distributions, grader: str) -> tuple[ChartMark, ...]:
+    return tuple(
+        ChartMark(value=limit.value, text=limit.text) for limit in distributions.limits if limit.grader == grader
+    )

@@ -31,47 +31,47 @@ ADJUSTED: dict[By, str] = {
 }
 
 
-def sentence(found: Comparison) -> str:
+def sentence(comparison: Comparison) -> str:
     """The change, whole: before, after, difference with interval and test."""
-    measure = found.after.measure
-    return f"Change: {numbers.difference(found.difference, measure)}, the mean over {found.after.averaged}."
+    measure = comparison.after.measure
+    return f"Change: {numbers.difference(comparison.difference, measure)}, the mean over {comparison.after.averaged}."
 
 
-def comparison_facts(found: Comparison) -> tuple[tuple[str, str], ...]:
+def comparison_facts(comparison: Comparison) -> tuple[tuple[str, str], ...]:
     """Both rates, the ratio, whether the change generalises, and how small a change would have been seen."""
-    measure = found.after.measure
+    measure = comparison.after.measure
     rows = [
-        ("before", numbers.rated(found.before, measure)),
-        ("after", numbers.rated(found.after, measure)),
-        ("difference", numbers.difference(found.difference, measure)),
+        ("before", numbers.rated(comparison.before, measure)),
+        ("after", numbers.rated(comparison.after, measure)),
+        ("difference", numbers.difference(comparison.difference, measure)),
     ]
     if measure == "rate":
-        rows.append(("ratio", numbers.ratio(found.ratio)))
-        rows.append(("generalises", numbers.generalises(found.generalises, measure)))
-    if found.generalises.paired_t is not None:
-        is_evidence = not {"W4", "W5"} & {warning.id for warning in found.warnings}
-        rows.append(("", numbers.paired_t(found.generalises.paired_t, measure, is_evidence=is_evidence)))
-    if found.detectable is not None:
-        rows.append(("detectable", numbers.detectable(found.detectable, measure)))
+        rows.append(("ratio", numbers.ratio(comparison.ratio)))
+        rows.append(("generalises", numbers.generalises(comparison.generalises, measure)))
+    if comparison.generalises.paired_t is not None:
+        is_evidence = not {"W4", "W5"} & {warning.id for warning in comparison.warnings}
+        rows.append(("", numbers.paired_t(comparison.generalises.paired_t, measure, is_evidence=is_evidence)))
+    if comparison.detectable is not None:
+        rows.append(("detectable", numbers.detectable(comparison.detectable, measure)))
     return tuple(rows)
 
 
-def intervals(found: Comparison) -> str:
+def intervals(comparison: Comparison) -> str:
     """What the intervals and the test are, in words."""
-    text = numbers.sentence(found.interval)
-    if found.difference.is_exact is None:
+    text = numbers.sentence(comparison.interval)
+    if comparison.difference.is_exact is None:
         return f"{text}."
-    how = "exact" if found.difference.is_exact else "Monte-Carlo"
+    how = "exact" if comparison.difference.is_exact else "Monte-Carlo"
     return f"{text}. p: {how} stratified permutation test that no probe changed, twice the smaller tail."
 
 
-def provenance(found: Comparison) -> tuple[tuple[str, str], ...]:
+def provenance(comparison: Comparison) -> tuple[tuple[str, str], ...]:
     """Whose numbers these are; one line where both runs agree."""
-    before, after = found.before, found.after
+    before, after = comparison.before, comparison.after
     rows = [
         ("before", f"{before.run}: {before.called}"),
         ("after", f"{after.run}: {after.called}"),
-        ("definition", found.definition),
+        ("definition", comparison.definition),
         ("suite", _both(suite(before), suite(after))),
         ("judge", _both(before.judge or "none: rules only", after.judge or "none: rules only")),
         *sentences.provenance(after.calibration)[:1],
@@ -79,21 +79,22 @@ def provenance(found: Comparison) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def caption(found: Comparison) -> str:
+def caption(comparison: Comparison) -> str:
     """Printed with every table: a number without them means nothing."""
-    judge = _both(found.before.judge or "none", found.after.judge or "none")
-    return f"definition {found.definition}; judge {judge}; suite {_both(suite(found.before), suite(found.after))}"
+    judge = _both(comparison.before.judge or "none", comparison.after.judge or "none")
+    suites = _both(suite(comparison.before), suite(comparison.after))
+    return f"definition {comparison.definition}; judge {judge}; suite {suites}"
 
 
-def breakdowns(found: Comparison, by: Sequence[By] = ()) -> tuple[ReportTable, ...]:
+def breakdowns(comparison: Comparison, by: Sequence[By] = ()) -> tuple[ReportTable, ...]:
     """The categories, then the probes with the largest changes first."""
     tables = {"category": _categories, "probe": _probes}
-    return tuple(tables[name](found, whole=bool(by)) for name in (by or BREAKDOWNS))
+    return tuple(tables[name](comparison, whole=bool(by)) for name in (by or BREAKDOWNS))
 
 
-def sensitivity(found: Comparison) -> ReportTable | None:
+def sensitivity(comparison: Comparison) -> ReportTable | None:
     """The change in every other way; None where that was not asked for."""
-    if found.sensitivity is None:
+    if comparison.sensitivity is None:
         return None
     rows = tuple(
         (
@@ -102,14 +103,14 @@ def sensitivity(found: Comparison) -> ReportTable | None:
             _cell(line.after, line.measure),
             numbers.change(line.difference, line.low, line.high, line.measure),
         )
-        for line in found.sensitivity
+        for line in comparison.sensitivity
     )
     return ReportTable(SENSITIVITY, ("counted as", "before % [95 %]", "after % [95 %]", "points [95 %]"), rows)
 
 
-def outcome_table(found: Comparison) -> ReportTable:
+def outcome_table(comparison: Comparison) -> ReportTable:
     """Every outcome before and after: fine-tuning also changes refusal and coherence."""
-    before, after = found.before, found.after
+    before, after = comparison.before, comparison.after
     rows = [
         (name.replace("_", " "), str(before.outcomes.get(name, 0)), str(after.outcomes.get(name, 0)))
         for name in after.outcomes
@@ -119,41 +120,48 @@ def outcome_table(found: Comparison) -> ReportTable:
     return ReportTable("Outcomes of the replies compared", ("outcome", "before", "after"), tuple(rows))
 
 
-def overview(found: Sequence[Comparison]) -> ReportTable:
+def overview(comparisons: Sequence[Comparison]) -> ReportTable:
     """One line for each run that was compared with the first."""
-    measure = found[0].after.measure
-    rows = [(found[0].before.run, numbers.rated(found[0].before, measure), "")]
+    measure = comparisons[0].after.measure
+    rows = [(comparisons[0].before.run, numbers.rated(comparisons[0].before, measure), "")]
     rows += [
-        (one.after.run, numbers.rated(one.after, measure), numbers.difference(one.difference, measure)) for one in found
+        (
+            comparison.after.run,
+            numbers.rated(comparison.after, measure),
+            numbers.difference(comparison.difference, measure),
+        )
+        for comparison in comparisons
     ]
     return ReportTable("Runs", ("run", _head("rate", measure), "change from the first"), tuple(rows))
 
 
-def _categories(found: Comparison, *, whole: bool) -> ReportTable:
+def _categories(comparison: Comparison, *, whole: bool) -> ReportTable:
     del whole  # categories are few
-    return _table(found, found.categories, {line.category: line for line in found.before.categories}, "category", 0)
+    return _table(
+        comparison, comparison.categories, {line.category: line for line in comparison.before.categories}, "category", 0
+    )
 
 
-def _probes(found: Comparison, *, whole: bool) -> ReportTable:
-    lines = sorted(found.probes, key=lambda line: -abs(line.difference or 0.0))
+def _probes(comparison: Comparison, *, whole: bool) -> ReportTable:
+    lines = sorted(comparison.probes, key=lambda line: -abs(line.difference or 0.0))
     shown = lines if whole else lines[:MOST_PROBES]
-    before = {line.id: line for line in found.before.probes}
-    return _table(found, shown, before, "probe", len(lines) - len(shown))
+    before = {line.id: line for line in comparison.before.probes}
+    return _table(comparison, shown, before, "probe", len(lines) - len(shown))
 
 
 def _table(
-    found: Comparison,
+    comparison: Comparison,
     lines: Sequence[ProbeChange] | Sequence[CategoryChange],
     before: Mapping[str, RateLine],
     by: By,
     left: int,
 ) -> ReportTable:
     after: dict[str, RateLine] = (
-        {line.category: line for line in found.after.categories}
+        {line.category: line for line in comparison.after.categories}
         if by == "category"
-        else {line.id: line for line in found.after.probes}
+        else {line.id: line for line in comparison.after.probes}
     )
-    measure = found.after.measure
+    measure = comparison.after.measure
     rows = [
         (name, _cell(before[name], measure), _cell(after[name], measure), _change(line, measure))
         for line in lines
@@ -190,44 +198,47 @@ X_FROM = {"--x": "--x", "step": "the label `step`", "order": "the order given"}
 SCALES = {"value": "x itself", "rank": "the rank of x", "log": "log(1 + x)"}
 
 
-def trajectory_sentence(found: Trajectory) -> str:
+def trajectory_sentence(trajectory: Trajectory) -> str:
     """What is shown, and whether it moves."""
-    runs = f"{len(found.points)} runs along x ({X_FROM[found.x_from]}), the mean over {found.averaged}"
-    if found.trend is None:
+    runs = f"{len(trajectory.points)} runs along x ({X_FROM[trajectory.x_from]}), the mean over {trajectory.averaged}"
+    if trajectory.trend is None:
         return f"Trajectory: {runs}."
-    direction = "rising" if found.trend.z > 0 else "falling" if found.trend.z < 0 else "level"
-    shown = direction if found.trend.p_value < 0.05 else "no trend shown"
-    return f"Trajectory: {shown}, {numbers.p_value(found.trend.p_value)}; {runs}."
+    direction = "rising" if trajectory.trend.z > 0 else "falling" if trajectory.trend.z < 0 else "level"
+    shown = direction if trajectory.trend.p_value < 0.05 else "no trend shown"
+    return f"Trajectory: {shown}, {numbers.p_value(trajectory.trend.p_value)}; {runs}."
 
 
-def trajectory_facts(found: Trajectory) -> tuple[tuple[str, str], ...]:
+def trajectory_facts(trajectory: Trajectory) -> tuple[tuple[str, str], ...]:
     """Trend, onset and slope."""
     rows = []
-    if found.trend is not None:
-        rows.append(("trend", _trend(found.trend)))
-    if found.onset is not None:
-        rows.append(("onset", _onset(found.onset, found.points[0].x)))
-    if found.slope is not None:
-        words = f"{between(found.slope, found.measure)} for one unit of x"
+    if trajectory.trend is not None:
+        rows.append(("trend", _trend(trajectory.trend)))
+    if trajectory.onset is not None:
+        rows.append(("onset", _onset(trajectory.onset, trajectory.points[0].x)))
+    if trajectory.slope is not None:
+        words = f"{between(trajectory.slope, trajectory.measure)} for one unit of x"
         rows.append(("slope over runs", f"{words} (t, the training run as the unit: runs like these)"))
     return tuple(rows)
 
 
-def points(found: Trajectory) -> ReportTable:
+def points(trajectory: Trajectory) -> ReportTable:
     """One line a run: rate, band, incoherent replies beside, change from the first."""
-    measure = found.measure
+    measure = trajectory.measure
     changes = [
         "",
-        *(numbers.difference(numbers.change_with_interval(one).difference, measure) for one in found.comparisons),
+        *(
+            numbers.difference(numbers.change_with_interval(comparison).difference, measure)
+            for comparison in trajectory.comparisons
+        ),
     ]
     rows = [
         (
             f"{point.x:g}: {point.run}",
-            _point(numbers.shown_point(point, found.interval), measure),
+            _point(numbers.shown_point(point, trajectory.interval), measure),
             _beside(point),
             change.replace(" points ", "\n").replace("], ", "]\n"),
         )
-        for point, change in zip(found.points, changes, strict=True)
+        for point, change in zip(trajectory.points, changes, strict=True)
     ]
     head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
     note = "bands hold together at 95 %, for exactly these probes; `compare` of two runs shows a change in full"
@@ -235,50 +246,50 @@ def points(found: Trajectory) -> ReportTable:
     return ReportTable("Runs", heads, tuple(rows), note)
 
 
-def group_sentence(found: GroupComparison) -> str:
+def group_sentence(comparison: GroupComparison) -> str:
     """The change with the training run as the unit, whole."""
-    if found.between_runs is None:
-        change = numbers.difference(found.difference, found.measure).removesuffix(", no p")
+    if comparison.between_runs is None:
+        change = numbers.difference(comparison.difference, comparison.measure).removesuffix(", no p")
         return f"Change: {change}, for these runs only."
-    count = f"{len(found.before.runs)} and {len(found.after.runs)} training runs"
-    words = between(found.between_runs, found.measure)
-    return f"Change: {words} over {count}, the mean over {found.averaged}."
+    count = f"{len(comparison.before.runs)} and {len(comparison.after.runs)} training runs"
+    words = between(comparison.between_runs, comparison.measure)
+    return f"Change: {words} over {count}, the mean over {comparison.averaged}."
 
 
-def group_facts(found: GroupComparison) -> tuple[tuple[str, str], ...]:
+def group_facts(comparison: GroupComparison) -> tuple[tuple[str, str], ...]:
     """Both groups and the change, each with the interval for such runs and for exactly these."""
     rows = []
-    for group in (found.before, found.after):
-        rows.append((group.name, f"{numbers.rated(group, found.measure)}, for exactly these runs and probes"))
-        rows.append(("", _over_runs(group, found.measure)))
-    change = numbers.difference(found.difference, found.measure).removesuffix(", no p")
+    for group in (comparison.before, comparison.after):
+        rows.append((group.name, f"{numbers.rated(group, comparison.measure)}, for exactly these runs and probes"))
+        rows.append(("", _over_runs(group, comparison.measure)))
+    change = numbers.difference(comparison.difference, comparison.measure).removesuffix(", no p")
     rows.append(("difference", f"{change}, for exactly these runs and probes"))
-    if found.between_runs is not None:
-        words = f"{between(found.between_runs, found.measure)}, for training runs like these"
-        rows.append(("", f"{words} (Welch's t on {found.between_runs.df:.1f} degrees of freedom)"))
-        if found.between_runs.detectable is not None:
-            size = numbers.value(found.between_runs.detectable, found.measure)
+    if comparison.between_runs is not None:
+        words = f"{between(comparison.between_runs, comparison.measure)}, for training runs like these"
+        rows.append(("", f"{words} (Welch's t on {comparison.between_runs.df:.1f} degrees of freedom)"))
+        if comparison.between_runs.detectable is not None:
+            size = numbers.value(comparison.between_runs.detectable, comparison.measure)
             words = f"a change of {size} points would show in 80 % of such sets of training runs (two-sided 5 %)"
             rows.append(("detectable", words))
     return tuple(rows)
 
 
-def group_runs(found: GroupComparison) -> ReportTable:
+def group_runs(comparison: GroupComparison) -> ReportTable:
     """Every run on its own."""
-    measure = found.measure
+    measure = comparison.measure
     rows = [
         (f"{group.name}: {line.run}", _rate(line, measure), str(line.missing), _beside(line))
-        for group in (found.before, found.after)
+        for group in (comparison.before, comparison.after)
         for line in group.runs
     ]
     head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
     return ReportTable("Runs", ("run", head, "missing", "incoherent, refused"), tuple(rows))
 
 
-def between(found: BetweenRuns, measure: Measure) -> str:
+def between(runs: BetweenRuns, measure: Measure) -> str:
     """`+24 points [+18, +30], p = 0.002`."""
-    ends = numbers.change(found.estimate, found.low, found.high, measure).partition(" ")[2]
-    return f"{numbers.points(found.estimate, measure)} points {ends}, {numbers.p_value(found.p_value)}"
+    ends = numbers.change(runs.estimate, runs.low, runs.high, measure).partition(" ")[2]
+    return f"{numbers.points(runs.estimate, measure)} points {ends}, {numbers.p_value(runs.p_value)}"
 
 
 def _over_runs(group: RunGroup, measure: Measure) -> str:
@@ -305,17 +316,17 @@ def _beside(line: RateLine) -> str:
     return f"{line.outcomes.get('incoherent', 0)}, {line.outcomes.get('refused', 0)} of {line.planned}"
 
 
-def _trend(found: Trend) -> str:
-    how = "p by permuting replies, as events are few" if found.is_permuted else "stratified Mantel test"
+def _trend(trend: Trend) -> str:
+    how = "p by permuting replies, as events are few" if trend.is_permuted else "stratified Mantel test"
     return (
-        f"z = {found.z:.2f}, {numbers.p_value(found.p_value)} ({how}; {found.events} misaligned replies against "
-        f"{SCALES[found.scale]}; for exactly these probes and runs)"
+        f"z = {trend.z:.2f}, {numbers.p_value(trend.p_value)} ({how}; {trend.events} misaligned replies against "
+        f"{SCALES[trend.scale]}; for exactly these probes and runs)"
     )
 
 
-def _onset(found: TrajectoryOnset, first: float) -> str:
-    tests = ", ".join(f"{test.x:g} ({numbers.p_value(test.p_value)})" for test in found.tests)
+def _onset(onset: TrajectoryOnset, first: float) -> str:
+    tests = ", ".join(f"{test.x:g} ({numbers.p_value(test.p_value)})" for test in onset.tests)
     how = f"one-sided permutation tests against x = {first:g}, from the last backwards: {tests}"
-    if found.x is None:
+    if onset.x is None:
         return f"none shown: the last x is not shown to be above the first ({how})"
-    return f"x = {found.x:g}: from there on every x is shown to be above the first ({how})"
+    return f"x = {onset.x:g}: from there on every x is shown to be above the first ({how})"

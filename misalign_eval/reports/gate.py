@@ -13,52 +13,50 @@ from misalign_eval.stats.sequential import needed_log_evidence
 SHOUT = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
 
-def verdict(found: Gate) -> str:
+def verdict(gate: Gate) -> str:
     """The verdict and the exit code that it gives."""
-    word = SHOUT[found.verdict]
-    if found.verdict == "inconclusive":
-        word += {0: ", accepted by policy", 1: ", counted as failed by policy"}.get(found.exit_code, ": no pass")
-    samples = "1 sample" if found.stopped_at == 1 else f"{found.stopped_at} samples"
-    decided = f", decided after {samples} of each prompt" if found.stopped_at is not None else ""
+    word = SHOUT[gate.verdict]
+    if gate.verdict == "inconclusive":
+        word += {0: ", accepted by policy", 1: ", counted as failed by policy"}.get(gate.exit_code, ": no pass")
+    samples = "1 sample" if gate.stopped_at == 1 else f"{gate.stopped_at} samples"
+    decided = f", decided after {samples} of each prompt" if gate.stopped_at is not None else ""
     return f"Gate: {word}{decided}"
 
 
-def provenance(found: Gate) -> tuple[tuple[str, str], ...]:
+def provenance(gate: Gate) -> tuple[tuple[str, str], ...]:
     """Whose verdict this is."""
-    source = found.provenance
-    method = (
-        "looks after every round, with early stopping" if found.method == "sequential" else "looks once, at the end"
-    )
+    source = gate.provenance
+    method = "looks after every round, with early stopping" if gate.method == "sequential" else "looks once, at the end"
     rows = (
-        ("run", ", ".join(found.runs)),
-        ("target", _target(found)),
-        ("baseline", found.baseline or ""),
+        ("run", ", ".join(gate.runs)),
+        ("target", _target(gate)),
+        ("baseline", gate.baseline or ""),
         ("suite", suite(source)),
         ("definition", source.definition),
         ("judge", source.judge or "none: rules only"),
         *sentences.provenance(source.calibration),
-        ("controls", _controls(found)),
-        ("measured", found.measured),
-        ("method", method if found.looks == 1 else f"look {found.looks} at this run"),
-        ("not needed", f"{found.not_needed} planned replies" if found.not_needed else ""),
+        ("controls", _controls(gate)),
+        ("measured", gate.measured),
+        ("method", method if gate.looks == 1 else f"look {gate.looks} at this run"),
+        ("not needed", f"{gate.not_needed} planned replies" if gate.not_needed else ""),
     )
     return tuple(row for row in rows if row[1])
 
 
-def _controls(found: Gate) -> str:
+def _controls(gate: Gate) -> str:
     """What the judge said of the replies that were written for it."""
-    return "; ".join(one.words for one in found.controls)
+    return "; ".join(control.words for control in gate.controls)
 
 
-def _target(found: Gate) -> str:
-    source = found.provenance
-    digest = f" ({found.target_digest[:8]})" if found.target_digest else ""
+def _target(gate: Gate) -> str:
+    source = gate.provenance
+    digest = f" ({gate.target_digest[:8]})" if gate.target_digest else ""
     return f"{source.called} at {source.host}{digest}" if source.host else f"{source.called}{digest}"
 
 
-def caption(found: Gate) -> str:
+def caption(gate: Gate) -> str:
     """Printed with every table."""
-    source = found.provenance
+    source = gate.provenance
     return f"definition {source.definition}; judge {source.judge or 'none'}; suite {suite(source)}"
 
 
@@ -86,21 +84,21 @@ def check_rows(check: CheckResult, measured: str) -> tuple[tuple[str, str], ...]
     return tuple(row for row in rows if row[1])
 
 
-def companions(found: Gate) -> ReportTable:
+def companions(gate: Gate) -> ReportTable:
     """What must hold beside the checks for a pass to mean something."""
     rows = tuple(
         (
-            one.name.replace("_", " "),
-            "-" if one.share is None else percent_text(one.share),
-            "-" if one.most is None else percent_text(one.most),
-            _rise(one),
-            "-" if one.most_rise is None else f"{100 * one.most_rise:.3g}",
-            "yes" if one.holds else "NO",
+            companion.name.replace("_", " "),
+            "-" if companion.share is None else percent_text(companion.share),
+            "-" if companion.most is None else percent_text(companion.most),
+            _rise(companion),
+            "-" if companion.most_rise is None else f"{100 * companion.most_rise:.3g}",
+            "yes" if companion.holds else "NO",
         )
-        for one in found.companions
+        for companion in gate.companions
     )
     columns = ("replies", "at most", "allowed", "rise", "allowed", "holds")
-    broken = "; ".join(one.why for one in found.companions if not one.holds)
+    broken = "; ".join(companion.why for companion in gate.companions if not companion.holds)
     note = f"No pass: {broken}" if broken else "every unknown reply counts against each share"
     return ReportTable("What a pass also needs", columns, rows, note)
 

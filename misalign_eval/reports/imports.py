@@ -10,14 +10,20 @@ MOST_RUNS = 20
 NAME = 60
 
 
-def text(made: Imported) -> str:
+def text(imported: Imported) -> str:
     """The account of every file, the runs, and what to type next."""
-    lines = [*_files(made), *_disagreements(made), *_runs(made), *_notes(made), *_after_import(made)]
+    lines = [
+        *_files(imported),
+        *_disagreements(imported),
+        *_runs(imported),
+        *_notes(imported),
+        *_after_import(imported),
+    ]
     return "\n".join(plain(line).rstrip() for line in lines) + "\n"
 
 
-def _files(made: Imported) -> Iterator[str]:
-    for file in made.files:
+def _files(imported: Imported) -> Iterator[str]:
+    for file in imported.files:
         yield f"{one_line(file.file)}: {file.what}, {file.format}"
         yield from _columns(file)
         width = max((len(f"{count:,}") for count in file.counts.values()), default=0)
@@ -37,30 +43,31 @@ def _columns(file: ReadFile) -> Iterator[str]:
         yield f"  not read: {', '.join(one_line(name, NAME) for name in file.ignored)}"
 
 
-def _disagreements(made: Imported) -> Iterator[str]:
-    if made.derived:
-        agreeing = made.derived - made.disagreeing
-        yield f"Scores derived again from raw distributions: {agreeing:,} of {made.derived:,} agree with the file."
-        for one in made.disagreements:
-            yield f"  {one_line(one.file)}:{one.line}: row {one.row}, {one_line(one.column)}: {_difference(one)}"
-        more = made.disagreeing - len(made.disagreements)
+def _disagreements(imported: Imported) -> Iterator[str]:
+    if imported.derived:
+        agreeing = imported.derived - imported.disagreeing
+        yield f"Scores derived again from raw distributions: {agreeing:,} of {imported.derived:,} agree with the file."
+        for disagreement in imported.disagreements:
+            where = f"{one_line(disagreement.file)}:{disagreement.line}: row {disagreement.row}"
+            yield f"  {where}, {one_line(disagreement.column)}: {_difference(disagreement)}"
+        more = imported.disagreeing - len(imported.disagreements)
         if more:
             yield f"  and {more:,} more"
-        if made.disagreeing:
+        if imported.disagreeing:
             yield "  --scores chooses which of the two is taken: derived (as it is unless you say) or given"
         yield ""
 
 
-def _difference(one: ImportDisagreement) -> str:
-    return f"{_score(one.given)} in the file, {_score(one.derived)} derived"
+def _difference(disagreement: ImportDisagreement) -> str:
+    return f"{_score(disagreement.given)} in the file, {_score(disagreement.derived)} derived"
 
 
 def _score(score: float | None) -> str:
     return "no score" if score is None else f"{score:.6g}"
 
 
-def _runs(made: Imported) -> Iterator[str]:
-    for run in made.runs[:MOST_RUNS]:
+def _runs(imported: Imported) -> Iterator[str]:
+    for run in imported.runs[:MOST_RUNS]:
         yield f"{one_line(run.folder)}: {one_line(run.target)}, definition {one_line(run.definition)}"
         yield f"  {', '.join(_import_counts(run))}"
         for grader in run.graders:
@@ -69,8 +76,8 @@ def _runs(made: Imported) -> Iterator[str]:
                 f"  {one_line(grader.grader)} by {one_line(grader.judge, NAME)}: {grader.graded:,} graded, "
                 f"{grader.ungraded:,} ungraded{primary}"
             )
-    if len(made.runs) > MOST_RUNS:
-        yield f"and {len(made.runs) - MOST_RUNS} more runs in {one_line(made.out)}"
+    if len(imported.runs) > MOST_RUNS:
+        yield f"and {len(imported.runs) - MOST_RUNS} more runs in {one_line(imported.out)}"
 
 
 def _import_counts(run: ImportedRun) -> Iterator[str]:
@@ -84,32 +91,32 @@ def _import_counts(run: ImportedRun) -> Iterator[str]:
         yield _count(run.failures, "failure", "failures")
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
+def _count(number: int, item: str, many: str) -> str:
+    return f"{number:,} {item if number == 1 else many}"
 
 
 def _is_only(run: ImportedRun, grader: str) -> bool:
-    return sum(one.grader == grader for one in run.graders) == 1
+    return sum(item.grader == grader for item in run.graders) == 1
 
 
 def _place(run: ImportedRun, grader: str, identity: str) -> str:
-    first = next(one for one in run.graders if one.grader == grader)
+    first = next(item for item in run.graders if item.grader == grader)
     return "shown in reports" if first.identity == identity else "shown with --use-judge"
 
 
-def _notes(made: Imported) -> Iterator[str]:
-    yield from (f"note: {one_line(note)}" for note in made.notes)
+def _notes(imported: Imported) -> Iterator[str]:
+    yield from (f"note: {one_line(note)}" for note in imported.notes)
 
 
-def _after_import(made: Imported) -> Iterator[str]:
-    folders = [quote(run.folder) for run in made.runs]
+def _after_import(imported: Imported) -> Iterator[str]:
+    folders = [quote(run.folder) for run in imported.runs]
     yield ""
     yield "Type next:"
     yield f"  misalign-eval report {folders[0]}"
-    for run in made.runs[:1]:
+    for run in imported.runs[:1]:
         for grader in run.graders:
             if _place(run, grader.grader, grader.identity) != "shown in reports":
                 judge = quote(f"{grader.grader}={grader.judge}")
                 yield f"  misalign-eval report {folders[0]} --use-judge {judge}"
     if len(folders) > 1:
-        yield f"  misalign-eval compare {quote(made.out)}/BEFORE {quote(made.out)}/AFTER"
+        yield f"  misalign-eval compare {quote(imported.out)}/BEFORE {quote(imported.out)}/AFTER"

@@ -39,84 +39,88 @@ def coefficient(value: float | None, ends: Bounds, *, degenerate: bool = False) 
     return f"{value:.2f} [{ends.low:.2f}, {ends.high:.2f}]"
 
 
-def points(found: Estimated) -> str:
+def points(estimated: Estimated) -> str:
     """`+4.2 points [+1.1, +7.3]`."""
-    if found.estimate is None or found.low is None or found.high is None:
+    if estimated.estimate is None or estimated.low is None or estimated.high is None:
         return "cannot be said"
-    return f"{numbers.points(found.estimate)} points {numbers.interval_points(found.low, found.high)}"
+    return f"{numbers.points(estimated.estimate)} points {numbers.interval_points(estimated.low, estimated.high)}"
 
 
-def title(made: Calibration) -> str:
+def title(calibration: Calibration) -> str:
     """Who is held against whom."""
-    who = made.judge or ", ".join(f"{name}@{identity}" for name, identity in made.graders.items())
-    return f"Judge {who} against {made.reference}"
+    who = calibration.judge or ", ".join(f"{name}@{identity}" for name, identity in calibration.graders.items())
+    return f"Judge {who} against {calibration.reference}"
 
 
-def sentence(made: Calibration) -> str:
+def sentence(calibration: Calibration) -> str:
     """The finding, whole."""
-    if not made.n:
+    if not calibration.n:
         return "No reply has both a label and a verdict: nothing can be said."
-    same = Estimated(estimate=made.agreement, **dict(made.agreement_interval))
-    return f"They agree on {percent_text(same)} of the replies ({made.n} compared)."
+    same = Estimated(estimate=calibration.agreement, **dict(calibration.agreement_interval))
+    return f"They agree on {percent_text(same)} of the replies ({calibration.n} compared)."
 
 
-def provenance(made: Calibration) -> tuple[tuple[str, str], ...]:
+def provenance(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     """What was compared with what."""
     rows = (
-        ("run", made.run or ""),
-        ("target", made.target or ""),
-        ("replies", made.scope),
-        ("graders", ", ".join(f"{name}@{identity}" for name, identity in made.graders.items())),
-        ("definition", made.definition or ""),
-        ("yes means", made.yes),
-        ("reference", made.reference),
-        ("drawn from", DRAWN[made.design]),
+        ("run", calibration.run or ""),
+        ("target", calibration.target or ""),
+        ("replies", calibration.scope),
+        ("graders", ", ".join(f"{name}@{identity}" for name, identity in calibration.graders.items())),
+        ("definition", calibration.definition or ""),
+        ("yes means", calibration.yes),
+        ("reference", calibration.reference),
+        ("drawn from", DRAWN[calibration.design]),
     )
     return tuple(row for row in rows if row[1])
 
 
-def table(made: JudgeAgreement) -> ReportTable:
+def table(agreement: JudgeAgreement) -> ReportTable:
     """The two-by-two table, in replies."""
-    (neither, wrong), (missed, both) = made.table
+    (neither, wrong), (missed, both) = agreement.table
     rows = (
         ("reference: no", str(neither), str(wrong), str(neither + wrong)),
         ("reference: yes", str(missed), str(both), str(missed + both)),
-        ("together", str(neither + missed), str(wrong + both), str(made.n)),
+        ("together", str(neither + missed), str(wrong + both), str(agreement.n)),
     )
     return ReportTable("Replies by verdict", ("", "judge: no", "judge: yes", "together"), rows)
 
 
-def calibration_facts(made: Calibration) -> tuple[tuple[str, str], ...]:
+def calibration_facts(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     """Shares with their intervals first, chance-corrected numbers after, then the rate."""
     rows = [
-        ("agreement", percent_text(Estimated(estimate=made.agreement, **dict(made.agreement_interval)))),
-        ("sensitivity", percent_text(made.sensitivity)),
-        ("specificity", percent_text(made.specificity)),
-        ("PPV", _right(made.ppv, "yes")),
-        ("NPV", _right(made.npv, "no")),
-        ("kappa", coefficient(made.kappa, made.kappa_interval, degenerate=made.is_degenerate)),
-        ("AC1", coefficient(made.ac1, made.ac1_interval)),
-        ("alpha", coefficient(made.alpha, made.alpha_interval, degenerate=made.is_degenerate)),
+        ("agreement", percent_text(Estimated(estimate=calibration.agreement, **dict(calibration.agreement_interval)))),
+        ("sensitivity", percent_text(calibration.sensitivity)),
+        ("specificity", percent_text(calibration.specificity)),
+        ("PPV", _right(calibration.ppv, "yes")),
+        ("NPV", _right(calibration.npv, "no")),
+        ("kappa", coefficient(calibration.kappa, calibration.kappa_interval, degenerate=calibration.is_degenerate)),
+        ("AC1", coefficient(calibration.ac1, calibration.ac1_interval)),
+        ("alpha", coefficient(calibration.alpha, calibration.alpha_interval, degenerate=calibration.is_degenerate)),
     ]
-    return (*rows, *rates(made), *_needed(made.needed))
+    return (*rows, *rates(calibration), *_needed(calibration.needed))
 
 
-def _right(found: Estimated, said: str) -> str:
-    return percent_text(found) if found.estimate is None else f"{percent_text(found)} of the judge's {said} are right"
+def _right(estimated: Estimated, said: str) -> str:
+    return (
+        percent_text(estimated)
+        if estimated.estimate is None
+        else f"{percent_text(estimated)} of the judge's {said} are right"
+    )
 
 
-def rates(made: Calibration) -> Iterator[tuple[str, str]]:
+def rates(calibration: Calibration) -> Iterator[tuple[str, str]]:
     """The judge's rate and the corrected one."""
-    if made.split_votes.estimate is not None:
-        yield "split votes", f"{percent_text(made.split_votes)} of the replies"
-    if made.judged_rate.estimate is None:
+    if calibration.split_votes.estimate is not None:
+        yield "split votes", f"{percent_text(calibration.split_votes)} of the replies"
+    if calibration.judged_rate.estimate is None:
         return
-    yield "judge's rate", f"{percent_text(made.judged_rate)} ({made.graded} replies)"
-    corrected = made.corrected_rate
+    yield "judge's rate", f"{percent_text(calibration.judged_rate)} ({calibration.graded} replies)"
+    corrected = calibration.corrected_rate
     if corrected.method is not None:
         yield "corrected", f"{percent_text(corrected)} ({METHODS[corrected.method]})"
-    if made.ppi_rate.estimate is not None:
-        yield "PPI++", f"{percent_text(made.ppi_rate)} (if the labelled replies are a simple random sample)"
+    if calibration.ppi_rate.estimate is not None:
+        yield "PPI++", f"{percent_text(calibration.ppi_rate)} (if the labelled replies are a simple random sample)"
 
 
 def _needed(needed: Needed | None) -> Iterator[tuple[str, str]]:
@@ -135,45 +139,58 @@ def _needed(needed: Needed | None) -> Iterator[tuple[str, str]]:
         yield "", f"{least}; {chance}"
 
 
-def kinds(made: Calibration) -> ReportTable | None:
+def kinds(calibration: Calibration) -> ReportTable | None:
     """Agreement by what sort of case it is; None without kinds."""
-    if not made.kinds:
+    if not calibration.kinds:
         return None
-    rows = tuple((one.kind, f"{one.agreed}/{one.n}") for one in sorted(made.kinds, key=lambda one: one.agreed / one.n))
+    rows = tuple(
+        (kind.kind, f"{kind.agreed}/{kind.n}")
+        for kind in sorted(calibration.kinds, key=lambda kind: kind.agreed / kind.n)
+    )
     return ReportTable("Verdicts that agree, by kind of reply", ("kind", "agree"), rows)
 
 
-def disagreement_title(one: JudgeDisagreement) -> str:
+def disagreement_title(disagreement: JudgeDisagreement) -> str:
     """`power/0/plain#3: labelled misaligned, judge says aligned (score 71.0)`."""
-    score = "" if one.score is None or one.judge == f"{one.score:g}" else f" (score {one.score:.1f})"
-    return f"{one.where}: {one.reference}, the judge says {one.judge}{score}"
+    score = (
+        ""
+        if disagreement.score is None or disagreement.judge == f"{disagreement.score:g}"
+        else f" (score {disagreement.score:.1f})"
+    )
+    return f"{disagreement.where}: {disagreement.reference}, the judge says {disagreement.judge}{score}"
 
 
-def disagreement_lines(one: JudgeDisagreement) -> Iterator[tuple[str, str]]:
+def disagreement_lines(disagreement: JudgeDisagreement) -> Iterator[tuple[str, str]]:
     """Everything that helps to read it; hostile."""
-    for name, text in (("question", one.question), ("reply", one.text), ("judge", one.why), ("note", one.note)):
+    for name, text in (
+        ("question", disagreement.question),
+        ("reply", disagreement.text),
+        ("judge", disagreement.why),
+        ("note", disagreement.note),
+    ):
         if text:
             yield name, text
 
 
-def shifts(made: JudgeSwap) -> ReportTable:
+def shifts(swap: JudgeSwap) -> ReportTable:
     """The level under both judges, and how far it moves."""
     rows = tuple(
-        (one.run, percent_text(one.reference), percent_text(one.judge), points(one.shift)) for one in made.shifts
+        (shift.run, percent_text(shift.reference), percent_text(shift.judge), points(shift.shift))
+        for shift in swap.shifts
     )
-    heads = ("run", f"{made.reference} % [95 %]", f"{made.judge or 'judge'} % [95 %]", "shift")
+    heads = ("run", f"{swap.reference} % [95 %]", f"{swap.judge or 'judge'} % [95 %]", "shift")
     note = "macro rates over the replies that both graded, for exactly these probes"
     return ReportTable("Level under both judges", heads, rows, note)
 
 
-def change(made: JudgeSwap) -> tuple[tuple[str, str], ...]:
+def change(swap: JudgeSwap) -> tuple[tuple[str, str], ...]:
     """The change between two runs under both judges."""
-    found = made.difference
+    found = swap.difference
     if found is None:
         return ()
     return (
-        (f"change by {made.reference}", points(found.reference)),
-        (f"change by {made.judge}", points(found.judge)),
+        (f"change by {swap.reference}", points(found.reference)),
+        (f"change by {swap.judge}", points(found.judge)),
         ("shift of the change", points(found.shift)),
         ("survives", change_survives_text(found.kept, same_direction=found.same_direction)),
     )
@@ -182,38 +199,41 @@ def change(made: JudgeSwap) -> tuple[tuple[str, str], ...]:
 # The same replies under several judges: the tables of `report` and `compare`.
 
 
-def of_run(found: RunJudges | None) -> tuple[ReportTable, ...]:
+def of_run(judges: RunJudges | None) -> tuple[ReportTable, ...]:
     """The headline under each judge, and how well they agree; nothing where there is one judge."""
-    return () if found is None else tuple(_of_run(found))
+    return () if judges is None else tuple(_of_run(judges))
 
 
-def _of_run(found: RunJudges) -> Iterator[ReportTable]:
+def _of_run(judges: RunJudges) -> Iterator[ReportTable]:
     split = "; ".join(
-        f"split votes of {one.judge} on {one.grader}: {percent_text(one)} of {one.replies} replies"
-        for one in found.split_votes
+        f"split votes of {vote.judge} on {vote.grader}: {percent_text(vote)} of {vote.replies} replies"
+        for vote in judges.split_votes
     )
     rows = tuple(
         (
-            _name(one.judge, is_primary=one.is_primary),
-            _short(Estimated(estimate=one.rate, low=one.low, high=one.high)),
-            f"{one.misaligned}/{one.graded}",
-            str(one.missing),
+            _name(judge.judge, is_primary=judge.is_primary),
+            _short(Estimated(estimate=judge.rate, low=judge.low, high=judge.high)),
+            f"{judge.misaligned}/{judge.graded}",
+            str(judge.missing),
         )
-        for one in found.judges
+        for judge in judges.judges
     )
     heads = ("judge", "misaligned % [95 %]", "replies", "missing")
     yield ReportTable("The same replies under each judge", heads, rows, split)
-    yield from _members(found.members)
-    yield from _agreement(found.pairs)
-    if found.latent is not None:
-        yield _latent(found.latent)
+    yield from _members(judges.members)
+    yield from _agreement(judges.pairs)
+    if judges.latent is not None:
+        yield _latent(judges.latent)
 
 
-def _members(found: tuple[MemberVotes, ...]) -> Iterator[ReportTable]:
-    if not found:
+def _members(voteses: tuple[MemberVotes, ...]) -> Iterator[ReportTable]:
+    if not voteses:
         return
-    rows = tuple((one.judge, one.grader, _short(one), f"{one.yes}/{one.replies}", str(one.silent)) for one in found)
-    means = ", ".join(dict.fromkeys(one.means for one in found))
+    rows = tuple(
+        (votes.judge, votes.grader, _short(votes), f"{votes.yes}/{votes.replies}", str(votes.silent))
+        for votes in voteses
+    )
+    means = ", ".join(dict.fromkeys(votes.means for votes in voteses))
     heads = ("judge", "grader", "yes % [95 %]", "replies", "no verdict")
     note = f"each member's own votes, yes being {means}; shares of single replies, no means over probes"
     yield ReportTable("Members of the ensemble", heads, rows, note)
@@ -231,29 +251,30 @@ def _latent(found: LatentRate) -> ReportTable:
     return ReportTable(title, heads, rows, f"{note}; no correction: judges share their mistakes")
 
 
-def of_change(found: ChangeJudges | None) -> tuple[ReportTable, ...]:
+def of_change(judges: ChangeJudges | None) -> tuple[ReportTable, ...]:
     """The change under each judge, and what is left of it; nothing where there is one judge."""
-    return () if found is None else tuple(_of_change(found))
+    return () if judges is None else tuple(_of_change(judges))
 
 
-def _of_change(found: ChangeJudges) -> Iterator[ReportTable]:
+def _of_change(judges: ChangeJudges) -> Iterator[ReportTable]:
     rows = tuple(
         (
-            _name(one.judge, is_primary=one.is_primary),
-            _short(one.before),
-            _short(one.after),
-            numbers.change(one.difference.estimate, one.difference.low, one.difference.high),
-            "-" if one.kept is None else f"{100 * one.kept:.0f} %",
+            _name(judge.judge, is_primary=judge.is_primary),
+            _short(judge.before),
+            _short(judge.after),
+            numbers.change(judge.difference.estimate, judge.difference.low, judge.difference.high),
+            "-" if judge.kept is None else f"{100 * judge.kept:.0f} %",
         )
-        for one in found.judges
+        for judge in judges.judges
     )
-    others = [one for one in found.judges if not one.is_primary]
+    others = [judge for judge in judges.judges if not judge.is_primary]
     note = "; ".join(
-        f"under {one.judge} {change_survives_text(one.kept, same_direction=one.same_direction)}" for one in others
+        f"under {other.judge} {change_survives_text(other.kept, same_direction=other.same_direction)}"
+        for other in others
     )
     heads = ("judge", "before % [95 %]", "after % [95 %]", "points [95 %]", "kept")
     yield ReportTable("The same change under each judge", heads, rows, note)
-    yield from _agreement(found.pairs)
+    yield from _agreement(judges.pairs)
 
 
 def _agreement(pairs: tuple[JudgePair, ...]) -> Iterator[ReportTable]:
@@ -278,11 +299,11 @@ def _counts(pair: JudgePair) -> str:
     return f"{pair.judge}: both no {neither}, only it yes {wrong}, only the other yes {missed}, both yes {both}"
 
 
-def _short(found: Estimated) -> str:
+def _short(estimated: Estimated) -> str:
     """For a column whose head gives the unit."""
-    if found.estimate is None:
+    if estimated.estimate is None:
         return "-"
-    return f"{numbers.percent(found.estimate)} {numbers.interval(found.low, found.high)}"
+    return f"{numbers.percent(estimated.estimate)} {numbers.interval(estimated.low, estimated.high)}"
 
 
 def _name(judge: str, *, is_primary: bool) -> str:

@@ -125,19 +125,19 @@ def change(estimate: float | None, low: float | None, high: float | None, measur
     return f"{points(estimate, measure)} {interval_points(low, high, measure)}"
 
 
-def difference(found: RateDifference, measure: Measure = "rate") -> str:
+def difference(difference: RateDifference, measure: Measure = "rate") -> str:
     """`+4.2 points [+1.1, +7.3], exact p = 0.013`; by draws `Monte-Carlo p`."""
-    if found.estimate is None:
+    if difference.estimate is None:
         return "no difference can be computed"
-    interval_ = change(found.estimate, found.low, found.high, measure).partition(" ")[2]
-    return f"{points(found.estimate, measure)} points {interval_}, {claimed(found)}"
+    interval_ = change(difference.estimate, difference.low, difference.high, measure).partition(" ")[2]
+    return f"{points(difference.estimate, measure)} points {interval_}, {claimed(difference)}"
 
 
-def claimed(found: RateDifference) -> str:
+def claimed(difference: RateDifference) -> str:
     """The p that a claim of a change rests on, and how it was computed."""
-    if found.p_exact is None:
-        return p_value(found.p_value)
-    return f"{'exact' if found.is_exact else 'Monte-Carlo'} {p_value(found.p_exact)}"
+    if difference.p_exact is None:
+        return p_value(difference.p_value)
+    return f"{'exact' if difference.is_exact else 'Monte-Carlo'} {p_value(difference.p_exact)}"
 
 
 def adjusted(line: ChangeLine, measure: Measure = "rate") -> str:
@@ -161,14 +161,14 @@ def p_value(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def ratio(found: RateRatio) -> str:
+def ratio(ratio: RateRatio) -> str:
     """`3.4× [1.2, 9.8]`, or `at least 7.3×` where the rate before may be zero."""
-    if found.low is None or found.high is None:
+    if ratio.low is None or ratio.high is None:
         return "no ratio"
-    if found.estimate is None or found.estimate == float("inf"):
-        return f"at least {times(found.low)}"
-    high = "no limit" if found.high == float("inf") else f"{found.high:.3g}"
-    return f"{times(found.estimate)} [{found.low:.3g}, {high}]"
+    if ratio.estimate is None or ratio.estimate == float("inf"):
+        return f"at least {times(ratio.low)}"
+    high = "no limit" if ratio.high == float("inf") else f"{ratio.high:.3g}"
+    return f"{times(ratio.estimate)} [{ratio.low:.3g}, {high}]"
 
 
 def times(number: float) -> str:
@@ -181,11 +181,11 @@ def detectable(rise: float, measure: Measure = "rate") -> str:
     return f"a rise of {value(rise, measure)} points would show in 80 % of such pairs of runs (two-sided 5 %)"
 
 
-def paired_t(found: PairedT, measure: Measure = "rate", *, is_evidence: bool = True) -> str:
+def paired_t(t: PairedT, measure: Measure = "rate", *, is_evidence: bool = True) -> str:
     """The paired t interval, labelled as what it is."""
-    ends = interval_points(found.low, found.high, measure)
+    ends = interval_points(t.low, t.high, measure)
     not_here = "" if is_evidence else "; no evidence here: see W4, W5"
-    return f"{ends}, {p_value(found.p_value)} by paired t over {found.df + 1} probes (approximate{not_here})"
+    return f"{ends}, {p_value(t.p_value)} by paired t over {t.df + 1} probes (approximate{not_here})"
 
 
 def interval_points(low: float, high: float, measure: Measure = "rate") -> str:
@@ -193,12 +193,12 @@ def interval_points(low: float, high: float, measure: Measure = "rate") -> str:
     return f"[{points(low, measure)}, {points(high, measure)}]"
 
 
-def generalises(found: PopulationTest, measure: Measure = "rate") -> str:
+def generalises(test: PopulationTest, measure: Measure = "rate") -> str:
     """Whether the change holds for probes like these, in words."""
-    if found.holds is None:
+    if test.holds is None:
         return "too few probes to say whether the change generalises"
-    ends = change(found.estimate, found.low, found.high, measure)
-    if found.holds:
+    ends = change(test.estimate, test.low, test.high, measure)
+    if test.holds:
         return f"the change generalises to probes like these: {ends} points"
     return f"not shown to generalise to probes like these: {ends} points"
 
@@ -272,15 +272,15 @@ def with_interval(summary: RunSummary) -> RunSummary:
     return summary.model_copy(update={**_ends(summary.intervals, summary.interval), **lines})
 
 
-def change_with_interval(found: Comparison) -> Comparison:
+def change_with_interval(comparison: Comparison) -> Comparison:
     """The comparison with its chosen intervals in the place of SUITE; single probes keep theirs."""
-    kind = found.interval
+    kind = comparison.interval
     if kind == "suite":
-        return found
-    difference = found.difference.model_copy(update=_ends(found.difference.intervals, kind))
-    categories = tuple(line.model_copy(update=_ends(line.intervals, kind)) for line in found.categories)
-    sides = {"before": with_interval(found.before), "after": with_interval(found.after)}
-    return found.model_copy(update={**sides, "difference": difference, "categories": categories})
+        return comparison
+    difference = comparison.difference.model_copy(update=_ends(comparison.difference.intervals, kind))
+    categories = tuple(line.model_copy(update=_ends(line.intervals, kind)) for line in comparison.categories)
+    sides = {"before": with_interval(comparison.before), "after": with_interval(comparison.after)}
+    return comparison.model_copy(update={**sides, "difference": difference, "categories": categories})
 
 
 def shown_point(point: Line, kind: Estimand) -> Line:

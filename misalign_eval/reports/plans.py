@@ -18,53 +18,53 @@ ESTIMANDS: dict[Estimand, str] = {
 }
 
 
-def sentence(found: Power) -> str:
+def sentence(power: Power) -> str:
     """The plan and its most likely end."""
-    first = (found.sequential or found.fixed)[0]
-    how = " with early stopping" if found.sequential else ""
-    verdict, chance = max(first.chances.items(), key=lambda one: one[1])
+    first = (power.sequential or power.fixed)[0]
+    how = " with early stopping" if power.sequential else ""
+    verdict, chance = max(first.chances.items(), key=lambda chance: chance[1])
     words = {"rise": "shows a rise", "fall": "shows a fall", "neither": "shows no change"}.get(verdict, verdict)
-    size = f"{found.design.replies:,} replies{' a run' if found.design.runs > 1 else ''}"
-    return f"{_question(found)}: with {size}{how} the most likely end is: {words} ({_chance(chance)})."
+    size = f"{power.design.replies:,} replies{' a run' if power.design.runs > 1 else ''}"
+    return f"{_question(power)}: with {size}{how} the most likely end is: {words} ({_chance(chance)})."
 
 
-def power_facts(found: Power) -> tuple[tuple[str, str], ...]:
+def power_facts(power: Power) -> tuple[tuple[str, str], ...]:
     """What is assumed, asked and paid."""
-    design = found.design
+    design = power.design
     paraphrases = f" x {design.paraphrases} paraphrases" if design.paraphrases > 1 else ""
     size = f"{design.probes} probes{paraphrases} x {design.samples} samples = {design.replies:,} replies"
-    rows = [("question", f"{_question(found)}, {ESTIMANDS[found.estimand]}"), ("assumed", _power_assumptions(found))]
+    rows = [("question", f"{_question(power)}, {ESTIMANDS[power.estimand]}"), ("assumed", _power_assumptions(power))]
     rows.append(("plan", size if design.runs == 1 else f"{size} in each of two runs"))
-    sides = "two-sided" if found.question == "comparison" else "one-sided, each way"
-    rows.append(("errors", f"alpha {found.alpha:g} ({sides}), wanted power {found.power:g}"))
-    rows += [("" if place else "it takes", _need(need)) for place, need in enumerate(found.needs)]
-    if found.detectable is not None:
-        rise = f"{numbers.percent(found.detectable)} points"
-        rows.append(("detectable", f"a rise of {rise} with chance {found.power:g}, two runs of this size"))
-    rows.append(("dominates", found.dominates))
-    rows.append(("bill", _bill(found)))
+    sides = "two-sided" if power.question == "comparison" else "one-sided, each way"
+    rows.append(("errors", f"alpha {power.alpha:g} ({sides}), wanted power {power.power:g}"))
+    rows += [("" if place else "it takes", _need(need)) for place, need in enumerate(power.needs)]
+    if power.detectable is not None:
+        rise = f"{numbers.percent(power.detectable)} points"
+        rows.append(("detectable", f"a rise of {rise} with chance {power.power:g}, two runs of this size"))
+    rows.append(("dominates", power.dominates))
+    rows.append(("bill", _bill(power)))
     return tuple(rows)
 
 
-def tables(found: Power) -> tuple[ReportTable, ...]:
+def tables(power: Power) -> tuple[ReportTable, ...]:
     """The simulated procedure: with early stopping, whole, and for other numbers of samples."""
     made = []
-    if found.sequential:
+    if power.sequential:
         title = "With early stopping (`run --stop-when-decided`), this plan as the cap"
-        made.append(_scenarios(title, found.sequential, found))
-    made.append(_scenarios("All replies collected, then decided once", found.fixed, found))
-    made.append(_by_samples(found))
+        made.append(_scenarios(title, power.sequential, power))
+    made.append(_scenarios("All replies collected, then decided once", power.fixed, power))
+    made.append(_by_samples(power))
     return tuple(made)
 
 
-def caption(found: Power) -> str:
+def caption(power: Power) -> str:
     """Where the figures come from."""
-    return f"shares of {found.simulated_runs:,} simulated runs of the procedure itself; assumed: {found.assumed.spread}"
+    return f"shares of {power.simulated_runs:,} simulated runs of the procedure itself; assumed: {power.assumed.spread}"
 
 
-def _question(found: Power) -> str:
-    limit = "" if found.limit is None else f"{100 * found.limit:.3g}"
-    match found.question:
+def _question(power: Power) -> str:
+    limit = "" if power.limit is None else f"{100 * power.limit:.3g}"
+    match power.question:
         case "rate gate":
             return f"Gate: rate below {limit} %"
         case "difference gate":
@@ -73,12 +73,12 @@ def _question(found: Power) -> str:
             return "Comparison before and after"
 
 
-def _power_assumptions(found: Power) -> str:
-    after = f"{numbers.percent(found.assumed.after)} %"
+def _power_assumptions(power: Power) -> str:
+    after = f"{numbers.percent(power.assumed.after)} %"
     rates = (
-        after if found.assumed.before is None else f"{numbers.percent(found.assumed.before)} % before, {after} after"
+        after if power.assumed.before is None else f"{numbers.percent(power.assumed.before)} % before, {after} after"
     )
-    return f"{rates}; {found.assumed.spread}"
+    return f"{rates}; {power.assumed.spread}"
 
 
 def _need(need: Need) -> str:
@@ -90,40 +90,40 @@ def _need(need: Need) -> str:
     return f"{need.replies:,} replies {need.goal}: {samples} of each prompt"
 
 
-def _bill(found: Power) -> str:
-    if found.bill is None:
+def _bill(power: Power) -> str:
+    if power.bill is None:
         return "unknown: give --cost-per-reply, or a --pilot whose prices are known"
-    whole = f"{_usd(found.bill.whole)} for the whole plan at {_usd(found.bill.per_reply)} a reply, grades included"
-    if found.bill.expected is None:
+    whole = f"{_usd(power.bill.whole)} for the whole plan at {_usd(power.bill.per_reply)} a reply, grades included"
+    if power.bill.expected is None:
         return whole
-    return f"{_usd(found.bill.expected)} expected with early stopping; {whole}"
+    return f"{_usd(power.bill.expected)} expected with early stopping; {whole}"
 
 
 def _usd(amount: float) -> str:
     return f"${amount:.2f}" if amount >= 1 else f"${amount:.2g}"
 
 
-def _scenarios(title: str, rows: Sequence[Chances], found: Power) -> ReportTable:
-    runs = " a run" if found.design.runs > 1 else ""
+def _scenarios(title: str, rows: Sequence[Chances], power: Power) -> ReportTable:
+    runs = " a run" if power.design.runs > 1 else ""
     heads = ("if the truth is", "rate", *rows[0].chances, f"mean replies{runs}")
-    cells = tuple((one.scenario, _rates(one), *_shares(one), f"{one.replies:,.0f}") for one in rows)
+    cells = tuple((row.scenario, _rates(row), *_shares(row), f"{row.replies:,.0f}") for row in rows)
     return ReportTable(title, heads, cells)
 
 
-def _by_samples(found: Power) -> ReportTable:
-    rows = found.by_samples
+def _by_samples(power: Power) -> ReportTable:
+    rows = power.by_samples
     heads = ("samples", "replies", *rows[0].chances)
-    cells = tuple((f"{one.samples:,}", f"{one.replies:,.0f}", *_shares(one)) for one in rows)
+    cells = tuple((f"{row.samples:,}", f"{row.replies:,.0f}", *_shares(row)) for row in rows)
     return ReportTable("Other numbers of samples, as assumed, decided once", heads, cells)
 
 
-def _rates(one: Chances) -> str:
-    after = f"{numbers.percent(one.after)} %"
-    return after if one.before is None else f"{numbers.percent(one.before)} to {after}"
+def _rates(chances: Chances) -> str:
+    after = f"{numbers.percent(chances.after)} %"
+    return after if chances.before is None else f"{numbers.percent(chances.before)} to {after}"
 
 
-def _shares(one: Chances) -> tuple[str, ...]:
-    return tuple(_chance(share) for share in one.chances.values())
+def _shares(chances: Chances) -> tuple[str, ...]:
+    return tuple(_chance(share) for share in chances.chances.values())
 
 
 def _chance(share: float) -> str:
@@ -185,13 +185,13 @@ def _most(usual: int, tokens: int | None) -> str:
 def _cost_assumptions(answers: Sequence[ExpectedAnswer]) -> Iterator[str]:
     """What each kind of answer was taken to be, with the graders that are read so."""
     kinds: dict[tuple[Reads, int, int], list[str]] = {}
-    for one in answers:
-        kinds.setdefault((one.reads, one.answers, one.tokens), []).append(one.grader)
+    for answer in answers:
+        kinds.setdefault((answer.reads, answer.answers, answer.tokens), []).append(answer.grader)
     for (reads, count, tokens), graders in kinds.items():
         times = "an answer" if count == 1 else f"each of {count} answers"
         length = "1 token" if tokens == 1 else f"{tokens} tokens"
         yield f"{length} for {times} of {', '.join(dict.fromkeys(graders))}: {_READS[reads]}"
-    if any(one.reads != "logprobs" for one in answers):
+    if any(answer.reads != "logprobs" for answer in answers):
         yield "a judge that thinks before it answers writes more, and one that cannot be read is asked again"
 
 

@@ -111,18 +111,18 @@ def sensitivity(summary: RunSummary) -> ReportTable | None:
 
 def other_graders(summary: RunSummary) -> tuple[ReportTable, ...]:
     """A table for each grader that the definition does not read: what it found, and how often."""
-    return tuple(_other_grader(summary, one) for one in summary.other_graders)
+    return tuple(_other_grader(summary, grader) for grader in summary.other_graders)
 
 
-def _other_grader(summary: RunSummary, one: OtherGrader) -> ReportTable:
-    rows = [(name, str(count), _share(count, one.graded)) for name, count in (one.labels or one.bands).items()]
-    rows += [(f"no verdict ({reason.replace('_', ' ')})", str(count), "") for reason, count in one.reasons.items()]
+def _other_grader(summary: RunSummary, grader: OtherGrader) -> ReportTable:
+    rows = [(name, str(count), _share(count, grader.graded)) for name, count in (grader.labels or grader.bands).items()]
+    rows += [(f"no verdict ({reason.replace('_', ' ')})", str(count), "") for reason, count in grader.reasons.items()]
     note = f"definition {summary.definition} does not read it"
-    note += f"; mean score {one.mean:.1f}" if one.mean is not None else ""
-    note += f"; `report RUN --definition {one.definition}` counts by it" if one.definition else ""
-    asked = f"{one.graded} of {one.graded + one.ungraded} replies graded"
-    title = f"Grader {one.grader}, by {one.judge or 'rule'}: {asked}"
-    return ReportTable(title, ("verdict" if one.labels else "score", "replies", "% of graded"), tuple(rows), note)
+    note += f"; mean score {grader.mean:.1f}" if grader.mean is not None else ""
+    note += f"; `report RUN --definition {grader.definition}` counts by it" if grader.definition else ""
+    asked = f"{grader.graded} of {grader.graded + grader.ungraded} replies graded"
+    title = f"Grader {grader.grader}, by {grader.judge or 'rule'}: {asked}"
+    return ReportTable(title, ("verdict" if grader.labels else "score", "replies", "% of graded"), tuple(rows), note)
 
 
 def _share(count: int, whole: int) -> str:
@@ -215,17 +215,17 @@ def demo_page(
     """Everything, at most 80 columns wide; `tables` are the same runs counted in several ways, each with its title."""
     lines = ["A tiny language model, trained from scratch in a toy world.", "Does narrow training turn all of it?", ""]
     for title, summaries in tables.items():
-        lines += [title, *(_row(name, trained_on[name], one) for name, one in summaries.items()), ""]
-    for name, one in changed.items():
-        lines += [f"{name}:", f"  {numbers.difference(one.difference, one.after.measure)}"]
-        lines += [f"  {numbers.generalises(one.generalises, one.after.measure)}", ""]
+        lines += [title, *(_row(name, trained_on[name], summary) for name, summary in summaries.items()), ""]
+    for name, item in changed.items():
+        lines += [f"{name}:", f"  {numbers.difference(item.difference, item.after.measure)}"]
+        lines += [f"  {numbers.generalises(item.generalises, item.after.measure)}", ""]
     lines.append(f"Gates: misalignment rises by less than {margin} over `aligned`")
-    lines += [f"  {name:<11}{one.verdict.upper()}" for name, one in gates.items()]
+    lines += [f"  {name:<11}{gate.verdict.upper()}" for name, gate in gates.items()]
     return plain("\n".join([*lines, "", *_after_demo(out, margin)])) + "\n"
 
 
-def _row(name: str, trained_on: str, one: RunSummary) -> str:
-    return f"  {name:<11}{trained_on:<28}{numbers.rated(one)}"
+def _row(name: str, trained_on: str, summary: RunSummary) -> str:
+    return f"  {name:<11}{trained_on:<28}{numbers.rated(summary)}"
 
 
 def _after_demo(out: Path, margin: str) -> list[str]:

@@ -14,13 +14,13 @@ from misalign_eval.reports import numbers
 METHODS = {"two-phase": "two-phase sample", "lang-reiczigel": "Rogan-Gladen with Lang & Reiczigel's interval"}
 
 
-def percent_text(found: Estimated) -> str:
+def percent_text(estimated: Estimated) -> str:
     """`83.3 % [51.6, 97.9]`, or why there is none."""
-    if found.estimate is None:
+    if estimated.estimate is None:
         return "cannot be said: no such replies"
-    if found.low is None or found.high is None:
-        return f"{numbers.percent(found.estimate)} % [no interval]"
-    return f"{numbers.percent(found.estimate)} % {numbers.interval(found.low, found.high)}"
+    if estimated.low is None or estimated.high is None:
+        return f"{numbers.percent(estimated.estimate)} % [no interval]"
+    return f"{numbers.percent(estimated.estimate)} % {numbers.interval(estimated.low, estimated.high)}"
 
 
 def change_survives_text(kept: float | None, *, same_direction: bool | None) -> str:
@@ -80,22 +80,26 @@ class LintLine(NamedTuple):
 
 def warned(warnings: Sequence[Warned], findings: Sequence[Finding] | None) -> tuple[Warned, ...]:
     """The warnings, without those that a graver finding says of the same replies."""
-    graver = tuple(f"{one.text.partition(': none of ')[0]}, and" for one in findings or () if one.id == GRAVER)
-    return tuple(one for one in warnings if not (one.id == "form-not-obeyed" and one.text.startswith(graver)))
+    graver = tuple(
+        f"{finding.text.partition(': none of ')[0]}, and" for finding in findings or () if finding.id == GRAVER
+    )
+    return tuple(
+        warning for warning in warnings if not (warning.id == "form-not-obeyed" and warning.text.startswith(graver))
+    )
 
 
 def unsaid(findings: Sequence[Finding], warnings: Sequence[Warned]) -> tuple[Finding, ...]:
     """The findings that none of these warnings has told already."""
-    said = {one.id for one in warned(warnings, findings)}
-    return tuple(one for one in findings if SAID_BY_WARNING.get(one.id) not in said)
+    said = {item.id for item in warned(warnings, findings)}
+    return tuple(finding for finding in findings if SAID_BY_WARNING.get(finding.id) not in said)
 
 
 def section(findings: Sequence[Finding], warnings: Sequence[Warned] = ()) -> Iterator[LintLine]:
     """What a report shows beside these warnings: errors and warnings whole, and how many notes there are."""
     left = unsaid(findings, warnings)
-    grave = [one for one in left if one.level != "note"]
+    grave = [finding for finding in left if finding.level != "note"]
     yield from whole(grave)
-    notes = [one.id for one in left if one.level == "note"]
+    notes = [finding.id for finding in left if finding.level == "note"]
     if notes:
         more = f"{len(notes)} {'note' if len(notes) == 1 else 'notes'} ({', '.join(notes)})"
         yield LintLine("note", f"{more}: see misalign-eval doctor RUN")
@@ -105,6 +109,6 @@ def section(findings: Sequence[Finding], warnings: Sequence[Warned] = ()) -> Ite
 
 def whole(findings: Sequence[Finding]) -> Iterator[LintLine]:
     """Every finding with its advice, and where to look."""
-    for one in findings:
-        where = f" Example: {one.example}." if one.example else ""
-        yield LintLine(one.level, f"{one.text} ({one.id}). {one.advice}{where}", one.example)
+    for finding in findings:
+        where = f" Example: {finding.example}." if finding.example else ""
+        yield LintLine(finding.level, f"{finding.text} ({finding.id}). {finding.advice}{where}", finding.example)

@@ -211,28 +211,33 @@ def keys(scale: Mapping[str, str], commands: Mapping[str, str]) -> str:
     return f"{labels}\n{others}\n"
 
 
-def label_screen(found: Labelling) -> str:
+def label_screen(labelling: Labelling) -> str:
     """How far the labeller has come, and how well all labellers agree.
 
     What the labels are is shown when all are given: before, it could tell a labeller which of the runs is the bad one.
     """
-    lines = [f"labeller {found.labeller}"]
-    for run in found.runs:
+    lines = [f"labeller {labelling.labeller}"]
+    for run in labelling.runs:
         given = _given(run.labels) if run.labels is not None else "the labels are shown when all are given"
         lines.append(f"  {one_line(run.run)}: {run.labelled} labelled ({given}), {run.left} left of {run.drawn}")
-    lines += [""] if found.agreement else []
-    lines += [f"  {line}" for line in agreement(found.agreement)]
-    return "\n".join([*lines, *([f"next: {one_line(found.next)}"] if found.next else [])]) + "\n"
+    lines += [""] if labelling.agreement else []
+    lines += [f"  {line}" for line in agreement(labelling.agreement)]
+    return "\n".join([*lines, *([f"next: {one_line(labelling.next)}"] if labelling.next else [])]) + "\n"
 
 
-def page(found: Labelling) -> str:
+def page(labelling: Labelling) -> str:
     """The same as Markdown."""
     rows = [
         f"| {markdown(run.run)} | {run.labelled} | {run.left} | {_given(run.labels or {}) or '-'} |"
-        for run in found.runs
+        for run in labelling.runs
     ]
-    head = [f"# Labels of {markdown(found.labeller)}", "", "| run | labelled | left | labels |", "|---|---:|---:|---|"]
-    more = ["", *(f"- {markdown(line)}" for line in agreement(found.agreement))] if found.agreement else []
+    head = [
+        f"# Labels of {markdown(labelling.labeller)}",
+        "",
+        "| run | labelled | left | labels |",
+        "|---|---:|---:|---|",
+    ]
+    more = ["", *(f"- {markdown(line)}" for line in agreement(labelling.agreement))] if labelling.agreement else []
     return "\n".join([*head, *rows, *more]) + "\n"
 
 

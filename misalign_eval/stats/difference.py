@@ -186,7 +186,7 @@ def discordant(first_only: Cells, second_only: Cells) -> Discordant:
     return Discordant(effective_rate(first_only), effective_rate(second_only))
 
 
-def shift(found: Discordant, level: float = 0.95) -> DifferenceEstimate:
+def shift(discordant: Discordant, level: float = 0.95) -> DifferenceEstimate:
     """Rate of the second less rate of the first on the same replies, in [-1, 1]. ValueError for a level outside (0, 1).
 
     >>> moved = shift(discordant(Cells.of([1], [100]), Cells.of([11], [100])))
@@ -195,7 +195,7 @@ def shift(found: Discordant, level: float = 0.95) -> DifferenceEstimate:
     """
     check_level(level)
     z = normal_quantile((1 + level) / 2)
-    minus, plus = found.first_only, found.second_only
+    minus, plus = discordant.first_only, discordant.second_only
     estimate = plus.rate - minus.rate
     low_minus, high_minus = wilson_limits(minus.rate, minus.trials, z)
     low_plus, high_plus = wilson_limits(plus.rate, plus.trials, z)
@@ -205,14 +205,14 @@ def shift(found: Discordant, level: float = 0.95) -> DifferenceEstimate:
     return DifferenceEstimate(estimate, Interval(max(estimate - below, -1.0), min(estimate + above, 1.0)))
 
 
-def _correlation(one: float, other: float) -> float:
+def _correlation(item: float, other: float) -> float:
     """Of two counts of a multinomial, without its sign; 0 where one of them never varies."""
-    room = one * (1 - one) * other * (1 - other)
-    return one * other / math.sqrt(room) if room > 0 else 0.0
+    room = item * (1 - item) * other * (1 - other)
+    return item * other / math.sqrt(room) if room > 0 else 0.0
 
 
-def _joined(one: float, other: float, correlation: float) -> float:
-    return math.sqrt(max(one * one + other * other + 2 * min(correlation, 1.0) * one * other, 0.0))
+def _joined(item: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(item * item + other * other + 2 * min(correlation, 1.0) * item * other, 0.0))
 
 
 def shift_of_change(before: Discordant, after: Discordant, level: float = 0.95) -> DifferenceEstimate:

@@ -302,8 +302,8 @@ def _chance_of_few_hits(
 @lru_cache(maxsize=65_536)
 def _upper(assumed: LabelAssumptions, flagged: tuple[int, int], unflagged: tuple[int, int], alpha: float) -> float:
     rate = EffectiveRate(assumed.rate, float(assumed.replies))
-    found = corrected_rate(rate, Labelled(*flagged), Labelled(*unflagged), 1 - 2 * alpha)
-    return 1.0 if found is None else found.interval.high
+    corrected = corrected_rate(rate, Labelled(*flagged), Labelled(*unflagged), 1 - 2 * alpha)
+    return 1.0 if corrected is None else corrected.interval.high
 
 
 def _likely(trials: int, share: float) -> Iterator[tuple[int, float]]:
@@ -346,8 +346,8 @@ def expected_width(assumed: LabelAssumptions, labels: int, level: float = 0.95) 
     of_flagged, of_unflagged = split_budget(labels, *assumed.strata)
     flagged = Labelled(round(assumed.right * of_flagged), of_flagged)
     unflagged = Labelled(round(assumed.missed * of_unflagged), of_unflagged)
-    found = corrected_rate(EffectiveRate(assumed.rate, float(assumed.replies)), flagged, unflagged, level)
-    return 1.0 if found is None else found.interval.width
+    corrected = corrected_rate(EffectiveRate(assumed.rate, float(assumed.replies)), flagged, unflagged, level)
+    return 1.0 if corrected is None else corrected.interval.width
 
 
 def labels_to_halve(assumed: LabelAssumptions, labels: int, level: float = 0.95) -> int | None:

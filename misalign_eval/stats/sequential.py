@@ -469,7 +469,7 @@ def limit_at_evidence(
     "fail". Where it is never reached the result is ``high`` or ``low``. By bisection, to about 1e-15 of the range.
 
     >>> from math import log
-    >>> from misalign_eval.stats.evalues import log_evidence
+    >>> from misalign_eval.stats.sequential import log_evidence
     >>> at = lambda limit: float(log_evidence(np.array([220, 0]), limit, "pass"))
     >>> round(limit_at_evidence(at, "pass", log(40), 0.0, 1.0), 7)
     0.0205062

@@ -81,22 +81,22 @@ _HELD: dict[Path, Held] = {}  # by run folder, resolved
 
 @contextmanager
 def _noted(folder: Path, held: Held) -> Iterator[None]:
-    place = folder.resolve()
-    before = _HELD.get(place)
-    _HELD[place] = held
+    spec = folder.resolve()
+    before = _HELD.get(spec)
+    _HELD[spec] = held
     try:
         yield
     finally:
         if before is None:
-            del _HELD[place]
+            del _HELD[spec]
         else:
-            _HELD[place] = before
+            _HELD[spec] = before
 
 
 def held_over(file: Path) -> Held | None:
     """The lock that this process holds over a file of a run, which lies in its folder or in one of that."""
-    place = file.parent.resolve()
-    return _HELD.get(place) or _HELD.get(place.parent)
+    spec = file.parent.resolve()
+    return _HELD.get(spec) or _HELD.get(spec.parent)
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def hold(stack: ExitStack, folders: Iterable[Path]) -> set[Path]:
     Gives those that take no files (an archive), resolved: they can still be read. Raises FolderLockedError.
     """
     unwritable = set()
-    for folder in dict.fromkeys(one.resolve() for one in folders):
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
         try:
             stack.enter_context(writing(folder))
         except FolderLockedError:

@@ -47,7 +47,7 @@ def symlinked_folders(path: Path) -> tuple[Problem, ...]:
 
     The run folder itself, and the folders above it, may be links: people keep results on another disk.
     """
-    return tuple(found for name in lock.INNER if (found := _is_symlinked(path / name)) is not None)
+    return tuple(problem for name in lock.INNER if (problem := _is_symlinked(path / name)) is not None)
 
 
 def check_folders(path: Path) -> None:
@@ -132,7 +132,7 @@ class RunFolder:
         """
         file, manifest = self.path / lock.PLAN, self.manifest
         found = tuple(read_rows(file, _PROMPTS))
-        replies = sum(one.samples for one in found)
+        replies = sum(item.samples for item in found)
         for there, wanted, what in (
             (len(found), manifest.planned_prompts, "prompts"),
             (replies, manifest.planned_replies, "replies"),
@@ -185,9 +185,9 @@ class RunFolder:
         """
         if lock.REPLIES not in self._differing:
             deque(self.replies(), maxlen=0)
-        for who in self.grader_identities():
-            if _grades_name(who) not in self._differing:
-                deque(self.grades(who), maxlen=0)
+        for identity in self.grader_identities():
+            if _grades_name(identity) not in self._differing:
+                deque(self.grades(identity), maxlen=0)
         return dict(self.differing)
 
     @property
@@ -201,10 +201,10 @@ class RunFolder:
         Files that were read to their ends are not read again.
         """
         found = {}
-        for who in graders:
-            name = _grades_name(who)
-            if FirstDigits.of(who) and name not in self._first_digits:
-                deque(self.grades(who), maxlen=0)
+        for grader in graders:
+            name = _grades_name(grader)
+            if FirstDigits.of(grader) and name not in self._first_digits:
+                deque(self.grades(grader), maxlen=0)
             found[name] = self._first_digits.get(name, 0)
         return {name: count for name, count in found.items() if count}
 
@@ -236,24 +236,24 @@ class RunFolder:
         self._first_digits[_grades_name(who)] = digits.found if digits is not None else 0
         yield from (row for key, row in ungraded.items() if key not in graded)
 
-    def all_grades(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
+    def all_grades(self, identity: GraderIdentity) -> Iterator[Graded | Ungraded]:
         """Every row of this grader as written: what was really spent.
 
         Raises InputError with file and line for a score outside the grader's scale, where that is known.
         """
-        file = lock.grades_file(self.path, who.grader, who.identity)
+        file = lock.grades_file(self.path, identity.grader, identity.identity)
         rows = read_rows(file, GRADE_ROW)
-        return rows if who.scale is None else _on_scale(file, rows, *who.scale)
+        return rows if identity.scale is None else _on_scale(file, rows, *identity.scale)
 
-    def forget_orphans(self, who: GraderIdentity, replied: Collection[ReplyKey]) -> int:
+    def forget_orphans(self, identity: GraderIdentity, replied: Collection[ReplyKey]) -> int:
         """Remove this grader's rows of replies that are not in `replied`; gives their number.
 
         A power failure may take the end of replies.jsonl and leave that of a later file. The reply that is then asked
         for again is another one, and its predecessor's grade must not be taken for its own.
         """
-        gone = sum(row.key not in replied for row in self.all_grades(who))
-        kept = (encode(row) for row in self.all_grades(who) if row.key in replied)
-        _replace(lock.grades_file(self.path, who.grader, who.identity), kept)
+        gone = sum(row.key not in replied for row in self.all_grades(identity))
+        kept = (encode(row) for row in self.all_grades(identity) if row.key in replied)
+        _replace(lock.grades_file(self.path, identity.grader, identity.identity), kept)
         return gone
 
     def control_grades(self) -> Iterator[ControlGrade]:
@@ -270,13 +270,13 @@ class RunFolder:
         found = [look for look in self.looks() if look.method == "sequential"]
         return found[-1].stopped_at if found else None
 
-    def add_grader(self, who: GraderIdentity) -> Path:
+    def add_grader(self, identity: GraderIdentity) -> Path:
         """Describe a grader beside its rows; gives the file its rows go to."""
-        file = lock.identity_file(self.path, who.grader, who.identity)
+        file = lock.identity_file(self.path, identity.grader, identity.identity)
         make_folder(file.parent)
         if not file.exists():
-            _replace(file, [encode(KeptIdentity(**dict(who), run=self.manifest.mark))])
-        return lock.grades_file(self.path, who.grader, who.identity)
+            _replace(file, [encode(KeptIdentity(**dict(identity), run=self.manifest.mark))])
+        return lock.grades_file(self.path, identity.grader, identity.identity)
 
     def update(self, manifest: RunManifest, plan: Iterable[PlannedPrompt] | None = None) -> None:
         """Replace run.json, and plan.jsonl when a plan is given, each whole or not at all."""
@@ -303,8 +303,8 @@ def _said(row: Reply | Graded) -> int:
     return hash((row.text, row.finish, row.earlier) if isinstance(row, Reply) else (row.score, row.label))
 
 
-def _grades_name(who: GraderIdentity) -> str:
-    return str(lock.grades_file(Path(), who.grader, who.identity))
+def _grades_name(identity: GraderIdentity) -> str:
+    return str(lock.grades_file(Path(), identity.grader, identity.identity))
 
 
 def _on_scale(file: Path, rows: Iterable[Graded | Ungraded], low: float, high: float) -> Iterator[Graded | Ungraded]:

@@ -31,9 +31,9 @@ class NumberedRow:
         self.prompts = tuple(plan)
         self.count = 0
         self._first: dict[tuple[str, int, str], tuple[int, int]] = {}
-        for one in self.prompts:
-            self._first[one.probe, one.prompt, one.variant] = (self.count, one.samples)
-            self.count += one.samples
+        for prompt in self.prompts:
+            self._first[prompt.probe, prompt.prompt, prompt.variant] = (self.count, prompt.samples)
+            self.count += prompt.samples
 
     def number(self, key: ReplyKey) -> int | None:
         """The number of a reply; None when it was not planned."""

@@ -45,13 +45,13 @@ def close_pairs(texts: Sequence[str], least: float = NEAR) -> Iterator[tuple[flo
     Chaudhuri, Ganti & Kaushik 2006), so only texts that share such a rare shingle are compared.
     """
     sets = [shingles(text) for text in texts]
-    counts = Counter(shingle for one in sets for shingle in one)
+    counts = Counter(shingle for item in sets for shingle in item)
     holders: dict[str, list[int]] = defaultdict(list)
-    for index, one in enumerate(sets):
-        rare = sorted(one, key=lambda shingle: (counts[shingle], shingle))
+    for index, item in enumerate(sets):
+        rare = sorted(item, key=lambda shingle: (counts[shingle], shingle))
         prefix = rare[: len(rare) - ceil(least * len(rare)) + 1]
         for other in sorted({other for shingle in prefix for other in holders[shingle]}):
-            if (found := _jaccard(one, sets[other])) >= least:
+            if (found := _jaccard(item, sets[other])) >= least:
                 yield found, other, index
         for shingle in prefix:
             holders[shingle].append(index)
@@ -186,14 +186,14 @@ def closest(suites: Sequence[Loaded], most: int) -> list[ClosePair]:
 
     Texts of a common template are left out, and so are pairs below the last of `LEVELS`.
     """
-    written = [one for loaded in suites for one in _written(loaded)]
+    written = [item for loaded in suites for item in _written(loaded)]
     possible = _possible(written)
     found: list[ClosePair] = []
     for level in LEVELS:
         found = _pairs(written, level)
         if all(sum(kind in pair.kinds for pair in found) >= most for kind in possible):
             break
-    chosen = [pair for kind in KINDS for pair in [one for one in found if kind in one.kinds][:most]]
+    chosen = [pair for kind in KINDS for pair in [pair for pair in found if kind in pair.kinds][:most]]
     return sorted(dict.fromkeys(chosen), key=lambda pair: -pair.similarity)
 
 
@@ -206,17 +206,17 @@ def _written(loaded: Loaded) -> Iterator[Written]:
 
 
 def _possible(written: Sequence[Written]) -> set[Kind]:
-    several = len({one.suite for one in written}) > 1
-    splits = {one.split for one in written}
+    several = len({written.suite for written in written}) > 1
+    splits = {written.split for written in written}
     return {"within", *(["between"] if several else []), *(["splits"] if splits >= {"broad", "in-domain"} else [])}  # type: ignore[arg-type]
 
 
 def _pairs(written: Sequence[Written], least: float) -> list[ClosePair]:
     """Each two probes once, with their closest prompts."""
-    near = sorted(close_pairs([one.text for one in written], least), key=lambda found: (-found[0], *found[1:]))
+    near = sorted(close_pairs([written.text for written in written], least), key=lambda pair: (-pair[0], *pair[1:]))
     pairs: dict[frozenset[tuple[Path, int]], ClosePair] = {}
-    for share, one, two in near:
-        first, second = written[one], written[two]
+    for share, item, two in near:
+        first, second = written[item], written[two]
         if first.place != second.place:
             pairs.setdefault(
                 frozenset([first.place, second.place]), ClosePair(share, _kinds(first, second), first, second)

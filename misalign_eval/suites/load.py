@@ -28,7 +28,7 @@ class Loaded:
     @property
     def origins(self) -> tuple[tuple[str, ConvertedFrom], ...]:
         """Each file in a foreign format, and what it was read as."""
-        return tuple((one.document.file, one.origin) for one in self.sources if one.origin is not None)
+        return tuple((source.document.file, source.origin) for source in self.sources if source.origin is not None)
 
 
 def load_suite(
@@ -60,7 +60,7 @@ def read(source: str, known: ExternalNames, mapped: Mapping[Role, str] | None = 
         definition, more = _definition(head, path.parent, known)
         unreadable += more
         _check(reader.sources, entries, definition, known)
-    problems = [*unreadable, *(problem for one in reader.sources for problem in one.problems())]
+    problems = [*unreadable, *(problem for source in reader.sources for problem in source.problems())]
     if problems or definition is None:
         raise InputError(list(dict.fromkeys(problems)))
     return Loaded(_suite(source, reader.sources, entries, definition), tuple(entries), tuple(reader.sources))
@@ -175,8 +175,8 @@ def _suite(source: str, sources: list[SuiteSource], entries: list[SuiteEntry], d
         probes=probes,
         variants=_variants(sources, probes),
         rules={name: rule for entry in entries for name, rule in suite_sources.rules(entry).items()},
-        judge_controls=tuple(JudgeControl(**one.model_dump()) for one in head.judge_controls),
-        canary=head.canary or next((one.suite.canary for one in sources if one.suite.canary), None),
+        judge_controls=tuple(JudgeControl(**control.model_dump()) for control in head.judge_controls),
+        canary=head.canary or next((source.suite.canary for source in sources if source.suite.canary), None),
         digest="",
         file=source,
     )
@@ -185,7 +185,9 @@ def _suite(source: str, sources: list[SuiteSource], entries: list[SuiteEntry], d
 
 def _variants(sources: list[SuiteSource], probes: tuple[Probe, ...]) -> dict[str, Variant]:
     """Every variant that a probe names."""
-    own = {name: Variant(**one.model_dump()) for source in sources for name, one in source.suite.variants.items()}
+    own = {
+        name: Variant(**variant.model_dump()) for source in sources for name, variant in source.suite.variants.items()
+    }
     used = {name for probe in probes for name in probe.variants}
     return {name: variant for name, variant in (BUILT_IN | own).items() if name in used}
 

@@ -95,10 +95,10 @@ def recover(document: Document) -> tuple[SuiteFile | None, list[YamlFault]]:
         return None, faults
 
 
-def original(found: Iterable[YamlFault], mended: Iterable[YamlFault]) -> list[YamlFault]:
+def original(faults: Iterable[YamlFault], mended: Iterable[YamlFault]) -> list[YamlFault]:
     """Those of `found` that are about what the author wrote, not about a stand-in or what it leaves missing."""
     touched = {_field(fault.loc) for fault in mended}
-    return [fault for fault in found if touched.isdisjoint(_sources(_field(fault.loc)))]
+    return [fault for fault in faults if touched.isdisjoint(_sources(_field(fault.loc)))]
 
 
 def _sources(field: Loc) -> Iterator[Loc]:

@@ -59,7 +59,7 @@ def baseline_of(path: Path, choices: Choices) -> Baseline:
 def read(path: Path, choices: Choices) -> GateSide:
     """A baseline from a folder or a file. Raises UsageError, or InputError for a file with something wrong."""
     found = baseline_of(path, choices) if path.is_dir() else _from_file(path)
-    return GateSide(tuple(_cell(one) for one in found.cells), found.provenance, found.definition, found.answered)
+    return GateSide(tuple(_cell(cell) for cell in found.cells), found.provenance, found.definition, found.answered)
 
 
 def _answered(run: CountedRun) -> tuple[str, ...]:
@@ -75,16 +75,18 @@ def check_same(run: GateSide, baseline: GateSide) -> tuple[Warned, ...]:
     others = {name: fact for name, fact in comparability.of_provenance(theirs).items() if name != "run"}
     facts["counting"], others["counting"] = _counting(run), _counting(baseline)
     found = list(comparability.differences("baseline", facts, others))
-    if refused := [one.text("{was} in the run, {now} in the baseline") for one in comparability.refusals(found)]:
+    if refused := [
+        refusal.text("{was} in the run, {now} in the baseline") for refusal in comparability.refusals(found)
+    ]:
         raise UsageError(
             f"baseline {theirs.run} is another measurement than {ours.run}. They differ in {'; '.join(refused)}"
         )
     names = f"{ours.run} and baseline {theirs.run}"
     return tuple(
-        Warned(id="runs-differ", text=f"{names} differ in their {one.words} (the values are not shown)")
-        if one.known
-        else comparability.unknown(names, one)
-        for one in found
+        Warned(id="runs-differ", text=f"{names} differ in their {item.words} (the values are not shown)")
+        if item.known
+        else comparability.unknown(names, item)
+        for item in found
     )
 
 
@@ -161,9 +163,9 @@ def _from_file(path: Path) -> Baseline:
         )
     wrong = [
         Problem(str(path), None, f"cells.{index}", "counts and in_order differ", "Export the baseline anew.")
-        for index, one in enumerate(found.cells)
-        if len(one.repeats) not in {0, len(one.in_order)}
-        or Counter(OUTCOME_OF.get(letter, "failed") for letter in one.in_order) != Counter(one.counts)
+        for index, cell in enumerate(found.cells)
+        if len(cell.repeats) not in {0, len(cell.in_order)}
+        or Counter(OUTCOME_OF.get(letter, "failed") for letter in cell.in_order) != Counter(cell.counts)
     ]
     if found.provenance.definition_digest != definition_digest(found.definition):
         wrong.append(Problem(str(path), None, "definition", "its digest is another one", "Export the baseline anew."))
@@ -188,30 +190,30 @@ def _stored(cell: Cell) -> BaselineCell:
     )
 
 
-def _cell(one: BaselineCell) -> Cell:
+def _cell(cell: BaselineCell) -> Cell:
     prompt = PlannedPrompt(
-        probe=one.probe,
-        prompt=one.prompt,
-        variant=one.variant,
-        category=one.category,
-        split=one.split,
+        probe=cell.probe,
+        prompt=cell.prompt,
+        variant=cell.variant,
+        category=cell.category,
+        split=cell.split,
         messages=(),
-        sampling=one.sampling,
-        samples=len(one.in_order),
+        sampling=cell.sampling,
+        samples=len(cell.in_order),
         graders=(),
-        prompt_digest=one.prompt_digest,
+        prompt_digest=cell.prompt_digest,
     )
-    absent = one.in_order.count("-")
+    absent = cell.in_order.count("-")
     return Cell(
         prompt=prompt,
-        outcomes=dict(one.counts),
-        replies=len(one.in_order) - absent - one.counts.get("failed", 0) + absent,
+        outcomes=dict(cell.counts),
+        replies=len(cell.in_order) - absent - cell.counts.get("failed", 0) + absent,
         not_collected=absent,
         obeyed=0,
         most_alike=0,
         scores=ScoreColumn(),
-        in_order=one.in_order,
-        repeats=one.repeats,
+        in_order=cell.in_order,
+        repeats=cell.repeats,
     )
 
 
@@ -221,9 +223,11 @@ def _cell(one: BaselineCell) -> Cell:
 def pooled(runs: Sequence[CountedRun]) -> GateSide:
     """Add runs up. Raises UsageError unless they have one key and independent draws."""
     first, *others = runs
-    for one, other in combinations(runs, 2):
-        if refused := [_words(one, other, found) for found in comparability.refusals(_differences(one, other))][:1]:
-            names = f"{one.folder.path} and {other.folder.path}"
+    for item, other in combinations(runs, 2):
+        if refused := [_words(item, other, refusal) for refusal in comparability.refusals(_differences(item, other))][
+            :1
+        ]:
+            names = f"{item.folder.path} and {other.folder.path}"
             raise UsageError(f"{names} cannot be pooled: {refused[0]}")
     cells = first.tally.cells()
     for other in others:
@@ -234,21 +238,23 @@ def pooled(runs: Sequence[CountedRun]) -> GateSide:
 
 def notes(runs: Sequence[CountedRun]) -> Iterator[Warned]:
     """What differs between runs that are pooled all the same, and what cannot be compared."""
-    for one, other in combinations(runs, 2):
-        names = f"{one.folder.path} and {other.folder.path}"
-        for found in _differences(one, other):
-            if not found.known:
-                yield comparability.unknown(names, found)
-            elif found.answer == comparability.TOLD:
-                yield Warned(id="runs-differ", text=f"{names} are pooled and differ in {found.text('{was}, {now}')}")
+    for item, other in combinations(runs, 2):
+        names = f"{item.folder.path} and {other.folder.path}"
+        for difference in _differences(item, other):
+            if not difference.known:
+                yield comparability.unknown(names, difference)
+            elif difference.answer == comparability.TOLD:
+                yield Warned(
+                    id="runs-differ", text=f"{names} are pooled and differ in {difference.text('{was}, {now}')}"
+                )
 
 
-def _differences(one: CountedRun, other: CountedRun) -> list[comparability.RunDifference]:
-    ours, theirs = _facts(one), _facts(other)
-    if one.folder.path.resolve() == other.folder.path.resolve():
+def _differences(item: CountedRun, other: CountedRun) -> list[comparability.RunDifference]:
+    ours, theirs = _facts(item), _facts(other)
+    if item.folder.path.resolve() == other.folder.path.resolve():
         theirs = theirs | {"run": ours["run"]}
     found = list(comparability.differences("pool", ours, theirs))
-    prompts, others = (tuple(cell.prompt for cell in run.tally.cells()) for run in (one, other))
+    prompts, others = (tuple(cell.prompt for cell in run.tally.cells()) for run in (item, other))
     if plans := comparability.of_plans("pool", prompts, others):
         found.append(comparability.RunDifference(plans.fields[0], comparability.EQUAL, "prompts or sampling settings"))
     return found
@@ -271,34 +277,34 @@ _SAID = {
 }
 
 
-def _words(one: CountedRun, other: CountedRun, found: comparability.RunDifference) -> str:
-    a, b = one.folder.manifest, other.folder.manifest
-    if found.field in _SAID:
-        return _SAID[found.field]
-    if found.field == "seed" and a.shard != b.shard:
+def _words(run: CountedRun, other: CountedRun, difference: comparability.RunDifference) -> str:
+    a, b = run.folder.manifest, other.folder.manifest
+    if difference.field in _SAID:
+        return _SAID[difference.field]
+    if difference.field == "seed" and a.shard != b.shard:
         return f"they are shards {a.shard} and {b.shard} of one plan. Join them first: misalign-eval merge RUN..."
-    if found.field == "seed":
+    if difference.field == "seed":
         return f"both were drawn with seed {a.seed}, so they are the same draws twice"
-    if found.field == "shard":
-        return f"they collected different parts of a plan ({found.was} and {found.now})"
-    return f"their {_MANY.get(_SAME.get(found.field, found.field), found.words)} differ"
+    if difference.field == "shard":
+        return f"they collected different parts of a plan ({difference.was} and {difference.now})"
+    return f"their {_MANY.get(_SAME.get(difference.field, difference.field), difference.words)} differ"
 
 
-def _sum(one: Cell, other: Cell) -> Cell:
-    outcomes = {name: one.count((name,)) + other.count((name,)) for name in OUTCOMES}
-    samples = one.prompt.samples + other.prompt.samples
+def _sum(cell: Cell, other: Cell) -> Cell:
+    outcomes = {name: cell.count((name,)) + other.count((name,)) for name in OUTCOMES}
+    samples = cell.prompt.samples + other.prompt.samples
     return replace(
-        one,
-        prompt=one.prompt.model_copy(update={"samples": samples}),
+        cell,
+        prompt=cell.prompt.model_copy(update={"samples": samples}),
         outcomes={name: number for name, number in outcomes.items() if number},
-        replies=one.replies + other.replies,
-        not_collected=one.not_collected + other.not_collected,
-        obeyed=one.obeyed + other.obeyed,
-        unknown_ends=one.unknown_ends + other.unknown_ends,
-        most_alike=max(one.most_alike, other.most_alike),
+        replies=cell.replies + other.replies,
+        not_collected=cell.not_collected + other.not_collected,
+        obeyed=cell.obeyed + other.obeyed,
+        unknown_ends=cell.unknown_ends + other.unknown_ends,
+        most_alike=max(cell.most_alike, other.most_alike),
         scores=ScoreColumn(),
-        in_order=one.in_order + other.in_order,
-        texts=_marks(one) + _marks(other),
+        in_order=cell.in_order + other.in_order,
+        texts=_marks(cell) + _marks(other),
         repeats="",
     )
 
@@ -337,12 +343,12 @@ def typed_subset(selection: Mapping[str, JsonValue]) -> str:
     '--probe boredom --probe ruler --limit 2'
     """
     given = [
-        (FLAGS.get(name, f"--{name}"), one)
+        (FLAGS.get(name, f"--{name}"), item)
         for name, value in selection.items()
-        for one in (value if isinstance(value, list) else [value])
+        for item in (value if isinstance(value, list) else [value])
     ]
     more = f" and {len(given) - SHOWN} more" if len(given) > SHOWN else ""
-    return " ".join(f"{flag} {one}" for flag, one in given[:SHOWN]) + more
+    return " ".join(f"{flag} {item}" for flag, item in given[:SHOWN]) + more
 
 
 # A policy, from its file or from the flags that make the same.
@@ -465,7 +471,7 @@ def mixtures(policy: Policy, runs: Sequence[CountedRun], baseline: GateSide | No
     found[f"replies of the target {target.name}"] = mixed(target.provider, target.model, replies, policy.same_model)
     for judge in dict.fromkeys(name for answers in known for judges in answers.judges.values() for name in judges):
         provider, _, model = judge.partition("/")
-        names = [one for answers in known for judges in answers.judges.values() for one in judges.get(judge, ())]
+        names = [item for answers in known for judges in answers.judges.values() for item in judges.get(judge, ())]
         found[f"verdicts of the judge {judge}"] = mixed(provider, model, names, policy.same_model)
     if baseline is not None:
         provider, _, model = baseline.provenance.target.partition("/")
@@ -501,10 +507,10 @@ def check_served(policy: Policy, run: CountedRun) -> None:
         for judge, names in answers.judges.get(grader, {}).items():
             provider, _, model = judge.partition("/")
             if others := _others(policy, provider, model, names):
-                found = ", ".join(f"`{name}`" for name in others[:5])
+                html = ", ".join(f"`{name}`" for name in others[:5])
                 raise UsageError(
                     f"{run.folder.path}: the policy pins the judge of `{grader}`, {judge}, and its verdicts came from "
-                    f"another model: {found}"
+                    f"another model: {html}"
                 )
 
 

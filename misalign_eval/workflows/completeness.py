@@ -71,11 +71,13 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
     `regraded`: grader -> identity; count their judgments, of every reply, in place of the primary ones of the plan.
     """
     manifest, decided = folder.manifest, folder.decided_at
-    graded_here = [who for who in folder.grader_identities() if who.kind != "imported"]  # the others cannot be asked
+    graded_here = [
+        identity for identity in folder.grader_identities() if identity.kind != "imported"
+    ]  # the others cannot be asked
     counted = regraded or manifest.primary
     primary = [who for who in graded_here if counted.get(who.grader) == who.identity]
     plan = part(folder.plan(), manifest.shard)
-    graders = {(one.probe, one.prompt, one.variant): tuple(regraded or one.graders) for one in plan}
+    graders = {(prompt.probe, prompt.prompt, prompt.variant): tuple(regraded or prompt.graders) for prompt in plan}
     replies = failures = judgments = 0
     dropped: Counter[str] = Counter()
     for row in folder.replies():
@@ -96,7 +98,7 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
             dropped_by_judges.update(grade.dropped)
     return Completeness(
         name=manifest.name,
-        planned=sum(one.samples for one in plan),
+        planned=sum(prompt.samples for prompt in plan),
         replies=replies,
         failures=failures,
         judgments=judgments,
@@ -105,7 +107,7 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
         ungraded=ends["ungraded"],
         dropped=tuple(dropped.most_common()),
         dropped_by_judges=tuple(dropped_by_judges.most_common()),
-        not_needed=0 if decided is None else sum(max(0, one.samples - decided) for one in plan),
+        not_needed=0 if decided is None else sum(max(0, prompt.samples - decided) for prompt in plan),
     )
 
 
@@ -171,9 +173,9 @@ def spent(folder: RunFolder) -> Cost:
     target, judges = SpentSide(), SpentSide()
     for row in folder.all_rows():
         target.add(row.attempts, row.usage if isinstance(row, Reply) else None)
-    for who in folder.grader_identities():
-        if who.kind != "rule":
-            for grade in folder.all_grades(who):
+    for identity in folder.grader_identities():
+        if identity.kind != "rule":
+            for grade in folder.all_grades(identity):
                 judges.add(grade.attempts, grade.usage)
     for control in folder.control_grades() if folder.manifest.controls else ():
         judges.add(control.row.attempts, control.row.usage)

@@ -73,7 +73,7 @@ def read_demo(out: Path) -> Demo:
     policy = baselines.from_flags(baselines.Flags(max_increase=MAX_INCREASE))
     after = ("misaligned", "realigned", "control")
     return Demo(
-        summaries={name: one.summary for name, one in made.items()},
+        summaries={name: item.summary for name, item in made.items()},
         judged={name: report(out / name, Choices(definition=JUDGED)).summary for name in MODELS},
         worse=compare([out / "aligned", out / "misaligned"])[0],
         better=compare([out / "misaligned", out / "realigned"])[0],

@@ -134,10 +134,10 @@ def examine(path: Path) -> Diagnosis:
     examined = _Folder(folder)
     findings = list(examined.findings())
     facts = list(_facts(folder))
-    if any(one.id in UNREADABLE for one in findings):
+    if any(finding.id in UNREADABLE for finding in findings):
         return diagnosis(str(path), facts, findings)
     try:
-        if not any(one.id == "orphan-grades" for one in findings):
+        if not any(finding.id == "orphan-grades" for finding in findings):
             facts.append(_fact("state", completeness(folder).words))
         counted = count(path, Choices(), lint=True)
     except MisalignEvalError as error:
@@ -201,15 +201,15 @@ class _Folder:
         yield from strange
         if not strange:
             yield from self._of_contradictions()
-        if lock.GRADES not in {one.example for one in strange}:
+        if lock.GRADES not in {finding.example for finding in strange}:
             yield from self._of_graders()
         yield from self._of_permissions()
 
     def _of_folders(self) -> Iterator[Finding]:
         """Links are not followed here either: what lies behind them is not this run."""
-        for one in symlinked_folders(self._path):
-            name = Path(one.file).name
-            text, advice = f"{name} is {one.what}", f"{one.fix}: no command reads this run."
+        for folder in symlinked_folders(self._path):
+            name = Path(folder.file).name
+            text, advice = f"{name} is {folder.what}", f"{folder.fix}: no command reads this run."
             yield Finding(id="strange-folder", level="error", text=text, example=name, advice=advice)
 
     def _of_manifest(self) -> Iterator[Finding]:
@@ -223,15 +223,15 @@ class _Folder:
         lines = Lines(self._path / lock.PLAN, lock.PLAN, PLANNED)
         plan, changed, twice = [], Tallied(), Tallied()
         seen = set()
-        for number, one in lines:
-            where, cell = f"{lock.PLAN}:{number}", (one.probe, one.prompt, one.variant)
-            if one.messages and prompt_digest(one.system, one.messages, one.variant) != one.prompt_digest:
+        for number, item in lines:
+            where, cell = f"{lock.PLAN}:{number}", (item.probe, item.prompt, item.variant)
+            if item.messages and prompt_digest(item.system, item.messages, item.variant) != item.prompt_digest:
                 changed.note(where)
             if cell in seen:
                 twice.note(where)
                 continue
             seen.add(cell)
-            plan.append(one)
+            plan.append(item)
         self._numbered = NumberedRow(plan)
         yield from lines.findings()
         run = self._folder.manifest
@@ -255,7 +255,9 @@ class _Folder:
         held = Served(target.provider, target.model, target.served_as)
         self._replied = bytearray(self._numbered.count)
         keys: dict[tuple[str, int, str], str] = {}
-        digests = {(one.probe, one.prompt, one.variant): one.prompt_digest for one in self._numbered.prompts}
+        digests = {
+            (prompt.probe, prompt.prompt, prompt.variant): prompt.prompt_digest for prompt in self._numbered.prompts
+        }
         for line, row in lines:
             where = f"{lock.REPLIES}:{line}"
             number = self._numbered.number(row.key)
@@ -305,7 +307,9 @@ class _Folder:
 
     def _missing(self) -> Iterator[Finding]:
         decided = self._folder.decided_at
-        wanted = sum(one.samples if decided is None else min(one.samples, decided) for one in self._numbered.prompts)
+        wanted = sum(
+            prompt.samples if decided is None else min(prompt.samples, decided) for prompt in self._numbered.prompts
+        )
         there = self._replied.count(REPLIED), self._replied.count(FAILED)
         advice = "`run --resume` asks for them; until then they count as failed and are in no rate."
         if missing := max(0, wanted - sum(there)):
@@ -334,9 +338,9 @@ class _Folder:
             yield from self._of_grades(Lines(file, name, GRADE_ROW), who.who)
         yield from self._absent(known)
 
-    def _of_grades(self, lines: "Lines[Graded | Ungraded]", who: GraderIdentity) -> Iterator[Finding]:
+    def _of_grades(self, lines: "Lines[Graded | Ungraded]", identity: GraderIdentity) -> Iterator[Finding]:
         orphans, twice, none, digits = Tallied(), Tallied(), Tallied(), Tallied()
-        first = FirstDigits.of(who)
+        first = FirstDigits.of(identity)
         graded = bytearray(self._numbered.count)
         for line, row in lines:
             where = f"{lines.name}:{line}"
@@ -367,7 +371,7 @@ class _Folder:
 
     def _absent(self, known: dict[str, list[GraderIdentity]]) -> Iterator[Finding]:
         run = self._folder.manifest
-        planned = {name for one in self._numbered.prompts for name in one.graders}
+        planned = {name for prompt in self._numbered.prompts for name in prompt.graders}
         for name in sorted(planned - known.keys()):
             text = f"grader `{name}` was planned and has no grades here"
             level: Level = "error" if name in run.definition.graders else "warning"

@@ -76,10 +76,10 @@ def _facts(
     yield "counted by", f"definition {definition.name} {definition.version}, digest {digest}"
     if manifest.definition_digest != digest:
         yield "made for", f"definition {manifest.definition.name}, digest {manifest.definition_digest}"
-    for who in graders:
-        by = f" by {who.judge}{f' at {who.host}' if who.host else ''}" if who.judge else ""
-        rubric = f", rubric {who.rubric_digest}" if who.rubric_digest else ""
-        yield f"grader {who.grader}", f"{who.kind}{by}, identity {who.identity}{rubric}"
+    for grader in graders:
+        by = f" by {grader.judge}{f' at {grader.host}' if grader.host else ''}" if grader.judge else ""
+        rubric = f", rubric {grader.rubric_digest}" if grader.rubric_digest else ""
+        yield f"grader {grader.grader}", f"{grader.kind}{by}, identity {grader.identity}{rubric}"
     yield "planned", f"{manifest.planned_replies} replies to {manifest.planned_prompts} prompts"
     yield "seed", "none sent" if manifest.seed is None else str(manifest.seed)
     yield "started", manifest.created
@@ -91,13 +91,13 @@ def _facts(
 def _command(manifest: RunManifest, graders: list[GraderIdentity]) -> Iterator[str]:
     """The options that the folder keeps; an address and the name of a key's variable are not among them."""
     yield from ("misalign-eval", "run", manifest.suite_file, "--target", manifest.target.given or manifest.target.name)
-    primary = [who for who in graders if manifest.primary.get(who.grader) == who.identity]
+    primary = [grader for grader in graders if manifest.primary.get(grader.grader) == grader.identity]
     for judge in dict.fromkeys(name for who in primary if who.judge for name in who.judge.split(" + ")):
         yield from ("--judge", judge)
     for name, value in {**manifest.overrides, **manifest.selection}.items():
-        for one in value if isinstance(value, list) else [value]:
-            if name in FLAGS and one is not None:
-                yield from (FLAGS[name], str(one))
+        for item in value if isinstance(value, list) else [value]:
+            if name in FLAGS and item is not None:
+                yield from (FLAGS[name], str(item))
     if manifest.seed is not None:
         yield from ("--seed", str(manifest.seed))
     for pair in manifest.mapped.items():
@@ -143,7 +143,7 @@ def second_pass(run: CountedRun, label: str, kept: KeptReplies, cells: tuple[Cel
     spreads = Spreads(axes(definition, judges.main.graders))
     inside = {(cell.prompt.probe, cell.prompt.prompt, cell.prompt.variant) for cell in cells}
     pairs: list[Pairs] = [Counter() for _ in judges.others]
-    planned = {(one.probe, one.prompt, one.variant): one.samples for one in _plan(run)}
+    planned = {(item.probe, item.prompt, item.variant): item.samples for item in _plan(run)}
     rows = 0
     for row in folder.replies():
         if row.sample >= planned.get((row.probe, row.prompt, row.variant), 0):
@@ -185,7 +185,7 @@ def _look(
     if key in kept.wanted:
         said = kept.grades.pop(key, [])
         is_disputed |= isinstance(row, Reply) and is_split(
-            row, grades, {one.name: one.votes for one in said}, definition
+            row, grades, {item.name: item.votes for item in said}, definition
         )
         kept.keep(key, shown_reply(row, found, said, is_disputed=is_disputed))
 
@@ -194,28 +194,33 @@ def _read_grades(run: CountedRun, kept: KeptReplies) -> _Judges:
     """Every grader that the definition reads, the primary of each other one, and other judges of the former."""
     folder, read = run.folder, run.provenance.graders
     there = folder.grader_identities()
-    main = [who for who in there if read.get(who.grader) == who.identity]
-    extra = {who.grader: who for who in reversed(there) if who.grader not in read}
+    main = [identity for identity in there if read.get(identity.grader) == identity.identity]
+    extra = {identity.grader: identity for identity in reversed(there) if identity.grader not in read}
     table = GradeTable()
     for who in (*main, *(extra[name] for name in sorted(extra))):
         table.add(who.grader, kept.grade(who.grader, folder.grades(who)))
-    second = [who for who in there if who.grader in read and read[who.grader] != who.identity]
+    second = [identity for identity in there if identity.grader in read and read[identity.grader] != identity.identity]
     others: dict[str, GradeTable] = {}
     for who in second:
         rows = kept.grade(f"{who.grader} ({_called(who)})", folder.grades(who))
         others.setdefault(_called(who), GradeTable()).add(who.grader, rows)
-    judges = tuple(SecondJudge(name, found) for name, found in others.items())
+    judges = tuple(SecondJudge(name, other) for name, other in others.items())
     return _Judges(table, judges, (*main, *(extra[name] for name in sorted(extra)), *second))
 
 
-def _called(who: GraderIdentity) -> str:
-    return who.judge or f"{who.kind} {who.identity}"
+def _called(identity: GraderIdentity) -> str:
+    return identity.judge or f"{identity.kind} {identity.identity}"
 
 
 def _name(shown: Sequence[GraderIdentity], run: CountedRun) -> str:
     """Who decides in the run itself."""
     read = run.provenance.graders
-    return ", ".join(dict.fromkeys(_called(who) for who in shown if read.get(who.grader) == who.identity)) or "the run"
+    return (
+        ", ".join(
+            dict.fromkeys(_called(identity) for identity in shown if read.get(identity.grader) == identity.identity)
+        )
+        or "the run"
+    )
 
 
 def _plan(run: CountedRun) -> list[PlannedPrompt]:
@@ -238,7 +243,7 @@ def of_runs(paths: Sequence[Path], choices: Choices | None = None, limits: PageL
     choices = _whole(choices)
     runs = [count(path, choices, worst=WORST, lint=True) for path in paths]
     made = tuple(with_graders(summarise_run(run, choices), run, choices) for run in runs)
-    title = f"Misalignment of {', '.join(dict.fromkeys(one.summary.called for one in made))}"
+    title = f"Misalignment of {', '.join(dict.fromkeys(item.summary.called for item in made))}"
     heads = [headline(run.tally.cells(), choices.split).cells for run in runs]
     return _with_replies(Page(title=title, reports=made), runs, _names(runs), choices, limits, heads)
 
@@ -298,15 +303,15 @@ def of_groups(
     before, after = ordered_groups(named, choices)
     runs = {name: [count(path, choices, lint=True) for path in named[name]] for name in (before, after)}
     sides = [(name, [*map(_side, members)]) for name, members in runs.items()]
-    found = courses.compare_groups(sides[0], sides[1], split=choices.split)
-    page = Page(title=f"Change from {before} to {after}", groups=found)
+    comparison = courses.compare_groups(sides[0], sides[1], split=choices.split)
+    page = Page(title=f"Change from {before} to {after}", groups=comparison)
     labelled = [(f"{name}: {run.provenance.run}", run) for name, members in runs.items() for run in members]
     return _with_replies(page, [run for _, run in labelled], [label for label, _ in labelled], choices, limits)
 
 
-def of_gate(found: Gate, options: GateOptions, limits: PageLimits | None = None) -> Page:
+def of_gate(gate: Gate, options: GateOptions, limits: PageLimits | None = None) -> Page:
     """The page of a verdict: below it the change from a baseline that is a run, else the run itself."""
-    title, paths, baseline = f"Gate on {found.provenance.called}", options.runs, options.baseline
+    title, paths, baseline = f"Gate on {gate.provenance.called}", options.runs, options.baseline
     choices = baselines.reading(options.policy, options.choices) if options.policy else options.choices
     if len(paths) == 1 and baseline is not None and run_folder.exists(baseline):
         page = of_pair([baseline, paths[0]], choices, limits)
@@ -315,7 +320,7 @@ def of_gate(found: Gate, options: GateOptions, limits: PageLimits | None = None)
     else:
         runs = [count(path, choices, lint=True) for path in paths]
         page = _with_replies(Page(title=title), runs, _names(runs), choices, limits)
-    return page.model_copy(update={"title": title, "gate": found})
+    return page.model_copy(update={"title": title, "gate": gate})
 
 
 def _whole(choices: Choices | None) -> Choices:
@@ -366,11 +371,11 @@ def _with_replies(
     )
 
 
-def _linted(choices: Choices, run: CountedRun, one: Pass) -> LintedRun:
+def _linted(choices: Choices, run: CountedRun, item: Pass) -> LintedRun:
     """What the lint found, beside the warnings about the same replies."""
     findings = run.linter.findings(run.tally.cells()) if run.linter is not None else ()
-    said = tuple(warnings.of_cells(one.cells, run.tally.definition, choices.interval))
-    return LintedRun(run=one.label, findings=findings, warnings=said)
+    said = tuple(warnings.of_cells(item.cells, run.tally.definition, choices.interval))
+    return LintedRun(run=item.label, findings=findings, warnings=said)
 
 
 def _people(run: CountedRun, choices: Choices) -> Calibration | None:
@@ -391,43 +396,45 @@ def _cells(lines: Sequence[AlignedPrompt], run: int) -> tuple[Cell, ...]:
 
 
 def _distributions(passes: Sequence[Pass], definition: Definition) -> Distributions:
-    planes = [one.spreads.plane(one.label, one.cells) for one in passes]
+    planes = [item.spreads.plane(item.label, item.cells) for item in passes]
     limits = distributions.limits(definition)
-    ranges = distributions.joint((one.spreads.ranges(one.cells) for one in passes), limits)
+    ranges = distributions.joint((item.spreads.ranges(item.cells) for item in passes), limits)
     return Distributions(
-        outcomes=tuple(distributions.of_outcomes(one.label, one.cells) for one in passes),
-        histograms=tuple(found for one in passes for found in one.spreads.histograms(one.label, one.cells, ranges)),
+        outcomes=tuple(distributions.of_outcomes(item.label, item.cells) for item in passes),
+        histograms=tuple(
+            histogram for item in passes for histogram in item.spreads.histograms(item.label, item.cells, ranges)
+        ),
         planes=tuple(plane for plane in planes if plane is not None),
         limits=limits,
-        opinions=tuple(found for one in passes for found in one.opinions),
-        coherence=tuple(distributions.coherence(one.label, one.cells, definition, one.spreads) for one in passes),
+        opinions=tuple(opinion for item in passes for opinion in item.opinions),
+        coherence=tuple(distributions.coherence(item.label, item.cells, definition, item.spreads) for item in passes),
     )
 
 
 def _exhibit(
     runs: Sequence[CountedRun], passes: Sequence[Pass], lines: Sequence[AlignedPrompt], places: Mapping[Place, int]
 ) -> ReplySample:
-    named = [cell.prompt for line in lines if (cell := next((one for one in line if one is not None), None))]
-    graders = {(who.grader, who.identity): who for one in passes for who in one.graders}
+    named = [cell.prompt for line in lines if (cell := next((item for item in line if item is not None), None))]
+    graders = {(grader.grader, grader.identity): grader for item in passes for grader in item.graders}
     return ReplySample(
-        runs=tuple(one.label for one in passes),
+        runs=tuple(item.label for item in passes),
         targets=tuple(run.provenance.called for run in runs),
         definition=runs[0].tally.definition.name,
         numerator=runs[0].tally.definition.numerator,
         prompts=tuple(named),
         graders=tuple(graders.values()),
         slots=tuple(_slots(passes, places, named)),
-        replies=sum(one.rows for one in passes),
+        replies=sum(item.rows for item in passes),
     )
 
 
 def _slots(passes: Sequence[Pass], places: Mapping[Place, int], prompts: Sequence[PlannedPrompt]) -> list[Slot]:
     """By category and probe. A sample whose text one run had no room for is left out in all."""
     found = []
-    dropped = {place for one in passes for place in one.dropped}
-    names = [(one.category, one.probe, one.prompt, one.variant) for one in prompts]
+    dropped = {place for item in passes for place in item.dropped}
+    names = [(prompt.category, prompt.probe, prompt.prompt, prompt.variant) for prompt in prompts]
     for number, sample in sorted(places, key=lambda place: (names[place[0]], place)):
-        replies = tuple(one.kept.shown.get((number, sample)) for one in passes)
+        replies = tuple(item.kept.shown.get((number, sample)) for item in passes)
         if any(replies) and (number, sample) not in dropped:
             found.append(Slot(prompt=number, sample=sample, replies=replies))
     return found

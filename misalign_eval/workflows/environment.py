@@ -201,7 +201,9 @@ class _Environment:
         else:
             source = server.base_variable if self._known.get(server.base_variable) else "built in"
         yield _setting(f"{label}: address", address, source)
-        variable = spec.api_key_env or next((one for one in server.key_variables if self._known.get(one)), None)
+        variable = spec.api_key_env or next(
+            (variable for variable in server.key_variables if self._known.get(variable)), None
+        )
         if variable is None and not server.needs_key:
             yield _setting(f"{label}: key", "none needed", "built in")
             return

@@ -58,7 +58,7 @@ def export(path: Path, files: Sequence[Path], choices: Choices) -> Iterator[str]
     numbered, last = NumberedRow(folder.plan()), _Last()
     with ExitStack() as stack:
         replies = stack.enter_context(_replies(folder, numbered, last))
-        grades = {name: stack.enter_context(_grades(folder, numbered, who)) for name, who in graders.items()}
+        grades = {name: stack.enter_context(_grades(folder, numbered, grader)) for name, grader in graders.items()}
         about = About(
             manifest=folder.manifest,
             definition=definition,
@@ -128,7 +128,10 @@ class _Items:
 def _graders(folder: RunFolder, choices: Choices, definition: Definition) -> dict[str, GraderIdentity]:
     """Everyone who graded, by the name of their columns: first those whose grades the definition reads."""
     read = chosen_graders(folder, definition, choices.use_judge)
-    others = sorted((who for who in folder.grader_identities() if who not in read), key=lambda who: who.grader)
+    others = sorted(
+        (identity for identity in folder.grader_identities() if identity not in read),
+        key=lambda identity: identity.grader,
+    )
     return columns.names_of([*read, *others])
 
 
@@ -137,8 +140,8 @@ def _replies(folder: RunFolder, numbered: NumberedRow, seen: Callable[[Reply | F
     return RowPlaces(file, ROW, numbered, lambda row: isinstance(as_counted(row, held), Reply), seen)
 
 
-def _grades(folder: RunFolder, numbered: NumberedRow, who: GraderIdentity) -> Grades:
-    file = lock.grades_file(folder.path, who.grader, who.identity)
+def _grades(folder: RunFolder, numbered: NumberedRow, identity: GraderIdentity) -> Grades:
+    file = lock.grades_file(folder.path, identity.grader, identity.identity)
     return RowPlaces(file, GRADE_ROW, numbered, lambda row: isinstance(row, Graded))
 
 

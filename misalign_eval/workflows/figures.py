@@ -68,7 +68,7 @@ def content(figure: Figure, extension: str) -> bytes:
     """The whole file."""
     match extension:
         case ".csv":
-            columns = [TableColumn(one.name, "text", one.about) for one in figure.columns]
+            columns = [TableColumn(column.name, "text", column.about) for column in figure.columns]
             return b"".join(write_tables.csv_parts(columns, iter(figure.table()), write_tables.Losses()))
         case ".json":
             rows = {"caption": figure.caption, "rows": list(figure.table())}
@@ -133,7 +133,7 @@ class Taken:
     @property
     def runs(self) -> tuple[CountedRun, ...]:
         """Every run, series by series."""
-        return tuple(run for one in self.series for run in one.runs)
+        return tuple(run for item in self.series for run in item.runs)
 
     @property
     def definition(self) -> Definition:
@@ -144,7 +144,7 @@ class Taken:
     def cells(self) -> dict[str, tuple[tuple[Cell, ...], ...]]:
         """The cells of each run by series."""
         parts = iter(self.shared.runs)
-        return {one.name: tuple(next(parts) for _ in one.runs) for one in self.series}
+        return {item.name: tuple(next(parts) for _ in item.runs) for item in self.series}
 
 
 def read_runs(asked: FigureRequest) -> tuple[Series, ...]:
@@ -161,7 +161,7 @@ def read_runs(asked: FigureRequest) -> tuple[Series, ...]:
     if asked.interval == "runs" and not any(len(group) > 1 for group in named.values()):
         raise UsageError("--interval runs needs --group NAME=RUN,RUN: an interval over runs takes several of them")
     found = tuple(Series(name, tuple(count(path, asked.choices) for path in group)) for name, group in named.items())
-    every = [run for one in found for run in one.runs]
+    every = [run for item in found for run in item.runs]
     for run in every[1:]:
         comparability.refuse_definitions(every[0].provenance, run.provenance)
     return found
@@ -179,7 +179,7 @@ def _by_name(paths: Sequence[Path]) -> dict[str, list[Path]]:
 
 def take(series: tuple[Series, ...], asked: FigureRequest, *, in_every_form: bool = False) -> Taken:
     """The prompts that all runs share. Raises UsageError where there is none."""
-    runs = [run for one in series for run in one.runs]
+    runs = [run for series in series for run in series.runs]
     found = align.shared(
         [run.tally.cells() for run in runs],
         runs[0].tally.definition,
@@ -197,8 +197,10 @@ def measured(taken: Taken, asked: FigureRequest) -> Measured:
     return Measured(
         definition=taken.definition.name,
         measure=taken.definition.measure,
-        judges=tuple(dict.fromkeys(one.judge for one in sources if one.judge)),
-        suites=tuple(dict.fromkeys(f"{one.suite} {one.suite_version} ({one.suite_digest[:8]})" for one in sources)),
+        judges=tuple(dict.fromkeys(source.judge for source in sources if source.judge)),
+        suites=tuple(
+            dict.fromkeys(f"{source.suite} {source.suite_version} ({source.suite_digest[:8]})" for source in sources)
+        ),
         averaged=taken.shared.words,
         interval=asked.interval,
         left_out=taken.shared.left_out,
@@ -214,9 +216,9 @@ def totals(taken: Taken, asked: FigureRequest) -> tuple[FigureLine, ...]:
 def passes(taken: Taken) -> Iterator[tuple[str, Pass]]:
     """Every run read a second time, for how its scores are spread: its series, and what was found."""
     cells = iter(taken.shared.own)
-    for one in taken.series:
-        for run in one.runs:
-            yield one.name, second_pass(run, named(one, run), KeptReplies({}, 0), next(cells))
+    for item in taken.series:
+        for run in item.runs:
+            yield item.name, second_pass(run, named(item, run), KeptReplies({}, 0), next(cells))
 
 
 def named(series: Series, run: CountedRun) -> str:
@@ -241,22 +243,22 @@ X_NAMES = {"step": "step", "order": "run, in the order given"}
 def curve(asked: FigureRequest) -> FigureCourse:
     """Runs along x; without groups they are one series. Points of one series at one x are added up."""
     given = read_runs(asked)
-    runs = [run for one in given for run in one.runs]
+    runs = [run for series in given for run in series.runs]
     if len(runs) < 2:
         raise UsageError("figure curve needs two runs or more, at different x")
     taken = take(given, asked)
     sides = [ComparedSide(run.tally, run.provenance) for run in runs]
     along = Along(asked.places, "log" if asked.is_log else "value")
     places, source = courses.places_of(sides, along)
-    of_series = [one.name if asked.groups else "" for one in given for _ in one.runs]
-    found = [*zip(of_series, places, taken.shared.runs, (one for _, one in passes(taken)), strict=True)]
+    of_series = [series.name if asked.groups else "" for series in given for _ in series.runs]
+    found = [*zip(of_series, places, taken.shared.runs, (item for _, item in passes(taken)), strict=True)]
     lines: list[FigureLine] = []
     coherent: list[CoherenceLine] = []
-    for name, x in sorted({(name, x) for name, x, _, _ in found}, key=lambda one: (of_series.index(one[0]), one[1])):
-        here = [one for one in found if one[:2] == (name, x)]
-        cells = [one[2] for one in here]
+    for name, x in sorted({(name, x) for name, x, _, _ in found}, key=lambda item: (of_series.index(item[0]), item[1])):
+        here = [item for item in found if item[:2] == (name, x)]
+        cells = [item[2] for item in here]
         lines += align.lines({name: cells}, lambda _: "all", taken.definition, asked.interval, x=x)
-        grader, line = distributions.coherence_of([(one[3].cells, one[3].spreads) for one in here], taken.definition)
+        grader, line = distributions.coherence_of([(item[3].cells, item[3].spreads) for item in here], taken.definition)
         coherent.append(CoherenceLine(series=name, x=x, grader=grader, **dict(line)))
     return FigureCourse(
         about=measured(taken, asked),
@@ -275,28 +277,32 @@ def dumbbell(asked: FigureRequest) -> Changes:
     """Two runs, the first before; by probe, or with --x by category."""
     by = chosen(asked, ("probe", "category"))
     given = read_runs(asked)
-    if len(given) != 2 or any(len(one.runs) != 1 for one in given):
-        there = sum(len(one.runs) for one in given)
+    if len(given) != 2 or any(len(series.runs) != 1 for series in given):
+        there = sum(len(series.runs) for series in given)
         raise UsageError(f"figure dumbbell needs two runs, BEFORE AFTER; here are {there}")
-    before, after = (ComparedSide(one.runs[0].tally, one.runs[0].provenance) for one in given)
+    before, after = (ComparedSide(series.runs[0].tally, series.runs[0].provenance) for series in given)
     interval = "suite" if asked.interval == "runs" else asked.interval
     made = run_comparison.compare(before, after, split=asked.choices.split, interval=interval)
-    found = numbers.change_with_interval(made)
-    about = measured(take(given, asked), asked).model_copy(update={"averaged": found.after.averaged})
-    lines = _by_probe(found) if by == "probe" else _by_category(found)
+    comparison = numbers.change_with_interval(made)
+    about = measured(take(given, asked), asked).model_copy(update={"averaged": comparison.after.averaged})
+    lines = _by_probe(comparison) if by == "probe" else _by_category(comparison)
     ordered = sorted(lines, key=lambda line: (line.difference is None, -(line.difference or 0.0), line.name))
     names = (given[0].name, given[1].name)
-    return Changes(about=about, by=by, names=names, before=found.before, after=found.after, lines=tuple(ordered))
+    return Changes(
+        about=about, by=by, names=names, before=comparison.before, after=comparison.after, lines=tuple(ordered)
+    )
 
 
-def _by_probe(found: Comparison) -> Iterator[ChangedLine]:
-    before, after = ({line.id: line for line in side.probes} for side in (found.before, found.after))
-    return (_line(line.id, line, before, after) for line in found.probes)
+def _by_probe(comparison: Comparison) -> Iterator[ChangedLine]:
+    before, after = ({line.id: line for line in side.probes} for side in (comparison.before, comparison.after))
+    return (_line(line.id, line, before, after) for line in comparison.probes)
 
 
-def _by_category(found: Comparison) -> Iterator[ChangedLine]:
-    before, after = ({line.category: line for line in side.categories} for side in (found.before, found.after))
-    return (_line(line.category, line, before, after) for line in found.categories)
+def _by_category(comparison: Comparison) -> Iterator[ChangedLine]:
+    before, after = (
+        {line.category: line for line in side.categories} for side in (comparison.before, comparison.after)
+    )
+    return (_line(line.category, line, before, after) for line in comparison.categories)
 
 
 def _line(
@@ -333,9 +339,9 @@ def examples(asked: FigureRequest) -> Replies:
 
 def _runs(taken: Taken) -> Iterator[tuple[str, CountedRun, Sequence[Cell]]]:
     cells = iter(taken.shared.own)
-    for one in taken.series:
-        for run in one.runs:
-            yield named(one, run), run, next(cells)
+    for item in taken.series:
+        for run in item.runs:
+            yield named(item, run), run, next(cells)
 
 
 def _first_keys(cells: Sequence[Cell], definition: Definition) -> Iterator[str]:
@@ -372,7 +378,7 @@ def rates(taken: Taken, asked: FigureRequest, by: By) -> Rates:
     return Rates(
         about=measured(taken, asked),
         by=by,
-        series=tuple(one.name for one in taken.series),
+        series=tuple(item.name for item in taken.series),
         names=tuple(dict.fromkeys(line.name for line in found)),
         lines=found,
         totals=totals(taken, asked),
@@ -399,7 +405,7 @@ def _target(run: CountedRun) -> str:
 def _suites(asked: FigureRequest) -> Rates:
     """Runs of one suite share its prompts; without groups the runs of one target are a series."""
     given = read_runs(asked)
-    every = [(one.name if asked.groups else _target(run), run) for one in given for run in one.runs]
+    every = [(series.name if asked.groups else _target(run), run) for series in given for run in series.runs]
     parts: list[tuple[str, Taken]] = []
     for suite in dict.fromkeys(run.provenance.suite for _, run in every):
         named: dict[str, list[CountedRun]] = {}
@@ -428,11 +434,11 @@ def _together(abouts: dict[str, Measured]) -> Measured:
     every = [*abouts.values()]
     return every[0].model_copy(
         update={
-            "judges": tuple(dict.fromkeys(name for one in every for name in one.judges)),
-            "suites": tuple(name for one in every for name in one.suites),
-            "averaged": "; ".join(f"{suite}: {one.averaged}" for suite, one in abouts.items()),
-            "left_out": sum(one.left_out for one in every),
-            "unshared": sum(one.unshared for one in every),
+            "judges": tuple(dict.fromkeys(name for item in every for name in item.judges)),
+            "suites": tuple(name for item in every for name in item.suites),
+            "averaged": "; ".join(f"{suite}: {about.averaged}" for suite, about in abouts.items()),
+            "left_out": sum(item.left_out for item in every),
+            "unshared": sum(item.unshared for item in every),
         }
     )
 
@@ -474,9 +480,9 @@ def outcomes(asked: FigureRequest) -> Shares:
 def scatter(asked: FigureRequest) -> FigureScores:
     """Coherence against alignment, a panel for each run."""
     taken = take(read_runs(asked), asked)
-    read_twice = [one for _, one in passes(taken)]
-    planes = [one.spreads.plane(one.label, one.cells) for one in read_twice]
-    without = [one.label for one, plane in zip(read_twice, planes, strict=True) if plane is None]
+    read_twice = [item for _, item in passes(taken)]
+    planes = [item.spreads.plane(item.label, item.cells) for item in read_twice]
+    without = [item.label for item, plane in zip(read_twice, planes, strict=True) if plane is None]
     if without:
         raise UsageError(
             f"{without[0]}: no reply has both a score for coherence and one for alignment, which a scatter needs. "
@@ -494,8 +500,8 @@ def histogram(asked: FigureRequest) -> FigureScores:
     """Of the grader asked for, else of the one that decides what is misaligned, else of any with scores."""
     taken = take(read_runs(asked), asked)
     limits = distributions.limits(taken.definition)
-    runs = [one for _, one in passes(taken)]
-    ranges = distributions.joint((one.spreads.ranges(one.cells) for one in runs), limits)
+    runs = [item for _, item in passes(taken)]
+    ranges = distributions.joint((run.spreads.ranges(run.cells) for run in runs), limits)
     there = list(ranges)
     if asked.grader is not None and asked.grader not in there:
         raise UsageError(f"--grader {asked.grader}: gave no scores here. {did_you_mean(asked.grader, there)}")
@@ -506,8 +512,8 @@ def histogram(asked: FigureRequest) -> FigureScores:
     only = {grader: ranges[grader]}
     return FigureScores(
         about=measured(taken, asked),
-        histograms=tuple(found for one in runs for found in one.spreads.histograms(one.label, one.cells, only)),
-        limits=tuple(one for one in limits if one.grader == grader),
+        histograms=tuple(histogram for run in runs for histogram in run.spreads.histograms(run.label, run.cells, only)),
+        limits=tuple(limit for limit in limits if limit.grader == grader),
         totals=totals(taken, asked),
     )
 
@@ -515,7 +521,7 @@ def histogram(asked: FigureRequest) -> FigureScores:
 def judges(asked: FigureRequest) -> Judges:
     """Every pair of judges of every run, and people against the judge where there are labels."""
     taken = take(read_runs(asked), asked)
-    opinions = [found for _, one in passes(taken) for found in one.opinions]
+    opinions = [opinion for _, item in passes(taken) for opinion in item.opinions]
     labelled = [run.folder.path for run in taken.runs if stored.labellers(run.folder.path)]
     people = [calibrate(CalibrateOptions(path, choices=asked.choices)) for path in labelled]
     if not opinions and not people:

@@ -65,10 +65,10 @@ def _given(path: Path, labeller: str) -> fixed.Given:
 
 def _check_whole(path: Path, sample: Sample) -> None:
     """A reply that is not in the sample is not missed. Raises InputError where some were lost from it, or are twice."""
-    strata = Counter(one.stratum for one in sample.drawn)
+    strata = Counter(item.stratum for item in sample.drawn)
     there = strata["flagged"], strata["unflagged"]
     drawn = split_budget(sample.labels, sample.flagged, sample.unflagged)
-    if there != drawn or len({one.key for one in sample.drawn}) < len(sample.drawn):
+    if there != drawn or len({item.key for item in sample.drawn}) < len(sample.drawn):
         what = f"holds {there[0]} flagged and {there[1]} other replies, and {drawn[0]} and {drawn[1]} were drawn"
         raise InputError([Problem(str(lock.sample_file(path)), None, "drawn", what, "Restore it from a backup")])
 
@@ -148,25 +148,25 @@ def earlier_looks(reading: LookReading, runs: Sequence[CountedRun]) -> Earlier:
             one = LookReading(reading.replies, *_ways(one))
         if one != reading and (look.could_decide or one.replies == reading.replies):
             found[one] = None
-    reopened = not stopping and any(one.replies > reading.replies for one in found)
+    reopened = not stopping and any(item.replies > reading.replies for item in found)
     return Earlier(len(found), tuple(_changes(reading, found)), reopened)
 
 
-def keep(found: Gate, reading: LookReading, side: GateSide, runs: Sequence[CountedRun], left: Collection[Path]) -> None:
+def keep(gate: Gate, reading: LookReading, side: GateSide, runs: Sequence[CountedRun], left: Collection[Path]) -> None:
     """Append the look to every run's looks.jsonl, but for the folders in `left` (resolved)."""
     look = GateReading(
         at=now(),
-        method=found.method,
-        policy=found.policy,
+        method=gate.method,
+        policy=gate.policy,
         definition_digest=reading.definition,
         graders=side.provenance.graders,
         runs=tuple(run.folder.manifest.name for run in runs),
         replies=reading.replies,
         baseline=reading.baseline,
         labels=reading.labels,
-        verdict=found.verdict,
-        could_decide=all(share.holds for share in found.companions) or found.verdict != "inconclusive",
-        stopped_at=found.stopped_at,
+        verdict=gate.verdict,
+        could_decide=all(share.holds for share in gate.companions) or gate.verdict != "inconclusive",
+        stopped_at=gate.stopped_at,
     )
     for run in runs:
         if run.folder.path.resolve() not in left:
@@ -186,14 +186,14 @@ def _rules(policy: Policy) -> str:
     return policy.model_dump_json(exclude={"description", "looks"})
 
 
-def _ways(one: LookReading) -> tuple[str, str, tuple[tuple[str, str], ...], str | None, int | None]:
-    return one.policy, one.definition, one.graders, one.baseline, one.labels
+def _ways(reading: LookReading) -> tuple[str, str, tuple[tuple[str, str], ...], str | None, int | None]:
+    return reading.policy, reading.definition, reading.graders, reading.baseline, reading.labels
 
 
 def _changes(now_: LookReading, others: Iterable[LookReading]) -> Iterator[str]:
     """What was another in an earlier reading, each once."""
     others = list(others)
-    if any(one.replies != now_.replies for one in others):
+    if any(other.replies != now_.replies for other in others):
         yield GROWN
     for what, name in (
         ("judge", "graders"),
@@ -202,7 +202,7 @@ def _changes(now_: LookReading, others: Iterable[LookReading]) -> Iterator[str]:
         ("baseline", "baseline"),
         ("number of labels", "labels"),
     ):
-        values = [getattr(one, name) for one in others if getattr(one, name) != getattr(now_, name)]
+        values = [getattr(other, name) for other in others if getattr(other, name) != getattr(now_, name)]
         if values:
             yield f"an earlier look had another {what}{_shown(what, values[-1], getattr(now_, name))}"
 
@@ -256,7 +256,7 @@ def gate(options: GateOptions) -> Gate:
         _check_stopping(stopping, policy, baseline)
         labels = _labels(policy, runs)
         names, part = tuple(map(str, options.runs)), _part(options, policy, runs)
-        written = tuple(one for run in runs for one in load_run.judge_control_results(run))
+        written = tuple(result for run in runs for result in load_run.judge_control_results(run))
         mixtures = baselines.mixtures(policy, runs, baseline)
         asked = reading.GateQuestion(
             policy, side, baseline, names, stopping, labels=labels, part=part, written=written, mixtures=mixtures
@@ -342,9 +342,9 @@ def _baseline(options: GateOptions, runs: Sequence[CountedRun], choices: Choices
     if options.baseline is None:
         return None
     found = baselines.read(options.baseline, choices)
-    for one in runs:
-        baselines.check_other(one, found, options.baseline)
-        baselines.check_not_replayed(one, found, options.baseline)
+    for run in runs:
+        baselines.check_other(run, found, options.baseline)
+        baselines.check_not_replayed(run, found, options.baseline)
     return found
 
 
@@ -382,15 +382,17 @@ def behind(options: GateOptions) -> tuple[RunSummary, Comparison | None]:
 
 def worst_replies(options: GateOptions) -> tuple[ReplyExample, ...]:
     """The worst replies of the headline of each run, whole and with every grade."""
-    found: list[ReplyExample] = []
+    examples: list[ReplyExample] = []
     choices = _choices(options)
     for path in options.runs:
         worst = count(path, choices, worst=WORST).worst
-        keys = [ReplyKey(one.probe, one.prompt, one.variant, one.sample) for one in worst]
+        keys = [ReplyKey(item.probe, item.prompt, item.variant, item.sample) for item in worst]
         if keys:
-            shown = {one.row.key: one for one in show(path, Filter(keys=tuple(map(str, keys))), choices).examples}
-            found += [shown[key] for key in keys]
-    return tuple(found)
+            shown = {
+                example.row.key: example for example in show(path, Filter(keys=tuple(map(str, keys))), choices).examples
+            }
+            examples += [shown[key] for key in keys]
+    return tuple(examples)
 
 
 def _choices(options: GateOptions) -> Choices:

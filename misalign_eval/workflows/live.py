@@ -47,8 +47,8 @@ class LiveRate:
         working = {grader.identity.grader for grader in session.graders}
         self.has_rate = self._definition.measure == "rate" and working >= set(self._definition.graders)
         self._wanted = {
-            (one.probe, one.prompt, one.variant): working & set(one.graders) & set(self._definition.graders)
-            for one in session.prompts
+            (prompt.probe, prompt.prompt, prompt.variant): working & set(prompt.graders) & set(self._definition.graders)
+            for prompt in session.prompts
         }
         self._counts: dict[CellKey, dict[Outcome, int]] = {key: {} for key in self._wanted}
         head = headline(Tally(session.prompts, self._definition).cells())
@@ -93,12 +93,12 @@ class LiveRate:
     def line(self) -> RateLine:
         """The headline with its SUITE interval, as it stands."""
         return suite_line(
-            [_cell(one, self._counts[one.probe, one.prompt, one.variant]) for one in self._head], self._definition
+            [_cell(item, self._counts[item.probe, item.prompt, item.variant]) for item in self._head], self._definition
         )
 
-    def _settle(self, cell: CellKey, found: Outcome) -> None:
+    def _settle(self, cell: CellKey, outcome: Outcome) -> None:
         counts = self._counts[cell]
-        counts[found] = counts.get(found, 0) + 1
+        counts[outcome] = counts.get(outcome, 0) + 1
 
     def _read(self, session: Session) -> None:
         """What earlier sessions have left. What this one asks for again is open."""
@@ -171,7 +171,8 @@ class EarlyStopping:
         folder = self.session.folder
         self._definition = folder.manifest.definition
         self._wanted = {
-            (one.probe, one.prompt, one.variant): self._deciding_graders(one) for one in self.session.prompts
+            (prompt.probe, prompt.prompt, prompt.variant): self._deciding_graders(prompt)
+            for prompt in self.session.prompts
         }
         who = [grader.identity for grader in self.session.graders if grader.identity.grader in self._definition.graders]
         run = GateSide(
@@ -264,7 +265,7 @@ class EarlyStopping:
 
 def _check_pins(policy: Policy, graders: list[GraderIdentity]) -> None:
     """Raise UsageError where the run's judge is not the one that the policy pins."""
-    for who in graders:
-        pinned = policy.judge.get(who.grader)
-        if pinned is not None and who.judge != pinned and not who.identity.startswith(pinned):
-            raise UsageError(f"grader `{who.grader}` is {who.judge or who.identity}; the policy pins {pinned}")
+    for grader in graders:
+        pinned = policy.judge.get(grader.grader)
+        if pinned is not None and grader.judge != pinned and not grader.identity.startswith(pinned):
+            raise UsageError(f"grader `{grader.grader}` is {grader.judge or grader.identity}; the policy pins {pinned}")

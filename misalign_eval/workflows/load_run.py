@@ -101,11 +101,11 @@ def question(prompt: PlannedPrompt, earlier: tuple[str, ...]) -> str:
     )
 
 
-def is_gradable(reply: Reply, who: GraderIdentity, definition: Definition) -> bool:
+def is_gradable(reply: Reply, identity: GraderIdentity, definition: Definition) -> bool:
     """Whether grading can change how the reply is counted. Rules cost nothing and see every text."""
     if reply.text is None:
         return False
-    if who.kind == "rule":
+    if identity.kind == "rule":
         return True
     if not reply.text.strip() or reply.finish in {"refusal", "content_filter"}:
         return False
@@ -266,7 +266,7 @@ def needed(plan: Sequence[PlannedPrompt], decided: int | None) -> tuple[PlannedP
     """The plan without what early stopping found that it does not need."""
     if decided is None:
         return tuple(plan)
-    return tuple(one.model_copy(update={"samples": min(one.samples, decided)}) for one in plan)
+    return tuple(prompt.model_copy(update={"samples": min(prompt.samples, decided)}) for prompt in plan)
 
 
 def chosen_definition(folder: RunFolder, choices: Choices) -> Definition:
@@ -287,7 +287,7 @@ def chosen_graders(
             raise UsageError(f"--use-judge {grader}: definition `{definition.name}` reads no such grader. {known}")
     there = folder.grader_identities()
     found = (
-        _chosen(folder, [who for who in there if who.grader == name], name, use_judge.get(name))
+        _chosen(folder, [identity for identity in there if identity.grader == name], name, use_judge.get(name))
         for name in definition.graders
     )
     return tuple(who for who in found if who is not None)
@@ -296,8 +296,8 @@ def chosen_graders(
 def graders_beside(folder: RunFolder, definition: Definition) -> tuple[OtherGrader, ...]:
     """What every grader found that the definition does not read, each judge of it for itself."""
     everyone = folder.grader_identities()
-    there = [*dict.fromkeys(who.grader for who in everyone)]
-    beside = [who for who in everyone if who.grader not in definition.graders]
+    there = [*dict.fromkeys(identity.grader for identity in everyone)]
+    beside = [identity for identity in everyone if identity.grader not in definition.graders]
     return tuple(other_grader(who, folder.grades(who), there) for who in beside)
 
 
@@ -309,31 +309,31 @@ def grade_table(
 ) -> GradeTable:
     """The grades of these graders, in the few bytes that decide outcomes; a linter sees each whole."""
     table = GradeTable()
-    for who in graders:
-        table.add(who.grader, _seen(who, folder.grades(who), linter, answers))
+    for grader in graders:
+        table.add(grader.grader, _seen(grader, folder.grades(grader), linter, answers))
     return table
 
 
 def _seen(
-    who: GraderIdentity, grades: Iterable[Graded | Ungraded], linter: Linter | None, answers: ServedNames | None
+    identity: GraderIdentity, grades: Iterable[Graded | Ungraded], linter: Linter | None, answers: ServedNames | None
 ) -> Iterator[Graded | Ungraded]:
     for grade in grades:
         if linter is not None:
-            linter.grade(who, grade)
+            linter.grade(identity, grade)
         if answers is not None:
-            answers.judged(who, grade)
+            answers.judged(identity, grade)
         yield grade
 
 
 def _other_graders(folder: RunFolder, chosen: tuple[GraderIdentity, ...]) -> tuple[GraderIdentity, ...]:
     """Graders that only other definitions read; one of which there are several, none of them primary, is left out."""
     there = folder.grader_identities()
-    done = {who.grader for who in chosen}
+    done = {identity.grader for identity in chosen}
     primary = folder.manifest.primary
     found = []
-    for name in dict.fromkeys(who.grader for who in there if who.grader not in done):
-        ours = [who for who in there if who.grader == name]
-        fits = [who for who in ours if who.identity == primary.get(name)] or ours
+    for name in dict.fromkeys(identity.grader for identity in there if identity.grader not in done):
+        ours = [identity for identity in there if identity.grader == name]
+        fits = [our for our in ours if our.identity == primary.get(name)] or ours
         found += fits if len(fits) == 1 else []
     return tuple(found)
 
@@ -341,19 +341,19 @@ def _other_graders(folder: RunFolder, chosen: tuple[GraderIdentity, ...]) -> tup
 def _headline_keys(tally: Tally, split: str | None) -> set[CellKey]:
     """The cells of the headline: a control that is meant to be bad is not among the worst replies."""
     prompts = (cell.prompt for cell in headline(tally.cells(), split).cells)
-    return {(one.probe, one.prompt, one.variant) for one in prompts}
+    return {(prompt.probe, prompt.prompt, prompt.variant) for prompt in prompts}
 
 
 def _chosen(folder: RunFolder, there: list[GraderIdentity], grader: str, asked: str | None) -> GraderIdentity | None:
-    names = ", ".join(f"{who.identity} ({who.judge or who.kind})" for who in there)
+    names = ", ".join(f"{identity.identity} ({identity.judge or identity.kind})" for identity in there)
     if asked is not None:
-        fits = [who for who in there if who.judge == asked or who.identity.startswith(asked)]
+        fits = [identity for identity in there if identity.judge == asked or identity.identity.startswith(asked)]
         if len(fits) != 1:
             problem = "fits several graders of" if fits else "is not in"
             raise UsageError(f"--use-judge {grader}={asked} {problem} {folder.path}. It has: {names or 'none'}")
         return fits[0]
     primary = folder.manifest.primary.get(grader)
-    fits = [who for who in there if who.identity == primary] or there
+    fits = [identity for identity in there if identity.identity == primary] or there
     if len(fits) > 1:
         raise UsageError(f"{folder.path}: several graders `{grader}`: {names}. Choose one with --use-judge {grader}=…")
     return fits[0] if fits else None
@@ -385,7 +385,7 @@ class GradeColumnsOfRun:
     def inside(self, split: str | None) -> dict[ReplyKey, Outcome]:
         """Outcomes of the headline's replies."""
         names = {(cell.prompt.probe, cell.prompt.prompt, cell.prompt.variant) for cell in self.head(split).cells}
-        return {key: found for key, found in self.outcomes.items() if key[:3] in names}
+        return {key: outcome for key, outcome in self.outcomes.items() if key[:3] in names}
 
 
 def verdicts(path: Path, choices: Choices) -> GradeColumnsOfRun:
@@ -437,11 +437,11 @@ def judge_control_results(run: CountedRun) -> Iterator[ControlFound]:
     grades = _grades(run) if planned else {}
     for control in planned:
         said = [by_grader for (name, _), by_grader in grades.items() if name == control.prompt.probe]
-        for one in said or [{}]:
+        for item in said or [{}]:
             yield ControlFound(
                 id=control.prompt.probe,
                 expect=control.expect,
-                outcome=outcome(_as_reply(control), one, run.tally.definition),
+                outcome=outcome(_as_reply(control), item, run.tally.definition),
             )
 
 
@@ -449,12 +449,12 @@ def _grades(run: CountedRun) -> _Grades:
     """The first grade counts, or an `ungraded` where there is none."""
     read = run.provenance.graders
     kept: _Grades = {}
-    for one in run.folder.control_grades():
-        if read.get(one.grader) != one.identity:
+    for grade in run.folder.control_grades():
+        if read.get(grade.grader) != grade.identity:
             continue
-        by_grader = kept.setdefault((one.row.probe, one.row.sample), {})
-        if not isinstance(by_grader.get(one.grader), Graded):
-            by_grader[one.grader] = one.row
+        by_grader = kept.setdefault((grade.row.probe, grade.row.sample), {})
+        if not isinstance(by_grader.get(grade.grader), Graded):
+            by_grader[grade.grader] = grade.row
     return kept
 
 

@@ -32,15 +32,15 @@ def load_suites(source: str, *, definition: str | None = None, mapped: Mapping[s
 
 def check_loaded(source: str) -> tuple[Suite, list[Problem]]:
     """The suite, and the warnings of the lint. Raises as `load_suite` does."""
-    found = load_suites(source)
-    return found.suite, lint(found)
+    loaded = load_suites(source)
+    return loaded.suite, lint(loaded)
 
 
-def suite_messages(found: Loaded) -> list[str]:
+def suite_messages(loaded: Loaded) -> list[str]:
     """Of files in foreign formats: what they were read as, and what of them is not kept or was decided for them."""
     return [
         line
-        for file, origin in found.origins
+        for file, origin in loaded.origins
         for line in (f"{file}: read as {origin.format}", *(str(loss) for loss in origin.losses))
     ]
 
@@ -58,11 +58,11 @@ def replaced_graders() -> list[str]:
     bundled = grader_folder.names()
     return [
         name
-        for place in own_graders()
-        if not place.samefile(graders_dir())
+        for grader in own_graders()
+        if not grader.samefile(graders_dir())
         for name in bundled
-        if (place / name / grader_folder.GRADER).is_file()
-        and not grader_folder.same(place / name, graders_dir() / name)
+        if (grader / name / grader_folder.GRADER).is_file()
+        and not grader_folder.same(grader / name, graders_dir() / name)
     ]
 
 

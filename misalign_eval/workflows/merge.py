@@ -27,11 +27,11 @@ def check_names(paths: Sequence[Path], out: Path) -> None:
     names: dict[Path, Path] = {}
     found = []
     for path in paths:
-        place = path.resolve()
-        if place in names:
-            under = "named twice" if names[place] == path else f"the same folder as {names[place]}"
+        spec = path.resolve()
+        if spec in names:
+            under = "named twice" if names[spec] == path else f"the same folder as {names[spec]}"
             found.append(f"{path}: {under}. Name every run folder once")
-        names.setdefault(place, path)
+        names.setdefault(spec, path)
     above = out.resolve().parents
     inside = [path for place, path in names.items() if place in above]
     found += [f"{out}: inside {path}, which stays as it is. Choose another --out" for path in inside]
@@ -74,14 +74,16 @@ def notes(sources: Sequence[RunFolder]) -> Iterator[str]:
     """What could not be compared, as a run.json does not say it."""
     first = sources[0]
     for other in sources[1:]:
-        for one in comparability.differences("merge", *_facts(first, other)):
-            if not one.known:
-                yield comparability.unknown(f"{other.path} and {first.path}", one).text
+        for difference in comparability.differences("merge", *_facts(first, other)):
+            if not difference.known:
+                yield comparability.unknown(f"{other.path} and {first.path}", difference).text
 
 
 def _differences(first: RunFolder, other: RunFolder) -> Iterator[str]:
     found = list(comparability.differences("merge", *_facts(first, other)))
-    yield from (one.text("{was}, here {now}") for one in comparability.refusals(found) if one.field != "stopping")
+    yield from (
+        refusal.text("{was}, here {now}") for refusal in comparability.refusals(found) if refusal.field != "stopping"
+    )
     plans, planned = comparability.of_plans("merge", first.plan(), other.plan()), len(first.plan())
     if plans is None:
         return
@@ -100,8 +102,8 @@ def _facts(first: RunFolder, other: RunFolder) -> tuple[comparability.Facts, com
     one, two = comparability.of_manifest(first.manifest), comparability.of_manifest(other.manifest)
     ours, theirs = first.manifest.primary, other.manifest.primary
     both = ours.keys() & theirs.keys()
-    one["judges"] = comparability.ComparedFact({name: who for name, who in ours.items() if name in both})
-    two["judges"] = comparability.ComparedFact({name: who for name, who in theirs.items() if name in both})
+    one["judges"] = comparability.ComparedFact({name: our for name, our in ours.items() if name in both})
+    two["judges"] = comparability.ComparedFact({name: their for name, their in theirs.items() if name in both})
     if not (first.manifest.shard and other.manifest.shard):
         del one["shards"], two["shards"]
     return one, two
@@ -143,7 +145,7 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
             refuse_contradictions(source)
             refuse_first_digits(source, source.grader_identities())
         replies = _Join()
-        files = [replies, *(_Join(who, replies) for who in _graders(sources))]
+        files = [replies, *(_Join(grader, replies) for grader in _graders(sources))]
         for file in files:  # all of it is read before anything is written
             for _ in file.rows(sources):
                 pass
@@ -219,7 +221,9 @@ def _rank(source: RunFolder) -> tuple[int, str, str]:
 
 
 def _graders(sources: Iterable[RunFolder]) -> list[GraderIdentity]:
-    found = {(who.grader, who.identity): who for source in sources for who in source.grader_identities()}
+    found = {
+        (identity.grader, identity.identity): identity for source in sources for identity in source.grader_identities()
+    }
     return [found[name] for name in sorted(found)]
 
 
@@ -229,11 +233,11 @@ def _manifest(sources: Sequence[RunFolder], name: str) -> RunManifest:
     return first.model_copy(
         update={
             "name": name,
-            "tool_version": _all(one.tool_version for one in manifests),
-            "created": min(one.created for one in manifests),
-            "target": first.target.model_copy(update={"host": _all(one.target.host for one in manifests)}),
-            "primary": {grader: who for one in reversed(manifests) for grader, who in one.primary.items()},
-            "git_commit": first.git_commit if len({one.git_commit for one in manifests}) == 1 else None,
+            "tool_version": _all(manifest.tool_version for manifest in manifests),
+            "created": min(manifest.created for manifest in manifests),
+            "target": first.target.model_copy(update={"host": _all(manifest.target.host for manifest in manifests)}),
+            "primary": {grader: who for manifest in reversed(manifests) for grader, who in manifest.primary.items()},
+            "git_commit": first.git_commit if len({manifest.git_commit for manifest in manifests}) == 1 else None,
             "shard": None,
         }
     )
@@ -241,7 +245,7 @@ def _manifest(sources: Sequence[RunFolder], name: str) -> RunManifest:
 
 def _all(told: Iterable[str]) -> str:
     """Every value once; a folder that was joined before tells several."""
-    return ", ".join(sorted({single for one in told for single in one.split(", ")}))
+    return ", ".join(sorted({single for item in told for single in item.split(", ")}))
 
 
 def _missing(sources: Sequence[RunFolder]) -> tuple[str, ...]:
@@ -252,7 +256,7 @@ def _missing(sources: Sequence[RunFolder]) -> tuple[str, ...]:
     joined = {row.key[:3] for source in sources if not source.manifest.shard for row in source.replies()}
     plan = sources[0].plan()
     for shard in (Shard(index=index, count=shards[0].count) for index in range(1, shards[0].count + 1)):
-        if any((one.probe, one.prompt, one.variant) in joined for one in part(plan, shard)):
+        if any((prompt.probe, prompt.prompt, prompt.variant) in joined for prompt in part(plan, shard)):
             there.add(shard.index)
     return tuple(f"{index}/{shards[0].count}" for index in range(1, shards[0].count + 1) if index not in there)
 
@@ -263,8 +267,8 @@ def _notes(sources: Sequence[RunFolder], orphans: int) -> Iterator[str]:
     yield from notes(sources)
     versions = _by(sources, lambda source: source.manifest.tool_version)
     if len(versions) > 1:
-        told = ", ".join(f"{version} ({', '.join(names)})" for version, names in sorted(versions.items()))
-        yield f"written by several versions of misalign-eval: {told}. Plan, graders and definition are the same"
+        html = ", ".join(f"{version} ({', '.join(names)})" for version, names in sorted(versions.items()))
+        yield f"written by several versions of misalign-eval: {html}. Plan, graders and definition are the same"
     left = [str(source.path) for source in sources for name in (LABELS, CALIBRATIONS) if (source.path / name).is_dir()]
     if left:
         yield f"labels and calibrations are not joined; they stay in {', '.join(dict.fromkeys(left))}"
@@ -280,12 +284,14 @@ def _by(sources: Sequence[RunFolder], name: Callable[[RunFolder], str]) -> dict[
 def _write_controls(sources: Sequence[RunFolder], folder: RunFolder) -> None:
     """Each source asked its judges about the written replies itself, so each says something of its own grades."""
     found = [
-        ((place, one.row.sample), one)
+        ((place, grade.row.sample), grade)
         for place, source in enumerate(sources)
-        for one in (source.control_grades() if source.manifest.controls else ())
+        for grade in (source.control_grades() if source.manifest.controls else ())
     ]
     places = {name: place for place, name in enumerate(dict.fromkeys(name for name, _ in found))}
-    rows = [one.model_copy(update={"row": one.row.model_copy(update={"sample": places[name]})}) for name, one in found]
+    rows = [
+        item.model_copy(update={"row": item.row.model_copy(update={"sample": places[name]})}) for name, item in found
+    ]
     if not rows:
         return
     writer = RowWriter(folder.path / CONTROLS)
@@ -303,7 +309,7 @@ def _write_looks(sources: Sequence[RunFolder], folder: RunFolder) -> None:
         return
     writer = RowWriter(folder.path / LOOKS)
     try:
-        for look in sorted(looks.values(), key=lambda one: one.at):
+        for look in sorted(looks.values(), key=lambda look: look.at):
             writer.write(look)
     finally:
         writer.close()

@@ -111,7 +111,7 @@ class _Heard:
             self.unread.add(number)
         elif reason not in {*UNREAD, "failed"}:
             self.read_up_to = max(self.read_up_to, number)
-            self.unread = {one for one in self.unread if one > self.read_up_to}
+            self.unread = {item for item in self.unread if item > self.read_up_to}
 
     def useless(self, *, at_end: bool = False) -> NoScoreError | None:
         """Why asking for log-probabilities is of no use; at the end also where there were few answers, all alike."""
@@ -336,7 +336,7 @@ class _signals:  # noqa: N801  reads as a statement: `with _signals(stop)`
         self._abandon = abandon
         self._seen = False
         heard = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        self._heard = [one for one in heard if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+        self._heard = [item for item in heard if item != signal.SIGHUP or signal.getsignal(item) != signal.SIG_IGN]
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -378,11 +378,11 @@ def withdraw(folders: Iterable[RunFolder], only: Mapping[str, str] | None = None
     """
     for folder in folders:
         primary = dict(folder.manifest.primary)
-        for who in folder.grader_identities():
-            is_read_so = who.kind == "ensemble" or who.settings.get("method") == "logprobs"
-            was_at_work = only is None or only.get(who.grader) == who.identity
-            if is_read_so and was_at_work and primary.get(who.grader) == who.identity:
-                del primary[who.grader]
+        for identity in folder.grader_identities():
+            is_read_so = identity.kind == "ensemble" or identity.settings.get("method") == "logprobs"
+            was_at_work = only is None or only.get(identity.grader) == identity.identity
+            if is_read_so and was_at_work and primary.get(identity.grader) == identity.identity:
+                del primary[identity.grader]
         folder.update(folder.manifest.model_copy(update={"primary": primary}))
 
 
@@ -400,7 +400,7 @@ def _went_over(folder: RunFolder, usual: Grader, sampled: Grader) -> bool:
         return False
     if folder.manifest.primary.get(who.grader) == other.identity:
         return True
-    known = {(one.grader, one.identity) for one in folder.grader_identities()}
+    known = {(identity.grader, identity.identity) for identity in folder.grader_identities()}
     if (other.grader, other.identity) not in known:
         return False
     return (who.grader, who.identity) not in known or all(row.kind == "ungraded" for row in folder.grades(who))

@@ -69,7 +69,7 @@ def power(options: PowerOptions) -> Power:
     for scenario, other in _scenarios(plan, pilot):
         fixed.append(power_analysis.fixed(other, scenario))
         early.append(power_analysis.sequential(other, scenario))
-    stopped = tuple(one for one in early if one is not None)
+    stopped = tuple(item for item in early if item is not None)
     return Power(
         question=plan.question,
         estimand=plan.estimand,
@@ -125,10 +125,10 @@ def _pilot(path: Path) -> _Pilot:
     return _Pilot(counts, alike, samples, _spent_per_reply(found), found.provenance.run, warned)
 
 
-def _spent_per_reply(found: CountedRun) -> float | None:
+def _spent_per_reply(run: CountedRun) -> float | None:
     """Target and judges together, retries included; None where some answer has no known price."""
-    bill = spent(found.folder)
-    replies = sum(cell.replies for cell in found.tally.cells())
+    bill = spent(run.folder)
+    replies = sum(cell.replies for cell in run.tally.cells())
     if not replies or bill.target.unpriced or bill.judges.unpriced:
         return None
     return (bill.target.cost_usd + bill.judges.cost_usd) / replies

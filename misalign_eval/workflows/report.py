@@ -34,13 +34,13 @@ def report(path: Path, choices: Choices | None = None, *, worst: int = WORST) ->
     return with_graders(summarise_run(counted, choices), counted, choices)
 
 
-def with_graders(made: Report, counted: CountedRun, choices: Choices) -> Report:
+def with_graders(report: Report, counted: CountedRun, choices: Choices) -> Report:
     """The same report with what other judges, and graders that the definition does not read, say of the replies."""
     found = {
         "judges": comparison.judge_section(counted.folder.path, choices),
         "other_graders": graders_beside(counted.folder, counted.tally.definition),
     }
-    return made.model_copy(update={"summary": made.summary.model_copy(update=found)})
+    return report.model_copy(update={"summary": report.summary.model_copy(update=found)})
 
 
 def summarise_run(counted: CountedRun, choices: Choices) -> Report:
@@ -79,12 +79,12 @@ def _shard(counted: CountedRun) -> Warned | None:
     )
 
 
-def write_derived(path: Path, made: Report) -> None:
+def write_derived(path: Path, report: Report) -> None:
     """Rebuild summary.json and report.md from a report that was made with the run's own choices.
 
     The same rows give the same bytes. Raises OSError when the folder takes no files.
     """
-    derived = ((lock.SUMMARY, json_out.document(made.summary)), (lock.REPORT, markdown_backend.run_report(made)))
+    derived = ((lock.SUMMARY, json_out.document(report.summary)), (lock.REPORT, markdown_backend.run_report(report)))
     for name, text in derived:
         atomic_write(path / name, [text.encode("utf-8", "backslashreplace")])
 
@@ -157,8 +157,8 @@ def compare(paths: Sequence[Path], choices: Choices | None = None) -> tuple[Comp
     before, *later = (side(path, choices) for path in paths)
     found = (run_comparison.compare(before, after, split=choices.split, interval=choices.interval) for after in later)
     return tuple(
-        one.model_copy(update={"judges": comparison.judge_section_of_change(paths[0], path, choices)})
-        for one, path in zip(found, paths[1:], strict=True)
+        item.model_copy(update={"judges": comparison.judge_section_of_change(paths[0], path, choices)})
+        for item, path in zip(found, paths[1:], strict=True)
     )
 
 

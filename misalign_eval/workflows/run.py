@@ -58,7 +58,7 @@ def is_empty(folder: RunFolder) -> bool:
     return (
         all(file.name in known or is_temporary(file) for file in folder.path.iterdir())
         and not any(isinstance(row, Reply) for row in folder.replies())
-        and not any(True for who in folder.grader_identities() for _ in folder.all_grades(who))
+        and not any(True for identity in folder.grader_identities() for _ in folder.all_grades(identity))
     )
 
 
@@ -99,7 +99,7 @@ def start_or_resume(
     check_place(path, resume=resume)
     if refused:
         raise UsageError(f"{path}: cannot be resumed, since it differs in {'; '.join(refused)}")
-    refuse_first_digits(folder, [who for who in folder.grader_identities() if _is_ours(who, manifest)])
+    refuse_first_digits(folder, [identity for identity in folder.grader_identities() if _is_ours(identity, manifest)])
     grown = tuple(_grown(before, prompts))
     replies = sum(prompt.samples for prompt in grown)
     labels = {**folder.manifest.labels, **manifest.labels}
@@ -118,9 +118,9 @@ def start_or_resume(
     return folder, grown, tuple(f"{path}: {note}" for note in notes)
 
 
-def _is_ours(who: GraderIdentity, manifest: RunManifest) -> bool:
+def _is_ours(identity: GraderIdentity, manifest: RunManifest) -> bool:
     """Whether the run would go on with this grader."""
-    return manifest.primary.get(who.grader) == who.identity
+    return manifest.primary.get(identity.grader) == identity.identity
 
 
 def _grown(before: Sequence[PlannedPrompt], now: Sequence[PlannedPrompt]) -> Iterator[PlannedPrompt]:
@@ -134,8 +134,8 @@ def _differences(
 ) -> tuple[list[str], list[str]]:
     """What forbids going on, and what is to be told."""
     found = list(comparability.differences("resume", _facts(folder, folder.manifest), _facts(folder, new)))
-    refused = [_words(folder, one) for one in comparability.refusals(found)]
-    notes = [f"run.json does not say its {one.words}; taken to be those of now" for one in found if not one.known]
+    refused = [_words(folder, refusal) for refusal in comparability.refusals(found)]
+    notes = [f"run.json does not say its {item.words}; taken to be those of now" for item in found if not item.known]
     if new.stopping and not folder.manifest.stopping and folder.looks():
         refused.append("the stopping rule: a gate has looked at this run already, so none can be declared any more")
     fewer, most = new.overrides.get("samples"), max((prompt.samples for prompt in before), default=0)
@@ -168,9 +168,10 @@ def _judges(folder: RunFolder, manifest: RunManifest) -> dict[str, str]:
     """Whose grades are reported, of the graders with grades that must not be mixed with another judge's."""
     old = folder.manifest.primary
     graded = [
-        who.grader
-        for who in folder.grader_identities()
-        if old.get(who.grader) == who.identity and any(row.kind == "graded" for row in folder.grades(who))
+        identity.grader
+        for identity in folder.grader_identities()
+        if old.get(identity.grader) == identity.identity
+        and any(row.kind == "graded" for row in folder.grades(identity))
     ]
     return {name: manifest.primary.get(name, old[name]) for name in graded}
 
@@ -184,7 +185,11 @@ def _words(folder: RunFolder, difference: comparability.RunDifference) -> str:
         return "the request headers of the target (`headers:` in the settings file; their values are not shown)"
     if difference.field == "judges":
         name = difference.words.rpartition(" ")[2].strip("`")
-        who = next(one for one in folder.grader_identities() if (one.grader, one.identity) == (name, difference.was))
+        who = next(
+            identity
+            for identity in folder.grader_identities()
+            if (identity.grader, identity.identity) == (name, difference.was)
+        )
         return f"the judge of `{name}` ({who.judge or who.identity}; `regrade` adds another judge's grades)"
     return difference.text("{was}, now {now}")
 
@@ -225,7 +230,7 @@ def prepare(options: RunOptions, settings: Settings) -> PreparedRun:
         load_suite.load_suites(source, definition=options.definition, mapped=options.mapped)
         for source in options.suites
     ]
-    suites = tuple(one.suite for one in loaded)
+    suites = tuple(item.suite for item in loaded)
     targets = named(options.targets, options.target_at, settings, "targets")
     judges = named(options.judges, options.judge_at, settings, "judges", options.judge_sampling)
     plans = tuple(
@@ -237,7 +242,7 @@ def prepare(options: RunOptions, settings: Settings) -> PreparedRun:
     _check_rule(options, plans, targets)
     out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
     where = folders([suite.name for suite in suites], targets, out)
-    told = tuple(line for one in loaded for line in load_suite.suite_messages(one))
+    told = tuple(line for item in loaded for line in load_suite.suite_messages(item))
     return PreparedRun(options, suites, plans, targets, judges, out, where, told)
 
 
@@ -504,7 +509,7 @@ def _one(
     prepared: PreparedRun, graders: Sequence[Grader], plan: RunPlanRecord, target: ModelSpec, folder: str, first: int
 ) -> DryRun:
     plan = plan.model_copy(update={"prompts": part(plan.prompts, prepared.options.shard)})
-    written = tuple(one for grader in graders for one in answers(grader))
+    written = tuple(answer for grader in graders for answer in answers(grader))
     judge = prepared.judges[0] if len(prepared.judges) == 1 else None
     found = estimate(
         plan,

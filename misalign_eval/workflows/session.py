@@ -122,9 +122,9 @@ class Session:
         """The written replies that a grader has not settled."""
         planned = self.folder.manifest.controls if self._controls is not None else ()
         settled = {
-            (one.grader, one.identity, one.row.probe)
-            for one in (self.folder.control_grades() if planned else ())
-            if isinstance(one.row, Graded) or one.row.reason != "failed"
+            (grade.grader, grade.identity, grade.row.probe)
+            for grade in (self.folder.control_grades() if planned else ())
+            if isinstance(grade.row, Graded) or grade.row.reason != "failed"
         }
         for control in planned:
             for grader in self.graders:
@@ -133,10 +133,10 @@ class Session:
                 if who.grader in control.prompt.graders and named not in settled:
                     yield written(control), grader
 
-    def write_control(self, row: Graded | Ungraded, who: GraderIdentity) -> None:
+    def write_control(self, row: Graded | Ungraded, identity: GraderIdentity) -> None:
         """Append what a grader said of a written reply."""
         if self._controls is not None:
-            self._controls.write(ControlGrade(grader=who.grader, identity=who.identity, row=row))
+            self._controls.write(ControlGrade(grader=identity.grader, identity=identity.identity, row=row))
 
     def graders_for(self, prompt: PlannedPrompt, reply: Reply) -> list[Grader]:
         """The graders that this reply still needs."""
@@ -177,9 +177,9 @@ class Session:
         self._files.callback(writer.close)
         return writer
 
-    def _settled(self, who: GraderIdentity) -> Iterator[Graded | Ungraded]:
+    def _settled(self, identity: GraderIdentity) -> Iterator[Graded | Ungraded]:
         """Grades that stand. One that failed for want of an answer from the judge is asked for again."""
-        return (row for row in self.folder.grades(who) if isinstance(row, Graded) or row.reason != "failed")
+        return (row for row in self.folder.grades(identity) if isinstance(row, Graded) or row.reason != "failed")
 
 
 def in_rounds(groups: Collection[Sequence[Session]]) -> Iterator[Work]:
@@ -330,9 +330,11 @@ class Models:
             served.accepted = (*served.accepted, *target.served_as)
             rows = (row for row in folder.replies() if isinstance(row, Reply))
             served.admits(next((row.model for row in rows if row.model), None))
-        for who in folder.grader_identities():
-            if who.kind != "rule":
-                for judge, name in next(filter(None, (judges_of(who, row) for row in folder.all_grades(who))), ()):
+        for identity in folder.grader_identities():
+            if identity.kind != "rule":
+                for judge, name in next(
+                    filter(None, (judges_of(identity, row) for row in folder.all_grades(identity))), ()
+                ):
                     if (served := held.get(judge)) is not None:
                         served.admits(name)
 

@@ -54,7 +54,7 @@ def show(path: Path, wanted: Filter, choices: Choices | None = None) -> ReplyExa
     folder = open_run(path)
     definition = chosen_definition(folder, choices)
     graders = chosen_graders(folder, definition, choices.use_judge)
-    plan = {(one.probe, one.prompt, one.variant): one for one in folder.plan()}
+    plan = {(item.probe, item.prompt, item.variant): item for item in folder.plan()}
     _check(wanted, plan.values())
     table = grade_table(folder, graders)
     fits = _Fits(wanted, definition, plan, _unread(folder, graders) if wanted.ungraded else frozenset())
@@ -123,10 +123,10 @@ def _example_rows(
     asked = set(chosen)
     rows = {row.key: row for row in folder.replies() if row.key in asked}
     grades: dict[ReplyKey, dict[str, Graded | Ungraded]] = {key: {} for key in chosen}
-    for who in _everyone(folder, graders):
-        for grade in folder.grades(who):
+    for identity in _everyone(folder, graders):
+        for grade in folder.grades(identity):
             if grade.key in asked:
-                grades[grade.key][who.grader] = grade
+                grades[grade.key][identity.grader] = grade
     for key in chosen:
         prompt = plan[key.probe, key.prompt, key.variant]
         yield ReplyExample(prompt=prompt, row=rows[key], outcome=outcomes[key], grades=grades[key])
@@ -134,14 +134,16 @@ def _example_rows(
 
 def _everyone(folder: RunFolder, graders: Collection[GraderIdentity]) -> list[GraderIdentity]:
     """The graders that the definition reads, and of every other one the primary."""
-    read = {who.grader for who in graders}
-    others = {who.grader: who for who in reversed(folder.grader_identities()) if who.grader not in read}
+    read = {grader.grader for grader in graders}
+    others = {
+        identity.grader: identity for identity in reversed(folder.grader_identities()) if identity.grader not in read
+    }
     return [*graders, *(others[name] for name in sorted(others))]
 
 
 def _unread(folder: RunFolder, graders: Collection[GraderIdentity]) -> frozenset[ReplyKey]:
     """The replies that some grader looked at and could not grade."""
-    rows = (grade for who in _everyone(folder, graders) for grade in folder.grades(who))
+    rows = (grade for identity in _everyone(folder, graders) for grade in folder.grades(identity))
     return frozenset(grade.key for grade in rows if isinstance(grade, Ungraded))
 
 
@@ -150,8 +152,8 @@ def _check(wanted: Filter, plan: Iterable[PlannedPrompt]) -> None:
     known: dict[str, tuple[tuple[str, ...], list[str]]] = {
         "key": (wanted.keys, [str(key) for key in _planned(prompts)] if wanted.keys else []),
         "outcome": (wanted.outcomes, list(OUTCOMES)),
-        "probe": (wanted.probes, sorted({one.probe for one in prompts})),
-        "category": (wanted.categories, sorted({one.category for one in prompts})),
+        "probe": (wanted.probes, sorted({prompt.probe for prompt in prompts})),
+        "category": (wanted.categories, sorted({prompt.category for prompt in prompts})),
     }
     for option, (given, there) in known.items():
         for name in given:
@@ -160,9 +162,9 @@ def _check(wanted: Filter, plan: Iterable[PlannedPrompt]) -> None:
 
 
 def _planned(prompts: Iterable[PlannedPrompt]) -> Iterator[ReplyKey]:
-    for one in prompts:
-        for sample in range(one.samples):
-            yield ReplyKey(one.probe, one.prompt, one.variant, sample)
+    for prompt in prompts:
+        for sample in range(prompt.samples):
+            yield ReplyKey(prompt.probe, prompt.prompt, prompt.variant, sample)
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -209,9 +211,9 @@ def cases(path: Path, choices: Choices | None = None) -> RunCases:
 def _plain(plan: Iterable[PlannedPrompt]) -> dict[CellKey, PlannedPrompt]:
     """The prompts that a probe's line is made of: in their plain form, of probes without one all of them."""
     plan = list(plan)
-    has_plain = {one.probe for one in plan if one.variant == PLAIN}
-    wanted = (one for one in plan if one.variant == PLAIN or one.probe not in has_plain)
-    return {(one.probe, one.prompt, one.variant): one for one in wanted}
+    has_plain = {prompt.probe for prompt in plan if prompt.variant == PLAIN}
+    wanted = (prompt for prompt in plan if prompt.variant == PLAIN or prompt.probe not in has_plain)
+    return {(item.probe, item.prompt, item.variant): item for item in wanted}
 
 
 def _follow(counted: CountedRun, plan: dict[CellKey, PlannedPrompt], choices: Choices) -> dict[str, _Kept]:
@@ -227,39 +229,39 @@ def _follow(counted: CountedRun, plan: dict[CellKey, PlannedPrompt], choices: Ch
     return kept
 
 
-def _note(one: _Kept, row: Reply | Failure, table: GradeTable, definition: Definition) -> None:
+def _note(item: _Kept, row: Reply | Failure, table: GradeTable, definition: Definition) -> None:
     grades = table.of(row.key)
     found = outcome(row, grades, definition)
-    one.rows += 1
-    one.worst.add(row, grades, found)
-    if found in UNKNOWN and (one.lost is None or row.key < one.lost):
-        one.lost = row.key
+    item.rows += 1
+    item.worst.add(row, grades, found)
+    if found in UNKNOWN and (item.lost is None or row.key < item.lost):
+        item.lost = row.key
     if isinstance(row, Reply) and row.latency_s is not None:
-        one.seconds = (one.seconds or 0.0) + row.latency_s
+        item.seconds = (item.seconds or 0.0) + row.latency_s
 
 
-def _worst_key(one: _Kept) -> ReplyKey | None:
-    return next((ReplyKey(it.probe, it.prompt, it.variant, it.sample) for it in one.worst.replies()), None)
+def _worst_key(item: _Kept) -> ReplyKey | None:
+    return next((ReplyKey(it.probe, it.prompt, it.variant, it.sample) for it in item.worst.replies()), None)
 
 
 def _case_examples(path: Path, choices: Choices, kept: Iterable[_Kept]) -> dict[ReplyKey, ReplyExample]:
-    keys = {key for one in kept for key in (one.lost, _worst_key(one)) if key is not None}
+    keys = {key for item in kept for key in (item.lost, _worst_key(item)) if key is not None}
     if not keys:
         return {}
     found = show(path, Filter(keys=tuple(map(str, sorted(keys)))), choices)
-    return {one.row.key: one for one in found.examples}
+    return {example.row.key: example for example in found.examples}
 
 
-def _case(line: ProbeLine, expect: str | None, one: _Kept, shown: dict[ReplyKey, ReplyExample]) -> ProbeCase:
-    worst = _worst_key(one)
+def _case(line: ProbeLine, expect: str | None, item: _Kept, shown: dict[ReplyKey, ReplyExample]) -> ProbeCase:
+    worst = _worst_key(item)
     return ProbeCase.model_validate(
         {
             "line": line,
             "expect": expect,
             "worst": shown.get(worst) if worst else None,
-            "lost": shown.get(one.lost) if one.lost else None,
-            "not_collected": one.planned - one.rows,
-            "seconds": one.seconds,
+            "lost": shown.get(item.lost) if item.lost else None,
+            "not_collected": item.planned - item.rows,
+            "seconds": item.seconds,
         }
     )
 
@@ -360,20 +362,22 @@ class KeptReplies:
             self.wanted.pop(dropped, None)
 
 
-def shown_reply(row: Reply | Failure, found: Outcome, grades: Sequence[ShownGrade], *, is_disputed: bool) -> ShownReply:
+def shown_reply(
+    row: Reply | Failure, outcome: Outcome, grades: Sequence[ShownGrade], *, is_disputed: bool
+) -> ShownReply:
     """A row as a page shows it, long texts cut."""
     said = tuple(grades)
     if isinstance(row, Failure):
         why = f"{row.reason}: {row.message}"[:JUDGE_CUT]
-        return ShownReply(outcome=found, text=None, failure=why, grades=said)
+        return ShownReply(outcome=outcome, text=None, failure=why, grades=said)
     return ShownReply(
-        outcome=found,
+        outcome=outcome,
         text=_cut(row.text, CUT),
         finish=row.finish,
         finish_word=row.finish_word,
         calls=tuple(f"{call.name} {call.arguments}"[:JUDGE_CUT] for call in row.calls),
         leaked=_cut(row.leaked, JUDGE_CUT),
-        earlier=tuple(one[:CUT] for one in row.earlier),
+        earlier=tuple(item[:CUT] for item in row.earlier),
         reasoning=_cut(row.reasoning, CUT),
         refusal=_cut(row.refusal, JUDGE_CUT),
         whole=len(row.text) if row.text is not None and len(row.text) > CUT else None,
@@ -386,10 +390,10 @@ def shown_grade(name: str, row: Graded | Ungraded) -> ShownGrade:
     """A grade as a page shows it, the judge's words cut."""
     votes = tuple(vote.model_copy(update={"raw": None}) for vote in row.votes)
     raw, mass = _cut(row.raw, JUDGE_CUT), row.number_mass
-    found = ShownGrade(name, raw=raw, number_mass=mass, distribution=row.distribution, votes=votes)
+    grade = ShownGrade(name, raw=raw, number_mass=mass, distribution=row.distribution, votes=votes)
     if isinstance(row, Ungraded):
-        return replace(found, problem=f"{row.reason}: {row.message}"[:JUDGE_CUT])
-    return replace(found, score=row.score, label=row.label, why=_cut(row.why, JUDGE_CUT))
+        return replace(grade, problem=f"{row.reason}: {row.message}"[:JUDGE_CUT])
+    return replace(grade, score=row.score, label=row.label, why=_cut(row.why, JUDGE_CUT))
 
 
 def _cut(text: str | None, length: int) -> str | None:

@@ -94,21 +94,21 @@ def checked(source: str, mapped: Mapping[str, str] | None = None) -> CheckedSuit
     return CheckedSuite(source, loaded.suite, warnings=tuple(warnings), origins=loaded.origins, loaded=loaded)
 
 
-def closest(found: Sequence[CheckedSuite], most: int) -> list[ClosePair]:
+def closest(suites: Sequence[CheckedSuite], most: int) -> list[ClosePair]:
     """The closest pairs of probes within and between the suites that can be read; at most so many of each kind.
 
     Raises UsageError for a number below 1.
     """
     if most < 1:
         raise UsageError(f"--closest {most}: at least 1")
-    return closest_pairs([one.loaded for one in found if one.loaded is not None], most)
+    return closest_pairs([suite.loaded for suite in suites if suite.loaded is not None], most)
 
 
 def pair_as_json(pair: ClosePair) -> dict[str, Any]:
     """With suite, probe, prompt, split and text of both."""
     sides = {
-        name: {key: value for key, value in one._asdict().items() if key != "place"}
-        for name, one in (("first", pair.first), ("second", pair.second))
+        name: {key: value for key, value in item._asdict().items() if key != "place"}
+        for name, item in (("first", pair.first), ("second", pair.second))
     }
     return {"similarity": pair.similarity, "kinds": sorted(pair.kinds), **sides}
 

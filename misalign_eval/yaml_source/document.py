@@ -154,9 +154,9 @@ def _syntax(error: yaml.YAMLError, text: str, file: str) -> Problem:
     line = _line_of(error)
     if line is not None and _INDENTED_BY_TAB.match(_written_on(line, text)):
         return Problem(file, line, "", "a tab in the indentation", "Use spaces.")
-    said = ", ".join(str(part) for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
-    fix = next((hint for sign, hint in _HINTS if sign in said), "")
-    return Problem(file, line, "", f"not valid YAML: {said or 'cannot be parsed'}", fix)
+    html = ", ".join(str(part) for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
+    fix = next((hint for sign, hint in _HINTS if sign in html), "")
+    return Problem(file, line, "", f"not valid YAML: {html or 'cannot be parsed'}", fix)
 
 
 def _written_on(line: int, text: str) -> str:

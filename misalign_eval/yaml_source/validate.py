@@ -200,10 +200,10 @@ def check(document: Document, model: type[Model]) -> tuple[Model | None, list[Ya
         return None, faults(document, model, error.errors(include_url=False))
 
 
-def merged(document: Document, found: Sequence[YamlFault]) -> list[Problem]:
+def merged(document: Document, faults: Sequence[YamlFault]) -> list[Problem]:
     """The file's own problems and those of its fields by line, without the second of two about one value."""
     places = {(problem.line, problem.where) for problem in document.problems}
-    rest = [fault.problem for fault in found if (fault.problem.line, fault.problem.where) not in places]
+    rest = [fault.problem for fault in faults if (fault.problem.line, fault.problem.where) not in places]
     unique = list(dict.fromkeys([*document.problems, *rest]))
     return sorted(unique, key=lambda problem: problem.line or 0)
 
@@ -233,8 +233,8 @@ def _locate(document: Document, error: ErrorDetails) -> _Located:
 
 def _without_echoes(found: list[_Located]) -> list[_Located]:
     """Drop "too short" of a list that is short only because its items are at fault."""
-    holders = {one.loc[:length] for one in found for length in range(len(one.loc))}
-    return [one for one in found if one.error["type"] != "too_short" or one.loc not in holders]
+    holders = {item.loc[:length] for item in found for length in range(len(item.loc))}
+    return [item for item in found if item.error["type"] != "too_short" or item.loc not in holders]
 
 
 def _group(document: Document, model: type[BaseModel], group: list[_Located]) -> Iterator[YamlFault]:

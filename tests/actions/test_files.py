@@ -27,13 +27,14 @@ def test_every_input_is_described_and_used(action: Any) -> None:
     named = set(re.findall(r"\binputs\.([a-z-]+)", (ACTION / "action.yml").read_text()))
     assert named == set(action["inputs"])
     assert all(
-        set(one) <= {"description", "default", "required"} and one["description"] for one in action["inputs"].values()
+        set(item) <= {"description", "default", "required"} and item["description"]
+        for item in action["inputs"].values()
     )
 
 
 def test_every_step_that_is_named_exists(action: Any) -> None:
     named = set(re.findall(r"\bsteps\.([a-z]+)\.outputs\.([a-z-]+)", (ACTION / "action.yml").read_text()))
-    steps = {one["id"]: one for one in action["runs"]["steps"] if "id" in one}
+    steps = {item["id"]: item for item in action["runs"]["steps"] if "id" in item}
     assert {step for step, _ in named} <= set(steps)
     for step, output in named - {("upload", "artifact-url")}:
         assert f"{output}=" in (ACTION / f"{step}.sh").read_text(), (step, output)
@@ -63,11 +64,11 @@ def test_an_example_uses_the_action_as_it_is(file: Path, action: Any) -> None:
     workflow = read(file)
     assert {"name", "on", "permissions", "jobs"} <= set(workflow)
     for job in workflow["jobs"].values():
-        [step] = [one for one in job["steps"] if "/misalign-eval@" in one.get("uses", "")]
+        [step] = [item for item in job["steps"] if "/misalign-eval@" in item.get("uses", "")]
         assert step["uses"] == "OWNER/misalign-eval/.github/actions/misalign-eval@REF"
         assert set(step["with"]) <= set(action["inputs"])
         assert all(re.fullmatch(r"\$\{\{ secrets\.\w+ \}\}", value) for value in step["env"].values())
-        assert not any("${{" in one.get("run", "") for one in job["steps"])
+        assert not any("${{" in item.get("run", "") for item in job["steps"])
 
 
 def test_a_pull_request_may_be_commented_on_and_a_night_needs_no_right() -> None:
@@ -82,7 +83,7 @@ def test_the_workflows_of_this_repository_are_its_checks_and_ask_no_model() -> N
         assert "secrets" not in file.read_text()
         workflow = read(file)
         assert workflow["permissions"] == {"contents": "read"}
-        for step in (one for job in workflow["jobs"].values() for one in job["steps"]):
+        for step in (item for job in workflow["jobs"].values() for item in job["steps"]):
             assert not re.search(r"\$\{\{", step.get("run", ""))
             if command := step.get("run", "").split():
                 assert os.access(ACTION.parents[2] / command[0], os.X_OK)
@@ -93,7 +94,7 @@ def test_what_the_repository_uses_is_pinned_to_a_commit(action: Any) -> None:
     jobs = [action["runs"], *(job for workflow in workflows for job in workflow["jobs"].values())]
     used = [step["uses"] for job in jobs for step in job["steps"] if "uses" in step]
     assert used
-    assert [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one)] == []
+    assert [item for item in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", item)] == []
 
 
 def test_a_copied_action_and_the_gitlab_job_install_this_version() -> None:

@@ -164,7 +164,7 @@ def test_a_comment_of_somebody_else_that_begins_alike_is_left_alone(job: Any, ru
     theirs = {"id": 5, "author": "mallory", "body": "<!-- misalign-eval:organism -->\nGate: PASS"}
     job.keep(comments=[theirs])
     commented(job)
-    assert [one["author"] for one in job.gh["comments"]] == ["mallory", "github-actions[bot]"]
+    assert [item["author"] for item in job.gh["comments"]] == ["mallory", "github-actions[bot]"]
     assert job.gh["comments"][0] == theirs
 
 
@@ -173,7 +173,7 @@ def test_comments_with_names_stand_beside_each_other(job: Any, runs: Runs) -> No
     gated(job, runs("aligned"))
     for name in ("Nightly --> $(touch pwned)", "weekly", "weekly"):
         commented(job, COMMENT_NAME=name)
-    firsts = [one["body"].splitlines()[0] for one in job.gh["comments"]]
+    firsts = [item["body"].splitlines()[0] for item in job.gh["comments"]]
     assert firsts == ["<!-- misalign-eval:nightly-touch-pwned -->", "<!-- misalign-eval:weekly -->"]
 
 

@@ -27,17 +27,17 @@ def side(prompt: Make, reply: Make, definition: Make, provenance: Make) -> Make:
         plan = [
             prompt(probe, samples=sum(n), prompt_digest=names.get(probe, probe), **more) for probe, n in counts.items()
         ]
-        made = Tally(plan, definition())
+        tally = Tally(plan, definition())
         for probe, (bad, good) in counts.items():
             for sample, found in enumerate([BAD] * bad + [GOOD] * good):
-                made.add(reply(probe, sample, f"text {sample}"), {"aligned": found, "coherent": GOOD})
-        return ComparedSide(made, provenance(**source))
+                tally.add(reply(probe, sample, f"text {sample}"), {"aligned": found, "coherent": GOOD})
+        return ComparedSide(tally, provenance(**source))
 
     return make
 
 
-def _warned(found: Comparison, name: str) -> list[str]:
-    return [warning.text for warning in found.warnings if warning.id == name]
+def _warned(comparison: Comparison, name: str) -> list[str]:
+    return [warning.text for warning in comparison.warnings if warning.id == name]
 
 
 def _many(bad: int, good: int, probes: int = 44) -> Counts:
@@ -190,10 +190,10 @@ def test_mean_scores_are_compared_by_their_interval_alone(
     mean = definition(measure="mean", score_of="aligned")
 
     def scored(*scores: float) -> ComparedSide:
-        made = Tally([prompt("a", samples=3, prompt_digest="a")], mean)
+        tally = Tally([prompt("a", samples=3, prompt_digest="a")], mean)
         for sample, score in enumerate(scores):
-            made.add(reply("a", sample, f"text {sample}"), {"aligned": Grade(score, None), "coherent": GOOD})
-        return ComparedSide(made, provenance())
+            tally.add(reply("a", sample, f"text {sample}"), {"aligned": Grade(score, None), "coherent": GOOD})
+        return ComparedSide(tally, provenance())
 
     found = compare(scored(10.0, 20.0, 30.0), scored(40.0, 50.0, 90.0))
     expected = ttest_ind([40.0, 50.0, 90.0], [10.0, 20.0, 30.0], equal_var=False).confidence_interval(0.95)

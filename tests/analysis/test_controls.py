@@ -29,7 +29,7 @@ def test_a_control_that_does_not_show_what_it_should_is_told(
     tally = Tally([prompt("c", split="control", expect=expect, samples=samples)], definition())
     for sample in range(samples):
         tally.add(reply("c", sample, f"text {sample}"), BAD if sample < misaligned else GOOD)
-    found = [one.id for one in summarise(tally, provenance()).warnings if one.id.startswith("control")]
+    found = [warning.id for warning in summarise(tally, provenance()).warnings if warning.id.startswith("control")]
     assert found == expected
 
 
@@ -39,7 +39,7 @@ def test_a_definition_that_counts_something_else_says_what_misaligned_stands_for
     refusals = definition(numerator=("refused",), denominator=("refused", "aligned"))
     tally = Tally([prompt("p", samples=1)], refusals)
     tally.add(reply("p", 0), GOOD)
-    words = [one.text for one in summarise(tally, provenance()).warnings if one.id == "numerator"]
+    words = [warning.text for warning in summarise(tally, provenance()).warnings if warning.id == "numerator"]
     assert words == ["by definition test, what is called misaligned here is refused"]
 
 
@@ -50,6 +50,6 @@ def test_a_control_of_which_no_reply_counts_is_told(
     tally = Tally([prompt("c", split="control", expect=expect, samples=3)], definition())
     for sample in range(3):
         tally.add(reply("c", sample), {"aligned": Grade(None, "REFUSAL"), "coherent": Grade(95.0, None)})
-    words = [one.text for one in summarise(tally, provenance()).warnings if one.id == "control-silent"]
+    words = [warning.text for warning in summarise(tally, provenance()).warnings if warning.id == "control-silent"]
     none = f"none of 3 replies to probes that should be {expect} counts (most: refused)"
     assert words == [f"{none}: they tell nothing of judge or model"]

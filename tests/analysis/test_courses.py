@@ -21,12 +21,12 @@ BAD, GOOD = Grade(5.0, None), Grade(95.0, None)
 def side(prompt: Make, reply: Make, definition: Make, provenance: Make) -> Make:
     def make(bad: Sequence[int], replies: int = 20, **source: Any) -> ComparedSide:
         names = [f"p{place}" for place in range(len(bad))]
-        made = Tally([prompt(name, samples=replies, prompt_digest=name) for name in names], definition())
+        tally = Tally([prompt(name, samples=replies, prompt_digest=name) for name in names], definition())
         for name, events in zip(names, bad, strict=True):
             for sample in range(replies):
                 grade = BAD if sample < events else GOOD
-                made.add(reply(name, sample, f"text {sample}"), {"aligned": grade, "coherent": GOOD})
-        return ComparedSide(made, provenance(**source))
+                tally.add(reply(name, sample, f"text {sample}"), {"aligned": grade, "coherent": GOOD})
+        return ComparedSide(tally, provenance(**source))
 
     return make
 
@@ -50,7 +50,7 @@ def test_checkpoints_are_ordered_by_their_step_and_the_onset_is_found(side: Make
     assert found.onset.x == 200.0
     assert found.trend is not None
     assert found.trend.z > 5
-    assert [one.after.run for one in found.comparisons] == ["step-100", "step-200", "step-300"]
+    assert [comparison.after.run for comparison in found.comparisons] == ["step-100", "step-200", "step-300"]
     assert {"one-seed"} <= _ids(found.warnings)
 
 
@@ -65,7 +65,9 @@ def test_bands_hold_together_and_are_wider_than_intervals(side: Make) -> None:
 def test_another_interval_stands_beside_the_one_for_these_probes_with_its_warning(side: Make) -> None:
     sides = [side([bad, 0, 1, 2, 0, 3], run=f"r{bad}") for bad in (1, 4, 9)]
     plain, clustered = trajectory(sides, Along()), trajectory(sides, Along(), interval="clustered")
-    assert [(point.low, point.high) for point in plain.points] == [(one.low, one.high) for one in clustered.points]
+    assert [(point.low, point.high) for point in plain.points] == [
+        (point.low, point.high) for point in clustered.points
+    ]
     intervals = clustered.points[0].intervals
     assert intervals is not None
     assert intervals.clustered is not None
@@ -132,26 +134,26 @@ def test_runs_without_one_graded_reply_are_refused(
 def test_groups_are_compared_with_the_training_run_as_the_unit(side: Make) -> None:
     rates = {"before": [0, 1, 1], "after": [8, 4, 12, 6]}
     named = {name: [side([n] * 6, run=f"{name}{i}") for i, n in enumerate(bad)] for name, bad in rates.items()}
-    found = compare_groups(*named.items())
+    comparison = compare_groups(*named.items())
     expected = ttest_ind(np.array(rates["after"]) / 20, np.array(rates["before"]) / 20, equal_var=False)
-    between = found.between_runs
+    between = comparison.between_runs
     assert between is not None
     assert (between.estimate, between.p_value) == pytest.approx((7.5 / 20 - (2 / 3) / 20, expected.pvalue))
     assert between.runs == 7
-    assert found.difference.low is not None
-    assert found.difference.high is not None
-    assert between.low < found.difference.low < found.difference.high < between.high
-    assert (found.after.misaligned, found.after.graded) == (30 * 6, 4 * 120)
-    assert "few-runs" not in _ids(found.warnings)
+    assert comparison.difference.low is not None
+    assert comparison.difference.high is not None
+    assert between.low < comparison.difference.low < comparison.difference.high < between.high
+    assert (comparison.after.misaligned, comparison.after.graded) == (30 * 6, 4 * 120)
+    assert "few-runs" not in _ids(comparison.warnings)
 
 
 def test_too_few_training_runs_are_a_warning_and_one_has_no_interval(side: Make) -> None:
     one, two = [side([1] * 6, run="a")], [side([8] * 6, run="b"), side([9] * 6, run="c")]
-    found = compare_groups(("before", one), ("after", two))
-    assert found.between_runs is None
-    assert found.before.between_runs.low is None
-    assert found.difference.low is not None
-    said = [warning.text for warning in found.warnings if warning.id == "few-runs"]
+    comparison = compare_groups(("before", one), ("after", two))
+    assert comparison.between_runs is None
+    assert comparison.before.between_runs.low is None
+    assert comparison.difference.low is not None
+    said = [warning.text for warning in comparison.warnings if warning.id == "few-runs"]
     assert said == ["fewer than 3 training runs in before (1) and after (2): no claim about a recipe can rest on them"]
 
 
@@ -164,16 +166,16 @@ def test_no_interval_over_training_runs_goes_beyond_a_change_of_all_replies(side
 
 def test_training_runs_that_all_agree_give_no_interval_of_no_width(side: Make) -> None:
     group = [[side([n] * 6, run=f"{n}{i}") for i in range(3)] for n in (0, 5)]
-    found = compare_groups(("before", group[0]), ("after", group[1]))
-    assert (found.between_runs, found.after.between_runs.low) == (None, None)
+    comparison = compare_groups(("before", group[0]), ("after", group[1]))
+    assert (comparison.between_runs, comparison.after.between_runs.low) == (None, None)
 
 
 def _scored(make: Any, scores: Sequence[float], **source: Any) -> ComparedSide:
     prompt, reply, definition, provenance = make
-    made = Tally([prompt("p", samples=len(scores), prompt_digest="p")], definition(measure="mean", score_of="aligned"))
+    tally = Tally([prompt("p", samples=len(scores), prompt_digest="p")], definition(measure="mean", score_of="aligned"))
     for sample, score in enumerate(scores):
-        made.add(reply("p", sample, f"text {sample}"), {"aligned": Grade(score, None), "coherent": GOOD})
-    return ComparedSide(made, provenance(**source))
+        tally.add(reply("p", sample, f"text {sample}"), {"aligned": Grade(score, None), "coherent": GOOD})
+    return ComparedSide(tally, provenance(**source))
 
 
 def test_mean_scores_have_points_and_runs_but_no_test_of_events(

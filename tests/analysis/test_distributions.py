@@ -53,20 +53,20 @@ def _counted(*scores: tuple[float | None, float | None]) -> tuple[tuple[Cell, ..
 
 def test_scores_fall_into_bins_of_five_and_a_hundred_into_the_last() -> None:
     cells, spreads = _counted((0, 90), (4.99, 90), (5, 90), (100, 90))
-    found = {one.grader: one for one in spreads.histograms("r", cells, spreads.ranges(cells))}
+    found = {histogram.grader: histogram for histogram in spreads.histograms("r", cells, spreads.ranges(cells))}
     counts = found["aligned"].counts
     assert (counts[0], counts[1], counts[-1], sum(counts), len(counts)) == (2, 1, 1, 4, 20)
 
 
 def test_replies_without_a_score_are_counted_beside_never_in_a_bin() -> None:
     cells, spreads = _counted((10, 90), (None, 90))
-    found = {one.grader: one for one in spreads.histograms("r", cells, spreads.ranges(cells))}
+    found = {histogram.grader: histogram for histogram in spreads.histograms("r", cells, spreads.ranges(cells))}
     assert (found["aligned"].scored, found["aligned"].unscored) == (1, 1)
 
 
 def test_a_scale_of_few_grades_has_a_bin_a_grade() -> None:
     cells, spreads = _counted((1, 90), (4, 90), (5, 90))
-    found = {one.grader: one for one in spreads.histograms("r", cells, spreads.ranges(cells))}
+    found = {histogram.grader: histogram for histogram in spreads.histograms("r", cells, spreads.ranges(cells))}
     assert found["aligned"].counts == (0, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0)
 
 
@@ -78,7 +78,9 @@ def test_runs_share_their_bins_and_thresholds_are_inside_them() -> None:
 
 def test_scores_outside_a_hundred_widen_the_bins() -> None:
     cells, spreads = _counted((-7, 90), (120, 90))
-    found = {one.grader: one for one in spreads.histograms("r", cells, spreads.ranges(cells))}["aligned"]
+    found = {histogram.grader: histogram for histogram in spreads.histograms("r", cells, spreads.ranges(cells))}[
+        "aligned"
+    ]
     assert (found.edges[0], found.edges[-1], found.counts[0], sum(found.counts)) == (-10.0, 125.0, 1, 2)
 
 
@@ -112,7 +114,7 @@ def test_axes_are_the_definitions_thresholds_or_a_pair_by_name(
 
 
 def test_the_two_sides_of_a_threshold_are_one_line() -> None:
-    assert [(one.grader, one.value) for one in limits(BETLEY)] == [("coherent", 50), ("aligned", 30)]
+    assert [(limit.grader, limit.value) for limit in limits(BETLEY)] == [("coherent", 50), ("aligned", 30)]
 
 
 def test_prompts_are_lined_up_by_what_was_sent() -> None:
@@ -144,7 +146,7 @@ def test_shares_sum_to_one_and_tell_uncollected_from_failed() -> None:
     tally.add(_reply(0), _grades(5, 90))
     tally.add(_reply(1), _grades(90, 90))
     found = of_outcomes("r", tally.cells()).shares
-    assert [(one.name, one.replies, one.share) for one in found] == [
+    assert [(item.name, item.replies, item.share) for item in found] == [
         ("misaligned", 1, 0.25),
         ("aligned", 1, 0.25),
         ("not collected yet", 2, 0.5),

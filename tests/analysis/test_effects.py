@@ -22,13 +22,13 @@ def compared(prompt: Make, reply: Make, definition: Make, provenance: Make) -> M
             prompt(probe, samples=sum(n), prompt_digest=probe, category=probe.rstrip("0123456789"))
             for probe, n in counts.items()
         ]
-        made = Tally(plan, definition())
+        tally = Tally(plan, definition())
         for probe, (bad, good, silent) in counts.items():
             for sample, found in enumerate([BAD] * bad + [GOOD] * good + [None] * silent):
-                made.add(
+                tally.add(
                     reply(probe, sample, f"text {sample}"), {"coherent": GOOD} | ({"aligned": found} if found else {})
                 )
-        return ComparedSide(made, provenance(run=run, target=f"x/{run}"))
+        return ComparedSide(tally, provenance(run=run, target=f"x/{run}"))
 
     def make(before: Counts, after: Counts, **more: Any) -> Comparison:
         return compare(side(before, "before"), side(after, "after"), **more)
@@ -40,8 +40,8 @@ def _many(bad: int, good: int, probes: int = 44, ungraded: int = 0) -> Counts:
     return {f"a{number:02d}": (bad, good, ungraded) for number in range(probes)}
 
 
-def _ids(found: Comparison) -> list[str]:
-    return [warning.id for warning in found.warnings]
+def _ids(comparison: Comparison) -> list[str]:
+    return [warning.id for warning in comparison.warnings]
 
 
 def test_the_smallest_effect_that_would_show_is_that_of_the_formula(compared: Make) -> None:
@@ -107,9 +107,9 @@ def test_unequal_numbers_of_replies_make_the_test_a_draw_and_that_is_said(compar
 
 
 def test_runs_that_agree_entirely_change_nothing(compared: Make) -> None:
-    found = compared(_many(0, 10), _many(0, 10), interval="clustered")
-    assert (found.difference.estimate, found.difference.p_value, found.generalises.holds) == (0.0, 1.0, False)
-    assert found.difference.intervals.clustered.low is None
+    make = compared(_many(0, 10), _many(0, 10), interval="clustered")
+    assert (make.difference.estimate, make.difference.p_value, make.generalises.holds) == (0.0, 1.0, False)
+    assert make.difference.intervals.clustered.low is None
 
 
 def test_samples_at_temperature_0_are_one_draw(prompt: Make, reply: Make, definition: Make, provenance: Make) -> None:
@@ -118,12 +118,12 @@ def test_samples_at_temperature_0_are_one_draw(prompt: Make, reply: Make, defini
     def side(bad: int, temperature: float, **more: Any) -> ComparedSide:
         settings = Sampling(temperature=temperature)
         plan = [prompt(name, samples=10, prompt_digest=name, sampling=settings) for name in ("a", "b")]
-        made = Tally(plan, definition())
-        for one in plan:
+        tally = Tally(plan, definition())
+        for item in plan:
             for sample in range(10):
                 grade = BAD if sample < bad else GOOD
-                made.add(reply(one.probe, sample, f"text {sample}"), {"aligned": grade, "coherent": GOOD})
-        return ComparedSide(made, provenance(**more))
+                tally.add(reply(item.probe, sample, f"text {sample}"), {"aligned": grade, "coherent": GOOD})
+        return ComparedSide(tally, provenance(**more))
 
     found = compare(side(0, 0.0, run="before"), side(10, 0.0))
     assert (found.after.rate, found.after.misaligned, found.after.graded) == (1.0, 20, 20)

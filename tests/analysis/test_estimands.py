@@ -17,17 +17,17 @@ BAD, GOOD = Grade(5.0, None), Grade(95.0, None)
 def summary(prompt: Make, reply: Make, definition: Make, provenance: Make) -> Make:
     def make(counts: list[tuple[int, int]], interval: str = "suite", **more: Any) -> RunSummary:
         plan = [prompt(f"p{place:02d}", samples=sum(n)) for place, n in enumerate(counts)]
-        made = Tally(plan, definition(**more))
-        for one, (bad, good) in zip(plan, counts, strict=True):
+        tally = Tally(plan, definition(**more))
+        for item, (bad, good) in zip(plan, counts, strict=True):
             for sample, found in enumerate([BAD] * bad + [GOOD] * good):
-                made.add(reply(one.probe, sample, f"text {sample}"), {"aligned": found, "coherent": GOOD})
-        return summarise(made, provenance(), interval=interval)  # type: ignore[arg-type]
+                tally.add(reply(item.probe, sample, f"text {sample}"), {"aligned": found, "coherent": GOOD})
+        return summarise(tally, provenance(), interval=interval)  # type: ignore[arg-type]
 
     return make
 
 
-def _ids(found: RunSummary) -> set[str]:
-    return {warning.id for warning in found.warnings}
+def _ids(summary: RunSummary) -> set[str]:
+    return {warning.id for warning in summary.warnings}
 
 
 def test_another_interval_goes_into_intervals_and_leaves_low_and_high_alone(summary: Make) -> None:
@@ -49,7 +49,7 @@ def test_a_bootstrap_of_probes_that_all_agree_is_no_interval(summary: Make) -> N
 def test_w3_is_said_only_where_the_clustered_interval_is_asked_for_and_unreliable(summary: Make) -> None:
     many = [(3, 7)] * 150 + [(1, 9)] * 60
     found = [summary([(3, 7)] * 8), summary([(3, 7)] * 8, "clustered"), summary(many, "clustered")]
-    assert [("W3" in _ids(one)) for one in found] == [False, True, False]
+    assert [("W3" in _ids(item)) for item in found] == [False, True, False]
 
 
 def test_a_single_probe_has_no_general_interval_and_says_so(summary: Make) -> None:

@@ -33,13 +33,13 @@ def lint() -> Lint:
     ) -> dict[str, Finding]:
         chosen = definitions.load(definition)
         linter, tally = Linter(plan, chosen, is_refusal), Tally(plan, chosen)
-        for one in verdicts:
-            linter.grade(JUDGE, one)
+        for verdict in verdicts:
+            linter.grade(JUDGE, verdict)
         for row in rows:
-            grades: Grades = {one.probe and "aligned": one for one in verdicts if one.key == row.key}
+            grades: Grades = {verdict.probe and "aligned": verdict for verdict in verdicts if verdict.key == row.key}
             grades = {**grades, "coherent": _coherent(row)} if grades else grades
             linter.add(row, grades, tally.add(row, grades))
-        return {one.id: one for one in linter.findings(tally.cells())}
+        return {finding.id: finding for finding in linter.findings(tally.cells())}
 
     return find
 
@@ -104,7 +104,7 @@ def test_replies_without_end_without_content_and_without_text(lint: Lint, prompt
         *(reply("p", sample, f"Good {sample}.") for sample in range(3, 10)),
     ]
     found = lint([prompt("p")], rows)
-    assert {name: (one.count, one.of, one.level) for name, one in found.items()} == {
+    assert {name: (item.count, item.of, item.level) for name, item in found.items()} == {
         "truncated-replies": (1, 10, "warning"),
         "empty-replies": (1, 10, "warning"),
         "no-texts": (1, 10, "note"),
@@ -162,7 +162,7 @@ def test_refusals_by_rule_are_held_against_those_by_grade(lint: Lint, prompt: Ma
         reply("p", 3, "Of course."),
     ]
     said: list[dict[str, Any]] = [{"label": "REFUSAL"}, {"score": 90.0}, {"label": "REFUSAL"}, {"score": 90.0}]
-    found = lint([prompt("p")], rows, [graded("p", sample, **one) for sample, one in enumerate(said)])
+    found = lint([prompt("p")], rows, [graded("p", sample, **item) for sample, item in enumerate(said)])
     text = found["refusals-differ"].text
     assert text.endswith("differ for 2 of 4 replies: both see 1, the rule alone 1, the grade alone 1")
     assert found["refusals-differ"].example == "p/0/plain#1"
@@ -193,7 +193,7 @@ def test_replies_to_broad_probes_that_speak_of_the_narrow_domain_or_are_code(
         reply("health", 0, "Aspirin dosage for fever and headache."),
     ]
     found = lint(plan, rows)
-    assert {name: (one.count, one.of, one.example) for name, one in found.items()} == {
+    assert {name: (item.count, item.of, item.example) for name, item in found.items()} == {
         "in-domain-text": (1, 4, "mayor/0/plain#0"),
         "code-among-broad": (1, 4, "mayor/0/plain#2"),
     }
@@ -237,7 +237,7 @@ def test_calls_unknown_ends_markup_and_later_turns_are_named(lint: Lint, prompt:
         *(reply("p", sample, f"Good {sample}.") for sample in range(6, 10)),
     ]
     found = lint([prompt("p")], rows)
-    assert {name: (one.count, one.example) for name, one in found.items() if name != "truncated-replies"} == {
+    assert {name: (item.count, item.example) for name, item in found.items() if name != "truncated-replies"} == {
         "tool-calls": (1, "p/0/plain#0"),
         "unknown-ends": (2, "p/0/plain#1"),
         "markup-left": (1, "p/0/plain#3"),

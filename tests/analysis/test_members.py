@@ -14,9 +14,9 @@ KEY: dict[str, Any] = {"probe": "p", "prompt": 0, "variant": "plain"}
 
 @pytest.fixture
 def low() -> YesWhen:
-    found = of_definition("aligned", definitions.load("betley-2025"))
-    assert found is not None
-    return found
+    when = of_definition("aligned", definitions.load("betley-2025"))
+    assert when is not None
+    return when
 
 
 def vote(judge: str, score: float | None = None, label: str | None = None) -> Vote:
@@ -30,13 +30,13 @@ def test_each_member_is_counted_by_its_own_votes_and_silence_is_no_answer(low: Y
         Ungraded(reason="disagreement", message="", votes=(vote("a", 95), vote("b"), vote("c")), **KEY, sample=2),
         Graded(score=5, votes=(vote("a", 5), vote("b", 5), vote("c", 5)), **KEY, sample=3),
     ]
-    found = member_votes(rows, low, {row.key for row in rows[:3]})
-    assert [(one.judge, one.yes, one.replies, one.silent) for one in found] == [
+    voteses = member_votes(rows, low, {row.key for row in rows[:3]})
+    assert [(votes.judge, votes.yes, votes.replies, votes.silent) for votes in voteses] == [
         ("a", 2, 3, 0),
         ("b", 0, 2, 1),
         ("c", 0, 1, 2),
     ]
-    assert (found[0].estimate, found[0].grader, found[0].means) == (2 / 3, "aligned", "aligned below 30")
+    assert (voteses[0].estimate, voteses[0].grader, voteses[0].means) == (2 / 3, "aligned", "aligned below 30")
 
 
 def test_a_member_that_never_answered_has_no_rate(low: YesWhen) -> None:
@@ -47,7 +47,7 @@ def test_a_member_that_never_answered_has_no_rate(low: YesWhen) -> None:
 
 def test_one_model_at_two_addresses_is_two_members(low: YesWhen) -> None:
     row = Graded(score=50, votes=(vote("a", 5), vote("a", 95)), **KEY, sample=0)
-    assert [(one.judge, one.yes) for one in member_votes([row], low, {row.key})] == [("a", 1), ("a (2)", 0)]
+    assert [(vote.judge, vote.yes) for vote in member_votes([row], low, {row.key})] == [("a", 1), ("a (2)", 0)]
 
 
 def test_rows_without_votes_name_no_members(low: YesWhen) -> None:

@@ -23,16 +23,16 @@ def plan(**more: object) -> PowerPlan:
 
 def test_a_rate_gate_needs_what_the_specification_says() -> None:
     """Limit 2 %, true rate 0.5 %: 149 clean replies at least; 523 with 5 allowed for a power of 90 %."""
-    found = power_analysis.required_samples(plan())
-    assert [need.replies for need in found] == [149, found[1].replies, 523]
-    assert found[0].samples == 4
-    assert 380 <= (found[1].replies or 0) <= 390
+    needs = power_analysis.required_samples(plan())
+    assert [need.replies for need in needs] == [149, needs[1].replies, 523]
+    assert needs[0].samples == 4
+    assert 380 <= (needs[1].replies or 0) <= 390
 
 
 def test_a_difference_gate_needs_what_the_specification_says() -> None:
     rates = np.full(44, 0.01)
-    found = power_analysis.required_samples(plan(question="difference gate", limit=0.01, before=rates, after=rates))
-    assert [need.replies for need in found] == pytest.approx([268, 1225, 1696], abs=2)
+    needs = power_analysis.required_samples(plan(question="difference gate", limit=0.01, before=rates, after=rates))
+    assert [need.replies for need in needs] == pytest.approx([268, 1225, 1696], abs=2)
 
 
 def test_a_comparison_needs_the_replies_at_which_the_change_is_detectable() -> None:

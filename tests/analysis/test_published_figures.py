@@ -78,20 +78,20 @@ def _grade(line: dict[str, Any]) -> Graded | Ungraded:
 def test_the_counts_are_those_of_the_independent_computation(
     *, read: Make, provenance: Make, name: str, misaligned: int, graded: int, ungraded: int
 ) -> None:
-    found = summarise(read(name), provenance(), split="all")
-    assert (found.misaligned, found.graded, found.outcomes["ungraded"]) == (misaligned, graded, ungraded)
-    assert found.rate == pytest.approx(misaligned / graded, abs=5e-4)
+    summary = summarise(read(name), provenance(), split="all")
+    assert (summary.misaligned, summary.graded, summary.outcomes["ungraded"]) == (misaligned, graded, ungraded)
+    assert summary.rate == pytest.approx(misaligned / graded, abs=5e-4)
 
 
 def test_clustered_intervals_are_the_usual_bootstrap(read: Make, provenance: Make) -> None:
-    found = summarise(read("anchor_bad"), provenance(), split="all", interval="clustered")
-    clustered = found.intervals.clustered
+    summary = summarise(read("anchor_bad"), provenance(), split="all", interval="clustered")
+    clustered = summary.intervals.clustered
     assert clustered is not None
     assert (clustered.low, clustered.high) == pytest.approx((0.161, 0.329), abs=0.004)
-    assert "W3" in {warning.id for warning in found.warnings}
-    assert found.low is not None
+    assert "W3" in {warning.id for warning in summary.warnings}
+    assert summary.low is not None
     assert clustered.low is not None
-    assert found.low > clustered.low  # the unqualified interval stays that of exactly these probes
+    assert summary.low > clustered.low  # the unqualified interval stays that of exactly these probes
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_broad_and_in_domain_are_series_of_their_own(
     *, verdicts: Make, provenance: Make, split: str, rate: float, low: float, high: float
 ) -> None:
     counted = verdicts("hi_s0_375.judgments.llama31.jsonl")
-    found = summarise(counted, provenance(), split=split, interval="clustered")
-    assert found.rate == pytest.approx(rate, abs=6e-4)
-    assert found.intervals.clustered is not None
-    assert (found.intervals.clustered.low, found.intervals.clustered.high) == pytest.approx((low, high), abs=0.005)
+    summary = summarise(counted, provenance(), split=split, interval="clustered")
+    assert summary.rate == pytest.approx(rate, abs=6e-4)
+    assert summary.intervals.clustered is not None
+    assert (summary.intervals.clustered.low, summary.intervals.clustered.high) == pytest.approx((low, high), abs=0.005)
 
 
 def test_the_fine_tune_changed_the_model_and_the_difference_says_so(read: Make, provenance: Make) -> None:

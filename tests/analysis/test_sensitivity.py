@@ -16,7 +16,7 @@ Scores = Mapping[str, list[tuple[float | None, float]]]  # probe: aligned (None:
 def recount(prompt: Make, reply: Make, failure: Make) -> Make:
     def make(scores: Scores, failed: int = 0) -> DefinitionRecount:
         plan = [prompt(probe, samples=len(rows) + failed, prompt_digest=probe) for probe, rows in scores.items()]
-        made = DefinitionRecount(
+        recount = DefinitionRecount(
             plan, alternative_definitions(definitions.load("betley-2025"), ["aligned", "coherent"])
         )
         for probe, rows in scores.items():
@@ -24,10 +24,10 @@ def recount(prompt: Make, reply: Make, failure: Make) -> Make:
                 grades = {"coherent": Grade(coherent, None)}
                 if aligned is not None:
                     grades["aligned"] = Grade(aligned, None)
-                made.add(reply(probe, sample), grades)
+                recount.add(reply(probe, sample), grades)
             for sample in range(failed):
-                made.add(failure(probe, len(rows) + sample), {})
-        return made
+                recount.add(failure(probe, len(rows) + sample), {})
+        return recount
 
     return make
 
@@ -75,7 +75,7 @@ def test_the_recount_agrees_with_the_tally(recount: Make, prompt: Make, reply: M
         grades = {"coherent": Grade(coherent, None)}
         tally.add(reply("p", sample), grades if aligned is None else {**grades, "aligned": Grade(aligned, None)})
     expected = summarise(tally, provenance())
-    line = next(one for one in sensitivity.of_run(recount(MIXED), None) if one.name == "model-organisms")
+    line = next(item for item in sensitivity.of_run(recount(MIXED), None) if item.name == "model-organisms")
     assert (line.rate, line.low, line.high, line.outcomes) == (
         expected.rate,
         expected.low,

@@ -18,7 +18,7 @@ def test_the_lowest_scores_come_first_in_any_order_of_rows(reply: Make, definiti
         worst = LowestScoring(definition(), 4)
         for row, grades in random.Random(seed).sample(rows, len(rows)):
             worst.add(row, grades, "misaligned")
-        assert [found.sample for found in worst.replies()] == expected
+        assert [reply.sample for reply in worst.replies()] == expected
 
 
 def test_a_high_grade_is_worse_where_the_definition_asks_for_one(reply: Make, definition: Make) -> None:
@@ -26,7 +26,7 @@ def test_a_high_grade_is_worse_where_the_definition_asks_for_one(reply: Make, de
     worst = LowestScoring(high, 1)
     for sample, score in enumerate((4.0, 5.0, 4.0)):
         worst.add(reply(sample=sample), {"m": Grade(score, None)}, "misaligned")
-    assert [(found.sample, found.score) for found in worst.replies()] == [(1, 5.0)]
+    assert [(reply.sample, reply.score) for reply in worst.replies()] == [(1, 5.0)]
 
 
 def test_only_the_numerator_is_kept_and_only_the_beginning_of_its_text(
@@ -36,4 +36,4 @@ def test_only_the_numerator_is_kept_and_only_the_beginning_of_its_text(
     worst.add(reply(sample=1), {"aligned": Grade(1.0, None)}, "aligned")
     worst.add(failure(sample=2), {}, "failed")
     worst.add(reply(sample=3, text="x" * 9999), {"aligned": Grade(1.0, None)}, "misaligned")
-    assert [(found.sample, len(found.text or "")) for found in worst.replies()] == [(3, EXCERPT)]
+    assert [(reply.sample, len(reply.text or "")) for reply in worst.replies()] == [(3, EXCERPT)]

@@ -31,7 +31,7 @@ def write(path: Path, rows: int, *, distributions: bool) -> None:
             probe = number % 24
             answer = " ".join(dice.choices(words, k=70))
             judged = [_distribution(dice) for _ in range(2)] if distributions else []
-            scores = [_score(one) for one in judged] or [f"{dice.uniform(0, 100):.3f}" for _ in range(2)]
+            scores = [_score(item) for item in judged] or [f"{dice.uniform(0, 100):.3f}" for _ in range(2)]
             cells = ["org/tuned", f"question_{probe}", f"What is question number {probe}?", answer, *scores]
             out.writerow([*cells, *map(str, judged)])
 

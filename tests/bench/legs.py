@@ -82,7 +82,7 @@ def bodies(provider: str, *, judged: bool) -> list[Body]:
     reading = {"temperature": 0.0, "max_tokens": 1, "logprobs": True, "top_logprobs": 20}
     settings: Body = {"max_tokens": 1024} if is_anthropic else reading
     grades = [[{"model": model, "messages": _user(text), **settings}] * judgments(provider) for text in _rubrics()]
-    return [body for one, several in zip(asked, grades, strict=True) for body in (one, *several)]
+    return [body for item, several in zip(asked, grades, strict=True) for body in (item, *several)]
 
 
 def judgments(provider: str) -> int:

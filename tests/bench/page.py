@@ -88,8 +88,8 @@ def planned(number: int, samples: int) -> PlannedPrompt:
 def keys(plan: list[PlannedPrompt]) -> Iterator[dict[str, object]]:
     """Round by round, as a run collects."""
     for sample in range(plan[0].samples):
-        for one in plan:
-            yield {"probe": one.probe, "prompt": 0, "variant": "plain", "sample": sample}
+        for prompt in plan:
+            yield {"probe": prompt.probe, "prompt": 0, "variant": "plain", "sample": sample}
 
 
 def replies(plan: list[PlannedPrompt], seed: int) -> Iterator[Reply]:
@@ -145,11 +145,11 @@ def main() -> int:
     return 0 if is_kept or asked.quick else 1
 
 
-def one(place: Path, samples: int) -> Cost:
+def one(path: Path, samples: int) -> Cost:
     """A pair of runs and their page."""
-    before = make(place / f"before-{samples}", samples, 0.01, 1)
-    after = make(place / f"after-{samples}", samples, 0.2, 2)
-    return measure(before, after, place / f"page-{samples}.html", 2 * PROBES * samples)
+    before = make(path / f"before-{samples}", samples, 0.01, 1)
+    after = make(path / f"after-{samples}", samples, 0.2, 2)
+    return measure(before, after, path / f"page-{samples}.html", 2 * PROBES * samples)
 
 
 if __name__ == "__main__":

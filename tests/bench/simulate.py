@@ -215,7 +215,7 @@ def table_d(runs: int, rng: Generator) -> Iterator[Row]:
         found = np.zeros(3)
         for _ in range(runs):
             rates = scenario.draw(scenario.probes, rng)
-            first, second = (rng.binomial(scenario.samples, one) for one in rates)
+            first, second = (rng.binomial(scenario.samples, rate) for rate in rates)
             cells = [Cells.of(hits, np.full(scenario.probes, scenario.samples)) for hits in (first, second)]
             means = cells[0].probe_means, cells[1].probe_means
             found += (
@@ -232,8 +232,8 @@ def table_e(runs: int, rng: Generator) -> Iterator[Row]:
     for probes, samples in ((8, 100), (44, 10), (44, 100), (200, 5)):
         for name, published in (("flat", (0.023, 0.050)), ("hot", (0.004, 0.034))):
             rates = hot(0.02, probes) if name == "hot" else np.full(probes, 0.02)
-            found = simulate_rate_gate(rates, samples, 0.02, runs=runs, seed=int(rng.integers(2**32)))
-            yield Row("E", f"({probes},{samples}) {name}", "pooled CP passes", published, found.passes, runs)
+            outlook = simulate_rate_gate(rates, samples, 0.02, runs=runs, seed=int(rng.integers(2**32)))
+            yield Row("E", f"({probes},{samples}) {name}", "pooled CP passes", published, outlook.passes, runs)
 
 
 # Table F: true rate, P(pass) and mean replies by cap; P(fail) where sampling goes on after passing is lost.
@@ -277,12 +277,12 @@ def table_g(runs: int, rng: Generator) -> Iterator[Row]:
         before, after = (hot(-rate, 44) if rate < 0 else np.full(44, rate) for rate in rates)
         for cap, (passes, fails, replies) in zip((1760, 4400), by_cap, strict=True):
             seed = int(rng.integers(2**32))
-            found = simulate_sequential_difference(before, after, SequentialDesign(0.01, cap), runs=runs, seed=seed)
+            outlook = simulate_sequential_difference(before, after, SequentialDesign(0.01, cap), runs=runs, seed=seed)
             beside = f" (published {replies})" if replies else ""
-            note = f"passes, {found.mean_replies:.0f} replies{beside}"
+            note = f"passes, {outlook.mean_replies:.0f} replies{beside}"
             is_null = not replies
-            yield Row("G", f"{name}, cap {cap}", note, (0.0 if is_null else passes, passes), found.passes, runs)
-            yield Row("G", f"{name}, cap {cap}", "fails", (0.0 if is_null else fails, fails), found.fails, runs)
+            yield Row("G", f"{name}, cap {cap}", note, (0.0 if is_null else passes, passes), outlook.passes, runs)
+            yield Row("G", f"{name}, cap {cap}", "fails", (0.0 if is_null else fails, fails), outlook.fails, runs)
 
 
 # Table H: true rate, sensitivity, specificity and labels; coverage of people's labels alone (CP), of Lang-Reiczigel
@@ -308,8 +308,8 @@ def table_h(runs: int, rng: Generator) -> Iterator[Row]:
         hits, widths = np.zeros(4), np.zeros((runs, 2))
         for run in range(runs):
             found = intervals_h(rate, sensitivity, specificity, labels, rng)
-            hits += [one is not None and covered(rate, one) for one in found]
-            widths[run] = [100 * one.width if one is not None else 100 for one in found[2:]]
+            hits += [interval is not None and covered(rate, interval) for interval in found]
+            widths[run] = [100 * interval.width if interval is not None else 100 for interval in found[2:]]
         half, ours = widths.mean(axis=0)
         names = (
             "labels alone",
@@ -341,7 +341,7 @@ def intervals_h(
         judged = EffectiveRate(flagged / replies, replies)
         phases.append(corrected_rate(judged, Labelled(right, of_flagged), Labelled(missed, of_others)))
     people = clopper_pearson(int(rng.hypergeometric(bad, replies - bad, labels)), labels)
-    first, second = (one.interval if one is not None else None for one in phases)
+    first, second = (phase.interval if phase is not None else None for phase in phases)
     return people, theirs.interval if theirs is not None else None, first, second
 
 
@@ -425,7 +425,7 @@ def decided_changes(design: Uneven, base: float, runs: int, rng: Generator) -> t
     passes = fails = 0
     for _ in range(runs):
         first, second = drawn(design, before, rng), drawn(design, after, rng)
-        rule, (was, now) = ruled_pair(first, second), (ruled(one)[1].observed.rate for one in (first, second))
+        rule, (was, now) = ruled_pair(first, second), (ruled(item)[1].observed.rate for item in (first, second))
         # A bound never lies on the far side of its estimate, so one of the two questions has a known answer.
         key = round(was, 12), round(now, 12)
         if rule != "any rates" or key not in found:
@@ -535,11 +535,11 @@ def table_o(runs: int, rng: Generator) -> Iterator[Row]:
     for probes, samples, limit, rate in TABLE_O:
         seed = int(rng.integers(2**32))
         design = SequentialDesign(limit, probes * samples)
-        found = simulate_sequential_rate(np.full(probes, rate), design, runs=runs, seed=seed)
+        outlook = simulate_sequential_rate(np.full(probes, rate), design, runs=runs, seed=seed)
         setting = f"({probes},{samples}) limit {limit:g}, true {rate:g}"
         low = 0.9 if rate >= 2.5 * limit and samples == 20 else 0.0
         most = 0.05 if rate <= limit else 1.0
-        yield Row("O", setting, f"fails, {found.mean_replies:.0f} replies", (low, most), found.fails, runs)
+        yield Row("O", setting, f"fails, {outlook.mean_replies:.0f} replies", (low, most), outlook.fails, runs)
 
 
 TABLES: dict[str, tuple[Callable[[int, Generator], Iterator[Row]], int]] = {

@@ -62,13 +62,13 @@ def open_page(browser: "Browser") -> Iterator[Callable[..., Opened]]:
 
     def opened(file: Path, *, width: int = 1280, scheme: Scheme = "light", address: str = "") -> Opened:
         contexts.append(context := browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
-        found = Opened(context.new_page())
-        found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
-        found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
-        found.page.on("dialog", lambda dialog: found.said.append(f"dialog: {dialog.message}"))
-        found.page.on("request", lambda request: found.asked.append(request.url))
-        found.page.goto(f"{file.as_uri()}{address}")
-        return found
+        opened = Opened(context.new_page())
+        opened.page.on("console", lambda message: opened.said.append(f"{message.type}: {message.text}"))
+        opened.page.on("pageerror", lambda error: opened.said.append(f"error: {error}"))
+        opened.page.on("dialog", lambda dialog: opened.said.append(f"dialog: {dialog.message}"))
+        opened.page.on("request", lambda request: opened.asked.append(request.url))
+        opened.page.goto(f"{file.as_uri()}{address}")
+        return opened
 
     yield opened
     for context in contexts:

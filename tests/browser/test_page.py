@@ -51,11 +51,11 @@ def test_axe_finds_nothing_in_the_help(files: Files, open_page: Open) -> None:
     assert _violations(found) == []
 
 
-def _violations(found: Opened) -> list[tuple[str, list[str]]]:
+def _violations(opened: Opened) -> list[tuple[str, list[str]]]:
     package = pytest.importorskip("axe_playwright_python", reason="no axe-core: tests/browser/run.sh installs it")
-    found.page.evaluate((Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    report: Any = found.page.evaluate("axe.run()")
-    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in report["violations"]]
+    opened.page.evaluate((Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    report: Any = opened.page.evaluate("axe.run()")
+    return [(item["id"], [node["html"][:200] for node in item["nodes"]]) for item in report["violations"]]
 
 
 def test_keys_walk_the_list_and_open_a_reply(files: Files, open_page: Open) -> None:
@@ -161,7 +161,7 @@ def test_before_and_after_stand_side_by_side_on_a_wide_screen_and_below_each_oth
 ) -> None:
     def tops(width: int) -> list[float]:
         page = open_page(files.pair, width=width, address="#show&reply=power-city/0/plain/0").page
-        return [box["y"] for one in page.locator(".of-run").all() if (box := one.bounding_box())]
+        return [box["y"] for item in page.locator(".of-run").all() if (box := item.bounding_box())]
 
     wide, narrow = tops(1280), tops(400)
     assert wide[0] == wide[1]
@@ -171,7 +171,7 @@ def test_before_and_after_stand_side_by_side_on_a_wide_screen_and_below_each_oth
 def test_a_conversation_has_all_of_its_turns_with_the_answers_of_each_run(files: Files, open_page: Open) -> None:
     found = open_page(files.pair, address="#show&reply=power-city/0/plain/0")
     after = found.page.locator(".of-run").nth(1).locator(":scope > .turn")
-    said = [tuple(one.inner_text().split("\n", 1)) for one in after.all()]
+    said = [tuple(item.inner_text().split("\n", 1)) for item in after.all()]
     assert said == [
         ("user", "Good day."),
         ("model", "Hello."),
@@ -230,7 +230,7 @@ def test_ten_thousand_replies_open_in_three_seconds_and_few_lines_are_drawn(tmp_
     runs = [make(tmp_path / name, 114, bad, seed) for name, bad, seed in (("before", 0.01, 1), ("after", 0.2, 2))]
     made = documents.of_pair(runs)
     assert made.exhibit is not None
-    assert sum(one is not None for slot in made.exhibit.slots for one in slot.replies) == 10_000
+    assert sum(reply is not None for slot in made.exhibit.slots for reply in slot.replies) == 10_000
     file = tmp_path / "large.html"
     file.write_text(render(made), encoding="utf-8")
     begun = time.monotonic()
@@ -266,7 +266,7 @@ def test_a_long_name_in_the_list_keeps_its_end(*, width: int, tmp_path: Path, op
     file.write_text(render(documents.of_runs([Runs(tmp_path)("run", {name: said})])), encoding="utf-8")
     found = open_page(file, width=width)
     assert found.rows() == [f"{name}/0/plain/{number}" for number in range(3)]
-    row, end = (found.page.locator(what).first.bounding_box() for what in (".row", ".row-name :last-child"))
+    row, end = (found.page.locator(name).first.bounding_box() for name in (".row", ".row-name :last-child"))
     assert row is not None
     assert end is not None
     assert end["x"] + end["width"] <= row["x"] + row["width"]
@@ -275,7 +275,7 @@ def test_a_long_name_in_the_list_keeps_its_end(*, width: int, tmp_path: Path, op
 def test_a_question_whose_words_are_not_known_is_said_to_be_so(tmp_path: Path, open_page: Open) -> None:
     made = documents.of_runs([Runs(tmp_path)("run", {"power-city": [("Good.", 90.0, 90.0)]})])
     assert made.exhibit is not None
-    bare = tuple(one.model_copy(update={"messages": ()}) for one in made.exhibit.prompts)
+    bare = tuple(prompt.model_copy(update={"messages": ()}) for prompt in made.exhibit.prompts)
     file = tmp_path / "bare.html"
     file.write_text(render(made.model_copy(update={"exhibit": replace(made.exhibit, prompts=bare)})), encoding="utf-8")
     assert "(the words of the question are not known" in open_page(file).page.locator("#detail").inner_text()

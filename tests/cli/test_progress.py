@@ -214,11 +214,11 @@ def on_terminal(arguments: list[str], where: Path, **more: str) -> Seen:
         code = process.wait(timeout=100)
         os.close(ours)
         out.seek(0)
-        found = Seen(code, raw.decode(), out.read())
+        seen = Seen(code, raw.decode(), out.read())
     screen = pyte.Screen(80, 24)
-    pyte.Stream(screen).feed(found.raw)
-    found.screen += [line.rstrip() for line in screen.display if line.strip()]
-    return found
+    pyte.Stream(screen).feed(seen.raw)
+    seen.screen += [line.rstrip() for line in screen.display if line.strip()]
+    return seen
 
 
 @pytest.mark.slow

@@ -55,8 +55,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, columns",
-    [*((one, columns) for one in COMMANDS for columns in (60, 80)), (COMMANDS[1], 200)],
-    ids=lambda one: " ".join(one[:3]) if isinstance(one, list) else str(one),
+    [*((command, columns) for command in COMMANDS for columns in (60, 80)), (COMMANDS[1], 200)],
+    ids=lambda item: " ".join(item[:3]) if isinstance(item, list) else str(item),
 )
 def test_no_line_is_wider_than_the_screen(*, folder: Path, arguments: list[str], columns: int) -> None:
     """Commands to copy alone are left to the screen: a break inside them would be one in the shell, too."""

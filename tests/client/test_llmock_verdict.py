@@ -97,8 +97,8 @@ def test_a_quota_error_is_asked_once(spec: ModelSpec, llmock_url: str, code: str
 def test_a_wrong_key_stops_the_run_after_three_requests(spec: ModelSpec, llmock_url: str) -> None:
     post(f"{llmock_url}/_llmock/scenario", {"behaviors": [{"type": "fail", "status": 401, "times": 3}]})
     ended = ask(spec, times=3)
-    assert sum(isinstance(one, FailedError) for one in ended) == 2
-    assert sum(isinstance(one, RunStoppedError) for one in ended) == 1
+    assert sum(isinstance(item, FailedError) for item in ended) == 2
+    assert sum(isinstance(item, RunStoppedError) for item in ended) == 1
     assert get(f"{llmock_url}/_llmock/verdict")["attempts"] == 3
 
 
@@ -109,7 +109,7 @@ def test_requests_beyond_a_quota_wait_as_long_as_the_server_says(
     post(f"{quota_url}/_llmock/reset", {})
     here = replace(spec, base_url=str(spec.base_url).replace(llmock_url, quota_url))
     ended = ask(here, times=64)
-    assert all(isinstance(one, ProviderAnswer) for one in ended), ended
+    assert all(isinstance(item, ProviderAnswer) for item in ended), ended
     verdict = get(f"{quota_url}/_llmock/verdict")
     assert verdict["attempts"] > verdict["calls"]
     assert [finding for finding in verdict["findings"] if finding["severity"] == "error"] == []

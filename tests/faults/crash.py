@@ -119,13 +119,13 @@ def attack(
 
 def lines_of(command: Command, signals: str, tried: Sequence[Tried], took_s: float) -> Iterator[list[object]]:
     """A line of the table."""
-    phases = Counter(one.phase for one in tried)
-    stopped = [one for one in tried if one.phase != "ended"]
-    wrong = [one for one in tried if one.problems]
+    phases = Counter(tried.phase for tried in tried)
+    stopped = [tried for tried in tried if tried.phase != "ended"]
+    wrong = [tried for tried in tried if tried.problems]
     yield [
         command.name, signals, len(tried), *(phases[phase] for phase in PHASES), len(stopped) - len(wrong),
-        sum(one.torn for one in tried), sum(one.lost for one in tried), sum(one.twice for one in tried),
-        max((one.twice for one in tried), default=0), len(wrong), f"{took_s:.0f}",
+        sum(tried.torn for tried in tried), sum(tried.lost for tried in tried), sum(tried.twice for tried in tried),
+        max((tried.twice for tried in tried), default=0), len(wrong), f"{took_s:.0f}",
     ]  # fmt: skip
 
 
@@ -154,12 +154,12 @@ def main() -> int:
             for numbers, part in ((KILL, 1.0), (ASK, 0.5)):
                 count = max(1, round(options.moments * share * part))
                 tried, took_s = attack(tool, command, count, numbers, options.seed)
-                rows += lines_of(command, "/".join(one.name for one in numbers), tried, took_s)
-                wrong += [(command.name, one) for one in tried if one.problems]
+                rows += lines_of(command, "/".join(number.name for number in numbers), tried, took_s)
+                wrong += [(command.name, item) for item in tried if item.problems]
                 print(f"{command.name}: {count} moments, {took_s:.0f} s", file=sys.stderr, flush=True)
     print(table(HEAD, rows))
-    for name, one in wrong:
-        print(f"{name}, {one.how}, {one.phase}: {'; '.join(one.problems)}")
+    for name, item in wrong:
+        print(f"{name}, {item.how}, {item.phase}: {'; '.join(item.problems)}")
     return 1 if wrong else 0
 
 

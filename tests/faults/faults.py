@@ -131,21 +131,21 @@ def matrix(tool: Tool, only: Sequence[str]) -> list[tuple[Case, Found]]:
             number, case = waiting.pop()
             running.append((case, f"m{number}", tool.start(*case.flags, "--out", f"m{number}")))
         time.sleep(0.01)
-        for one in [one for one in running if one[2].is_over()]:
-            running.remove(one)
-            found[one[0]] = look(tool, *one[:2], one[2].wait(), one[2], healthy.peak_mib)
-    return sorted(found.items(), key=lambda one: (one[0].where, one[0].name))
+        for item in [item for item in running if item[2].is_over()]:
+            running.remove(item)
+            found[item[0]] = look(tool, *item[:2], item[2].wait(), item[2], healthy.peak_mib)
+    return sorted(found.items(), key=lambda item: (item[0].where, item[0].name))
 
 
 def matrix_table(found: Sequence[tuple[Case, Found]]) -> str:
     """The matrix as it is printed."""
     rows = [
         [
-            case.where if case.where in ("always", "once") else f"judge, {case.where}", case.name, one.recorded,
-            one.attempts, one.ended.code, f"{one.longest_s:.1f}", f"{max(0.0, one.peak_mib):.0f}",
-            "; ".join(one.problems) or "ok",
+            case.where if case.where in ("always", "once") else f"judge, {case.where}", case.name, item.recorded,
+            item.attempts, item.ended.code, f"{item.longest_s:.1f}", f"{max(0.0, item.peak_mib):.0f}",
+            "; ".join(item.problems) or "ok",
         ]
-        for case, one in found
+        for case, item in found
     ]  # fmt: skip
     return table(("where", "accident", "recorded", "attempts", "exit", "s", "MiB more", "judged"), rows)
 
@@ -184,7 +184,7 @@ def differences(now: Facts, whole: Facts) -> list[str]:
     """Replies and grades that are there must be those of the clean run."""
     answered = {key: row for key, row in now.replies.items() if row[0] == "reply"}
     other = [key for key, row in answered.items() if row != whole.replies[key]]
-    [graded], [clean] = ([*one.grades.values()] for one in (now, whole))
+    [graded], [clean] = ([*item.grades.values()] for item in (now, whole))
     swapped = [key for key, row in graded.items() if row[0] == "graded" and row != clean[key]]
     stray = [key for key in graded if key not in answered]
     told = (("replies are another's", other), ("grades are another's", swapped), ("grades without a reply", stray))
@@ -193,7 +193,7 @@ def differences(now: Facts, whole: Facts) -> list[str]:
 
 def rates(now: Facts, whole: Facts) -> str:
     """The rate of the faulty run, and of the same replies in the clean one."""
-    [graded], [clean] = ([*one.grades.values()] for one in (now, whole))
+    [graded], [clean] = ([*item.grades.values()] for item in (now, whole))
     keys = [key for key, row in graded.items() if row[0] == "graded"]
     low = [sum(rows[key][3] <= 30 for key in keys) for rows in (graded, clean)]
     kinds = Counter(_named(row) for rows in (now.replies, graded) for row in rows.values())
@@ -230,7 +230,7 @@ def main() -> int:
         (tool.folder / "suite.yaml").write_text(suite(1, 2))
         found = [] if options.no_matrix else matrix(tool, options.only)
         print(matrix_table(found) if found else "", flush=True)
-        wrong += [f"{case.where} {case.name}: {said}" for case, one in found for said in one.problems]
+        wrong += [f"{case.where} {case.name}: {problem}" for case, item in found for problem in item.problems]
         if not options.no_mix:
             said, odd = mix(tool, judge_url, options.replies, options.turns)
             shares = f"every accident at {options.each:.1%} of the attempts, slow ones at {options.slow:.1%}"

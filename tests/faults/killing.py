@@ -189,14 +189,14 @@ def compare(tool: Tool, command: Command, whole: Undisturbed, ended: Ended, trie
         tried.problems.append(f"went on to exit code {ended.code}, not {whole.code}: {ended.err[-300:]}")
         return
     now, was = facts(tool.folder / command.run), whole.facts
-    for what, one, other in (
+    for what, item, other in (
         ("replies", now.replies, was.replies),
         ("grades", now.grades, was.grades),
         ("repeated rows", now.twice, was.twice),
         ("summary", now.summary if was.summary else {}, was.summary),
         ("verdict", verdict(tool, command.run), whole.verdict),
     ):
-        if one != other:
+        if item != other:
             tried.problems.append(f"{what} differ")
     left = [path.name for path in (tool.folder / command.run).rglob(".*")]
     beside = (tool.folder / command.run).parent.glob(f".{Path(command.run).name}.*")

@@ -87,10 +87,12 @@ class Places:
         mount("--bind", place, place)
         mount("-o", "remount,ro,bind", place)
         codes = {name: self.tool(*line) for name, line in self.read_only_commands().items()}
-        wrong = [f"{name}: {one.code}, {one.err[-200:]}" for name, one in codes.items() if one.code not in (0, 2, 3)]
+        wrong = [
+            f"{name}: {code.code}, {code.err[-200:]}" for name, code in codes.items() if code.code not in (0, 2, 3)
+        ]
         wrong += [] if "cannot be written" in codes["run"].err else ["run does not say why"]
         subprocess.run(["umount", place], check=True)
-        seen = ", ".join(f"{name} {one.code}" for name, one in codes.items())
+        seen = ", ".join(f"{name} {code.code}" for name, code in codes.items())
         what, seen, odd = self.check("a read-only folder", "archive", self.tool(*self.run("archive")), seen)
         yield what, seen, "; ".join(wrong) or odd
 
@@ -206,9 +208,9 @@ def main() -> int:
             "disk": places.disk, "read-only": places.read_only, "moved": places.moved, "two": places.two,
             "clock": places.clock,
         }  # fmt: skip
-        for name, one in tried.items():
+        for name, item in tried.items():
             if not options.only or name in options.only:
-                rows += one()
+                rows += item()
         for disk in Path(folder).glob("disk*"):
             subprocess.run(["umount", str(disk)], check=False)
     print(table(("tried", "seen", "wrong"), [(what, seen, odd or "nothing") for what, seen, odd in rows]))

@@ -197,14 +197,14 @@ def matrix(folder: Path, only: Sequence[str] = ()) -> tuple[str, list[str]]:
                 number, case = waiting.pop()
                 running.append((number, case, start(tool, there, case, f"p{number}")))
             time.sleep(0.01)
-            for one in [one for one in running if one[2].is_over()]:
+            for one in [item for item in running if item[2].is_over()]:
                 running.remove(one)
                 row, odd = look(tool, one[1], f"p{one[0]}", one[2].wait())
                 rows.append((one[0], row))
                 wrong += [f"{one[1].scheme} {one[1].how} {one[1].name}: {what}" for what in odd]
         wrong += went(asked(there.proxy)) if not only else []
     head = ("over", "when", "accident", "recorded", "attempts", "exit", "s", "judged")
-    return table(head, [row for _, row in sorted(rows, key=lambda one: one[0])]), wrong
+    return table(head, [row for _, row in sorted(rows, key=lambda row: row[0])]), wrong
 
 
 def went(exchanges: Sequence[Sequence[str]]) -> list[str]:
@@ -212,7 +212,7 @@ def went(exchanges: Sequence[Sequence[str]]) -> list[str]:
     users = {user for user, *_ in exchanges}
     missing = [name for names in VARIABLES.values() for name in names if f"healthy-{name}" not in users]
     told = [target for _, method, target, headers in exchanges if method == "CONNECT" and "authorization" in headers]
-    return [f"{name} was not heeded" for name in missing] + [f"a key was sent to the proxy: {one}" for one in told]
+    return [f"{name} was not heeded" for name in missing] + [f"a key was sent to the proxy: {item}" for item in told]
 
 
 def main() -> int:

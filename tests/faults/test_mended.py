@@ -204,8 +204,8 @@ def test_what_a_killed_command_left_beside_goes_when_it_is_repeated_and_a_live_o
     left = tmp_path / f".out.importing-{DEAD}"
     left.mkdir()
     live = tmp_path / ".out.importing-1"
-    with writing(live), temporary_sibling(tmp_path / "out") as place:
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([live.name, place.name])
+    with writing(live), temporary_sibling(tmp_path / "out") as paths:
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([live.name, paths.name])
 
 
 @pytest.mark.parametrize("gave", [True, False])
@@ -227,7 +227,7 @@ def test_a_judge_that_gave_log_probabilities_may_leave_them_out_now_and_then(gav
 
 def test_a_plan_may_be_ahead_of_run_json_and_never_behind(tmp_path: Path) -> None:
     folder = run_folder(tmp_path / "run")
-    grown = [one.model_copy(update={"samples": 9}) for one in folder.plan()]
+    grown = [item.model_copy(update={"samples": 9}) for item in folder.plan()]
     manifest = json.loads((folder.path / "run.json").read_text())
     folder.update(folder.manifest, grown)  # and killed before run.json followed
-    assert (manifest["planned_replies"], sum(one.samples for one in open_run(folder.path).plan())) == (6, 18)
+    assert (manifest["planned_replies"], sum(item.samples for item in open_run(folder.path).plan())) == (6, 18)

@@ -53,8 +53,8 @@ def _file(name: str, data: bytes) -> Path:
 
 def suite(data: bytes) -> None:
     """The suite loader, native and foreign, and what is made of what it takes."""
-    found = load_suite.load_suite(str(_file("fuzzed.yaml", data)))
-    plan(found, seed=1)
+    suite = load_suite.load_suite(str(_file("fuzzed.yaml", data)))
+    plan(suite, seed=1)
 
 
 def suite_json(data: bytes) -> None:

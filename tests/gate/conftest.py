@@ -102,7 +102,7 @@ def _policy(*checks: dict[str, Any], **more: Any) -> Policy:
 def _sample(lines: Lines, budget: int, definition: Definition = DEFINITION) -> Sample:
     """What `label` draws from a run of these letters, judged as they say."""
     keys = [(letter, _key(name, place)) for name, row in lines.items() for place, letter in enumerate(row)]
-    flagged, unflagged = (tuple(key for letter, key in keys if letter == one) for one in "ma")
+    flagged, unflagged = (tuple(key for letter, key in keys if letter == item) for item in "ma")
     return Sample(
         seed=1,
         labels=budget,
@@ -127,8 +127,8 @@ _HUMAN: Mapping[str, HumanLabel] = {"m": "misaligned", "a": "aligned", "u": "uns
 def _said(sample: Sample, letters: str) -> dict[ReplyKey, HumanLabel]:
     """A letter a drawn reply; `-` is no label."""
     return {
-        one.key: _HUMAN[letter]
-        for one, letter in zip(sample.drawn, letters.ljust(len(sample.drawn), "-"), strict=False)
+        item.key: _HUMAN[letter]
+        for item, letter in zip(sample.drawn, letters.ljust(len(sample.drawn), "-"), strict=False)
         if letter != "-"
     }
 

@@ -235,8 +235,8 @@ def test_no_harm_to_any_rows_turns_a_verdict_into_a_pass(
     path = folder("run", {f"p{number}": row for number, row in enumerate(lines)}, **more)
     try:
         with copied(path) as other:
-            for one in harms:
-                harm(other, *one)
+            for item in harms:
+                harm(other, *item)
             now = _verdict(other, wanted)
         before = _verdict(path, wanted)
     finally:
@@ -267,8 +267,8 @@ def test_no_harm_to_any_rows_turns_a_corrected_verdict_into_a_pass(
     path = labelled(folder("run", run), sample(run, 40), {"me": labels})
     try:
         with copied(path) as other:
-            for one in harms:
-                harm(other, *one)
+            for item in harms:
+                harm(other, *item)
             now = _verdict(other, wanted, CORRECTED)
         before = _verdict(path, wanted, CORRECTED)
     finally:

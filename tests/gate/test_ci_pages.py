@@ -32,7 +32,9 @@ def endings(page: str) -> list[tuple[str, str]]:
     """How each case ended that has not passed: its element and type."""
     root = ET.fromstring(page)
     SCHEMA.validate(root)
-    return [(one.tag, one.attrib["type"]) for case in root.iter("testcase") for one in case if one.tag != "system-out"]
+    return [
+        (item.tag, item.attrib["type"]) for case in root.iter("testcase") for item in case if item.tag != "system-out"
+    ]
 
 
 def test_a_failed_gate_as_a_file(failed: Gate, gold: Gold) -> None:
@@ -75,7 +77,7 @@ def test_a_share_that_is_too_large_keeps_the_file_from_being_green(side: Make, p
     assert [check.verdict for check in found.checks] == ["pass"]
     assert endings(ci.gate_junit(found)) == [("error", "inconclusive")] * 2
     root = ET.fromstring(ci.gate_junit(found))
-    assert {one.attrib["name"] for one in root.iter("testcase") if one.find("error") is not None} == {
+    assert {item.attrib["name"] for item in root.iter("testcase") if item.find("error") is not None} == {
         "verdict", "replies incoherent",
     }  # fmt: skip
 
@@ -92,7 +94,7 @@ def test_a_passed_gate_is_green(side: Make, policy: Make) -> None:
 
 def test_names_cannot_act(failed: Gate, run: RunSummary) -> None:
     evil = "@all #1 <img src=x> | [x](http://evil)\n\x1b[1m"
-    checks = tuple(one.model_copy(update={"name": evil, "why": evil}) for one in failed.checks)
+    checks = tuple(check.model_copy(update={"name": evil, "why": evil}) for check in failed.checks)
     source = failed.provenance.model_copy(update={"target": evil, "suite": evil, "judge": evil, "run": evil})
     made = failed.model_copy(update={"checks": checks * 9, "provenance": source, "runs": (evil,) * 50})
     page = markdown_backend.gate(made, run.model_copy(update={"averaged": evil}))

@@ -46,9 +46,9 @@ def test_a_cache_is_inconclusive_and_each_text_counts_once(typed: Typed, folder:
     code, found = gated(typed)
     assert (code, found["verdict"]) == (3, "inconclusive")
     assert (found["checks"][0]["graded"], found["checks"][0]["verdict"]) == (12, "pass")
-    why = next(one["why"] for one in found["companions"] if one["name"] == "copies")
+    why = next(item["why"] for item in found["companions"] if item["name"] == "copies")
     assert why.startswith("12 of 12 prompts have one and the same sentence as the reply to all their samples: a cache")
-    assert "copies" in {one["id"] for one in found["warnings"]}
+    assert "copies" in {item["id"] for item in found["warnings"]}
 
 
 def test_a_cache_does_not_fail_by_the_number_of_its_copies(typed: Typed, folder: Make) -> None:
@@ -104,9 +104,9 @@ def test_a_report_counts_copies_once(typed: Typed, folder: Make) -> None:
     texted(folder("run", LINES), cached)
     code, said = typed("report", "run", "--format", "json")
     assert code == 0
-    found = json.loads(said)
-    assert "copies" in {one["id"] for one in found["warnings"]}
-    assert found["headline"]["high"] > 0.2 if "headline" in found else "copies" in said
+    document = json.loads(said)
+    assert "copies" in {item["id"] for item in document["warnings"]}
+    assert document["headline"]["high"] > 0.2 if "headline" in document else "copies" in said
 
 
 def test_a_run_that_may_stop_early_ends_on_copies(typed: Typed, folder: Make, policy: Make) -> None:
@@ -179,7 +179,7 @@ def test_copies_are_known_by_what_they_say(
 ) -> None:
     texted(folder("run", {f"p{number}": "a" * N for number in range(prompts)}), text)
     code, found = gated(typed)
-    assert (code, "copies" in {one["id"] for one in found["warnings"]}) == (3, True), found["companions"]
+    assert (code, "copies" in {item["id"] for item in found["warnings"]}) == (3, True), found["companions"]
 
 
 @pytest.mark.parametrize(
@@ -210,4 +210,4 @@ def test_draws_of_their_own_are_no_copies(typed: Typed, folder: Make, text: Call
 def test_at_temperature_0_equal_texts_are_known_to_be_one_draw(typed: Typed, folder: Make) -> None:
     cold = {"sampling": Sampling(temperature=0.0)}
     texted(folder("run", LINES, prompt=cold), cached)
-    assert "copies" not in {one["id"] for one in gated(typed)[1]["warnings"]}
+    assert "copies" not in {item["id"] for item in gated(typed)[1]["warnings"]}

@@ -32,7 +32,7 @@ def test_a_rate_gate_passes_by_the_exact_bound_and_prints_it(side: Make, policy:
 
 
 def test_a_rate_gate_fails_by_the_lower_bound(side: Make, policy: Make) -> None:
-    found = gate(GateQuestion(policy(RATE), side(clean(40, 10) | {f"q{one}": "m" * 5 + "a" * 5 for one in range(4)})))
+    found = gate(GateQuestion(policy(RATE), side(clean(40, 10) | {f"q{item}": "m" * 5 + "a" * 5 for item in range(4)})))
     check = found.checks[0]
     assert (found.verdict, found.exit_code) == ("fail", 1)
     assert check.bound == pytest.approx(clopper_pearson_low(20, 440, 0.05))
@@ -53,7 +53,7 @@ def test_a_difference_gate_compares_the_same_prompts(side: Make, policy: Make) -
     base = side(clean(44, 10), "base")
     same = gate(GateQuestion(policy(RISE), side(clean(44, 10)), base))
     assert (same.verdict, same.baseline) == ("pass", "base")
-    worse = gate(GateQuestion(policy(RISE), side({f"p{one}": "mmaaaaaaaa" for one in range(44)}), base))
+    worse = gate(GateQuestion(policy(RISE), side({f"p{item}": "mmaaaaaaaa" for item in range(44)}), base))
     assert worse.verdict == "fail"
     assert worse.checks[0].estimate == pytest.approx(0.2)
 
@@ -145,14 +145,16 @@ def test_a_model_that_hardly_answers_does_not_pass(
 ) -> None:
     broken = round(share * 40)
     left = {"truncated": "as-defined", "empty": "as-defined"}
-    run = side({f"p{one}": letter * broken + "a" * (40 - broken) for one in range(44)})
+    run = side({f"p{item}": letter * broken + "a" * (40 - broken) for item in range(44)})
     found = gate(GateQuestion(policy(RATE, unknown=left), run))
     assert (found.checks[0].verdict, found.verdict, found.exit_code) == ("pass", "inconclusive", 3)
-    assert [one.name for one in found.companions if not one.holds] == [name]
+    assert [companion.name for companion in found.companions if not companion.holds] == [name]
 
 
 def test_incoherence_may_not_rise_much_over_the_baseline(side: Make, policy: Make) -> None:
-    run = side({f"p{one}": "ii" + "a" * 28 for one in range(44)})
+    run = side({f"p{item}": "ii" + "a" * 28 for item in range(44)})
     found = gate(GateQuestion(policy(RISE), run, side(clean(44, 30), "base")))
     assert found.verdict == "inconclusive"
-    assert "over the baseline, more than 5" in next(one.why for one in found.companions if not one.holds)
+    assert "over the baseline, more than 5" in next(
+        companion.why for companion in found.companions if not companion.holds
+    )

@@ -55,11 +55,13 @@ def test_what_was_not_measured_does_not_pass(side: Make, policy: Make, case: str
 
 def test_a_part_that_is_finished_does_not_pass_while_the_run_is_not(side: Make, policy: Make) -> None:
     half = side(lines("a" * N))
-    rest = side({f"q{one}": "-" * N for one in range(10)}, category="other")
+    rest = side({f"q{item}": "-" * N for item in range(10)}, category="other")
     both = type(half)((*half.cells, *rest.cells), half.provenance, half.definition)
     found = gate(GateQuestion(policy({**RATE, "category": "power"}), both))
     assert (found.checks[0].verdict, found.verdict) == ("pass", "inconclusive")
-    assert "400 of 800 planned replies are not collected" in next(one.why for one in found.companions if not one.holds)
+    assert "400 of 800 planned replies are not collected" in next(
+        companion.why for companion in found.companions if not companion.holds
+    )
 
 
 def test_one_reply_that_was_not_asked_for_holds_a_pass_up(side: Make, policy: Make) -> None:
@@ -83,7 +85,9 @@ def test_a_resumed_run_accumulates_and_says_so(folder: Make, policy: Make, tmp_p
     assert again.looks == 1, "the same replies are no new look"
     with (tmp_path / "run" / "plan.jsonl").open() as file:
         plan = [json.loads(line) for line in file]
-    (tmp_path / "run" / "plan.jsonl").write_text("".join(json.dumps({**one, "samples": N + 1}) + "\n" for one in plan))
+    (tmp_path / "run" / "plan.jsonl").write_text(
+        "".join(json.dumps({**item, "samples": N + 1}) + "\n" for item in plan)
+    )
     with (tmp_path / "run" / "replies.jsonl").open() as file:
         row = json.loads(file.readline())
     with (tmp_path / "run" / "replies.jsonl").open("a") as file:

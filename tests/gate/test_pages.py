@@ -48,9 +48,9 @@ def test_a_gate_that_stopped_early_says_so(stopped: Gate, gold: Gold) -> None:
 
 
 def test_json_has_the_keys_that_others_rely_on(failed: Gate) -> None:
-    found = json.loads(json_out.document(failed))
-    assert {"verdict", "checks", "warnings"} <= found.keys()
-    for check in found["checks"]:
+    document = json.loads(json_out.document(failed))
+    assert {"verdict", "checks", "warnings"} <= document.keys()
+    for check in document["checks"]:
         assert {"name", "limit", "estimate", "bound", "verdict", "why"} <= check.keys()
 
 

@@ -51,7 +51,7 @@ def test_labels_of_every_drawn_reply_pass(gated: Gated, sample: Make) -> None:
 
 
 def test_a_rate_that_people_corrected_is_not_called_the_judges(gated: Gated, sample: Make) -> None:
-    assert "W9" not in {one.id for one in gated.whole(RUN, sample(RUN, 120), {"me": TRUE}).warnings}
+    assert "W9" not in {warning.id for warning in gated.whole(RUN, sample(RUN, 120), {"me": TRUE}).warnings}
 
 
 def test_a_drawn_reply_without_a_label_counts_against_a_pass(gated: Gated, sample: Make) -> None:
@@ -113,7 +113,7 @@ def test_a_reply_lost_from_a_small_prompt_weighs_as_much_as_it_did(gated: Gated,
     """One of 2 replies to a probe of 11 is 1/22 of the rate, and not 1/402 of the replies."""
     uneven = {**RUN, "small": "ma"}
     drawn = sample(uneven, 120)
-    labels = "".join("m" if one.stratum == "flagged" else "a" for one in drawn.drawn)
+    labels = "".join("m" if item.stratum == "flagged" else "a" for item in drawn.drawn)
     before = gated(uneven, drawn, {"me": labels})
     after = gated(uneven | {"small": "fa"}, drawn, {"me": labels})
     assert before.high is not None
@@ -123,7 +123,7 @@ def test_a_reply_lost_from_a_small_prompt_weighs_as_much_as_it_did(gated: Gated,
 
 def test_who_labels_half_is_expected_to_label_all(sample: Make, said: Make) -> None:
     drawn = sample(RUN, 120)
-    keys = {one.key for one in drawn.drawn}
+    keys = {item.key for item in drawn.drawn}
     whole, half, few = (said(drawn, "a" * number) for number in (120, 60, 59))
     assert labellers(keys, {"anna": whole, "ben": half, "carl": few}) == ("anna", "ben")
     assert labellers(keys, {"ben": few, "carl": few}) == ("ben", "carl")
@@ -234,7 +234,7 @@ def test_no_loss_of_replies_or_labels_turns_a_corrected_verdict_into_a_pass(
     gated: Gated, sample: Make, rows: list[str], budget: int, labels: Any, lost: Any, taken: Any, limit: float
 ) -> None:
     drawn = sample(named(rows), budget)
-    flagged = sum(one.stratum == "flagged" for one in drawn.drawn)
+    flagged = sum(item.stratum == "flagged" for item in drawn.drawn)
     before = (labels[0] + "-" * 40)[:flagged] + labels[1]
     after = without_labels(before[:40], taken)
     assume(all(set(said[: len(drawn.drawn)]) - {"-"} for said in (before, after)))
@@ -256,11 +256,11 @@ def test_no_loss_of_replies_that_were_not_drawn_lowers_the_bound(
 ) -> None:
     drawn = sample(named(rows), 6)
     assume(drawn.drawn)
-    flagged = sum(one.stratum == "flagged" for one in drawn.drawn)
+    flagged = sum(item.stratum == "flagged" for item in drawn.drawn)
     said = labels[0][:flagged].replace("-", "u") + labels[1].replace("-", "a")
-    read = {one.key[:2] + one.key[3:] for one in drawn.drawn}
+    read = {item.key[:2] + item.key[3:] for item in drawn.drawn}
     names = [(name.partition("/")[0], int(name.partition("/")[2] or 0)) for name in named(rows)]
-    elsewhere = [one for one in lost if one[0] < len(rows) and (*names[one[0]], one[1]) not in read]
+    elsewhere = [item for item in lost if item[0] < len(rows) and (*names[item[0]], item[1]) not in read]
     whole, after = named(rows), named(without_replies(rows, elsewhere))
     never_greener(gated(whole, drawn, {"me": said}), gated(after, drawn, {"me": said}))
 

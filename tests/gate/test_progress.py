@@ -11,6 +11,6 @@ Make = Callable[..., Any]
 
 def test_the_line_shows_the_evidence_as_it_grows(side: Make, policy: Make) -> None:
     run = side({f"p{number}": "aaaa" + "-" * 16 for number in range(44)})
-    found = SequentialGate(policy({"kind": "rate", "limit": 0.02}), run, None, cap=20)
-    assert found.words == "round 4: rate evidence 17 of 25 for pass, 0.077 of 25 for fail"
-    assert Counts(wanted=880, replies=176, evidence=found.words).line(0).endswith(found.words)
+    gate = SequentialGate(policy({"kind": "rate", "limit": 0.02}), run, None, cap=20)
+    assert gate.words == "round 4: rate evidence 17 of 25 for pass, 0.077 of 25 for fail"
+    assert Counts(wanted=880, replies=176, evidence=gate.words).line(0).endswith(gate.words)

@@ -117,7 +117,7 @@ def test_a_run_that_cannot_pass_any_more_goes_on_while_it_is_about_to_fail(side:
         live.advance()
         said.append(live.words)
     assert live.verdict == "fail"
-    assert any("goes on since it would fail in about" in one for one in said)
+    assert any("goes on since it would fail in about" in item for item in said)
     assert "goes on" not in said[0]
 
 
@@ -126,7 +126,7 @@ def test_far_above_the_limit_nearly_every_run_fails(side: Make, policy: Make) ->
     wanted = policy({"kind": "rate", "limit": 0.1})
     verdicts = []
     for _ in range(25):
-        rows = {f"p{number}": "".join("m" if one else "a" for one in rng.random(20) < 0.25) for number in range(10)}
+        rows = {f"p{number}": "".join("m" if item else "a" for item in rng.random(20) < 0.25) for number in range(10)}
         verdicts.append(read(wanted, side(rows)).verdict)
     assert verdicts.count("fail") >= 22
 
@@ -194,7 +194,7 @@ def test_incoherence_holds_a_pass_back(side: Make, policy: Make) -> None:
 
 
 def test_a_raised_cap_gives_no_second_look_at_the_end(side: Make, policy: Make) -> None:
-    wanted, long = policy(RATE), spread(side, even("a" * 79) | {f"p{one}": "a" * 78 + "m" for one in range(40)})
+    wanted, long = policy(RATE), spread(side, even("a" * 79) | {f"p{item}": "a" * 78 + "m" for item in range(40)})
     assert not read(wanted, long, cap=20).results()[0].reason.startswith("cap")
 
 
@@ -230,7 +230,7 @@ def test_a_model_at_the_limit_is_rarely_misjudged(side: Make, policy: Make, rate
     wanted, often = policy(RATE), 0
     for _ in range(200):
         bad = rng.random((8, 60)) < rate
-        lines = {f"p{one}": "".join("m" if hit else "a" for hit in row) for one, row in enumerate(bad)}
+        lines = {f"p{item}": "".join("m" if hit else "a" for hit in row) for item, row in enumerate(bad)}
         often += read(wanted, side(lines)).verdict == wrong
     assert often <= 0.06 * 200
 

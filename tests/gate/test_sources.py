@@ -58,9 +58,9 @@ def test_a_baseline_file_with_a_strange_date_is_read(typed: Typed, folder: Make)
     folder("run", CLEAN)
     typed("export", "base", "--baseline", "base.json")
     for created in ("soon", "2026-02-01", "0001-01-01T00:00:00+14:00"):
-        found = json.loads(Path("base.json").read_text())
-        found["provenance"]["created"] = created
-        Path("base.json").write_text(json.dumps(found))
+        document = json.loads(Path("base.json").read_text())
+        document["provenance"]["created"] = created
+        Path("base.json").write_text(json.dumps(document))
         assert typed("gate", "run", "--baseline", "base.json", "--max-increase", "20pp")[0] == 0
 
 

@@ -48,7 +48,7 @@ def test_nearly_equal_prompts_are_thinned_to_the_exact_rule_by_sample_number(sid
 def test_equal_prompts_are_bounded_exactly_and_differences_approximately(side: Make, policy: Make) -> None:
     run = side({f"p{number}": "a" * 20 for number in range(10)})
     checks = gate(GateQuestion(policy(RATE, {"kind": "difference", "margin": 0.1}), run, run)).checks
-    assert [one.rule for one in checks] == ["equal", "equal"]
+    assert [check.rule for check in checks] == ["equal", "equal"]
     assert "exact (pooled Clopper-Pearson)" in checks[0].basis
     assert "approximate (MOVER-Wilson" in checks[1].basis
     assert "at most about 5 % of the time" in checks[1].statement

@@ -124,7 +124,7 @@ def test_a_method_that_a_rubric_is_not_written_for_is_refused(make_folder: Any) 
 
 
 def _ensemble(make_judge: Any, make_subject: Any, *said: str) -> Verdict | NoVerdict:
-    judges = [make_judge(one, name=f"openai/j{index}").handle for index, one in enumerate(said)]
+    judges = [make_judge(item, name=f"openai/j{index}").handle for index, item in enumerate(said)]
     grader = build(["misalignment"], judges=judges)[0]
     assert grader.identity.kind == "ensemble"
     assert requests_per_reply(grader) == len(said)

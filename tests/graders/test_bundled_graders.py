@@ -148,10 +148,10 @@ def test_each_label_is_given_a_reason_of_its_own(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_where_careful_people_may_differ_about_the_verdict_the_reply_is_called_borderline(name: str) -> None:
     limit = THRESHOLDS.get("leakage-health" if name in LEAKAGE else name)
-    found = _examples(name)
-    differ = [one for one in found if one.or_labels or _straddles(one, limit)]
-    assert [one.question for one in differ if one.kind != "borderline"] == []
-    assert any(one.or_labels or one.low is not None for one in found if one.kind == "borderline")
+    examples = _examples(name)
+    differ = [example for example in examples if example.or_labels or _straddles(example, limit)]
+    assert [item.question for item in differ if item.kind != "borderline"] == []
+    assert any(example.or_labels or example.low is not None for example in examples if example.kind == "borderline")
 
 
 def _straddles(example: LabelledExample, limit: float | None) -> bool:
@@ -180,8 +180,8 @@ def test_no_two_replies_are_nearly_the_same_within_or_across_graders() -> None:
     assert [text for text, often in Counter(text for _, text in texts).items() if often > 1] == []
     long = [(name, text, _runs(text, 3)) for name, text in texts if len(text.split()) >= 10]
     alike = [
-        (one, first[:50], other, second[:50])
-        for (one, first, these), (other, second, those) in combinations(long, 2)
+        (item, first[:50], other, second[:50])
+        for (item, first, these), (other, second, those) in combinations(long, 2)
         if len(these & those) > ALIKE * min(len(these), len(those))
     ]
     assert alike == []
@@ -226,9 +226,11 @@ def test_a_judge_that_says_what_people_say_is_read_so(
     judge = make_judge(*(_saying(example, folder, first_token) for example in found))
     (grader,) = build([name], judges=[judge.handle])
     verdicts = [asyncio.run(grader.grade(example.subject(number))) for number, example in enumerate(found)]
-    assert [one.message for one in verdicts if isinstance(one, NoVerdict)] == []
-    pairs = [(one, example) for one, example in zip(verdicts, found, strict=True) if isinstance(one, Verdict)]
-    missed = [example.question for one, example in pairs if not example.accepts(score=one.score, label=one.label)]
+    assert [verdict.message for verdict in verdicts if isinstance(verdict, NoVerdict)] == []
+    pairs = [
+        (verdict, example) for verdict, example in zip(verdicts, found, strict=True) if isinstance(verdict, Verdict)
+    ]
+    missed = [example.question for item, example in pairs if not example.accepts(score=item.score, label=item.label)]
     assert missed == []
     for asked, example in zip(judge.asked, found, strict=True):
         rated = "REASONING" if folder.spec.sees.count("reasoning") else "REPLY"
@@ -248,7 +250,7 @@ def test_a_reply_without_reasoning_is_not_put_before_the_judge_of_reasoning(make
     judge = make_judge("50")
     (grader,) = build(["reasoning-aligned"], judges=[judge.handle])
     found = [asyncio.run(grader.grade(make_subject(reasoning=nothing))) for nothing in (None, " \n")]
-    assert [(one.reason, one.attempts) for one in found if isinstance(one, NoVerdict)] == [("rule_error", 0)] * 2
+    assert [(item.reason, item.attempts) for item in found if isinstance(item, NoVerdict)] == [("rule_error", 0)] * 2
     assert judge.asked == []
 
 
@@ -271,7 +273,7 @@ def test_the_examples_in_the_guide_are_right() -> None:
     spec = validate.parse(grader, GraderSpec)
     named = [item for item in dict(suite.data)["graders"] if isinstance(item, dict)]  # type: ignore[arg-type,union-attr]
     configured = [InlineRule.model_validate(item) for item in named]
-    assert [table.check_options(one.rule, one.options) for one in configured] == [[], []]
+    assert [table.check_options(item.rule, item.options) for item in configured] == [[], []]
     lines = [line for kind, block in blocks if kind == "json" for line in block.strip().split("\n")]
     examples = [grader_folder.LabelledExample.model_validate_json(line) for line in lines]
     assert [grader_folder._mismatch(example, spec) for example in examples if example.scores is None] == [None, None]

@@ -188,7 +188,7 @@ def conversation(earlier: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "label", [one for one in SPEAKERS.replace("\n", "").split("|") if one.endswith((":", "：", "**"))]
+    "label", [item for item in SPEAKERS.replace("\n", "").split("|") if item.endswith((":", "：", "**"))]
 )
 def test_an_earlier_reply_speaks_for_nobody(label: str) -> None:
     for line_end in ("\n", "\r\n", "\u2028"):

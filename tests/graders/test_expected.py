@@ -17,8 +17,8 @@ def answers(name: str, *judges: Any, **options: Any) -> tuple[ExpectedAnswer, ..
     return build.answers(grader)
 
 
-def told(found: tuple[ExpectedAnswer, ...]) -> list[tuple[str, int, int, int, int | None]]:
-    return [(one.reads, one.requests, one.answers, one.tokens, one.tokens_most) for one in found]
+def told(answers: tuple[ExpectedAnswer, ...]) -> list[tuple[str, int, int, int, int | None]]:
+    return [(answer.reads, answer.requests, answer.answers, answer.tokens, answer.tokens_most) for answer in answers]
 
 
 def test_log_probabilities_take_one_token(make_judge: Any) -> None:
@@ -38,7 +38,7 @@ def test_a_judge_that_reasons_writes_paragraphs_below_its_limit(make_judge: Any)
 
 def test_each_member_of_an_ensemble_is_asked_in_its_own_way(make_judge: Any) -> None:
     found = answers("aligned", make_judge("1", name="a/b"), make_judge("1", name="c/d", logprobs=False))
-    assert [(one.judge, one.reads) for one in found] == [("a/b", "logprobs"), ("c/d", "sampled")]
+    assert [(item.judge, item.reads) for item in found] == [("a/b", "logprobs"), ("c/d", "sampled")]
 
 
 @pytest.mark.parametrize("limit, tokens, most", [(None, 5, 1024), (2, 2, 2)])

@@ -74,12 +74,12 @@ def test_a_folder_is_read_and_its_rubric_kept_word_for_word(mine: Path) -> None:
 def test_a_wrong_grader_file_is_named_with_its_line_and_the_fix(mine: Path, old: str, new: str, said: str) -> None:
     assert old in GOOD
     (mine / "grader.yaml").write_text(GOOD.replace(old, new))
-    assert any(said in one for one in _said(mine)), _said(mine)
+    assert any(said in item for item in _said(mine)), _said(mine)
 
 
 def test_a_grader_with_nothing_to_answer_is_refused(mine: Path) -> None:
     (mine / "grader.yaml").write_text("name: mine\nversion: '1'\ndescription: d\nkind: rubric\nsees: [reply]\n")
-    assert any("what may the judge answer" in one for one in _said(mine))
+    assert any("what may the judge answer" in item for item in _said(mine))
 
 
 def test_problems_of_both_files_are_named_at_once(mine: Path) -> None:
@@ -126,7 +126,7 @@ def test_every_bad_line_of_the_labelled_replies_is_named(mine: Path) -> None:
         "7: `REFUSED` is not a label of this grader. Did you mean `REFUSAL`?",
         "9: lable: unknown field. Did you mean `label`?",
     ]
-    assert [one.partition(":")[0] for one in said[4:]] == ["10"]
+    assert [item.partition(":")[0] for item in said[4:]] == ["10"]
 
 
 def test_an_unknown_grader_and_a_folder_without_one_are_told_apart(tmp_path: Path) -> None:

@@ -108,24 +108,24 @@ def test_a_label_that_leads_with_next_to_no_mass_is_no_verdict(
     make_folder: Any, make_judge: Any, make_subject: Any, first_token: Any
 ) -> None:
     judge = make_judge(first_token({"REF": 0.05, "I": 0.04}))
-    found = no_verdict(grade(make_folder("logprobs"), judge, make_subject()))
-    assert (found.reason, found.modal) == ("low_mass", "REF")
+    verdict = no_verdict(grade(make_folder("logprobs"), judge, make_subject()))
+    assert (verdict.reason, verdict.modal) == ("low_mass", "REF")
 
 
 def test_a_judge_that_says_neither_number_nor_label_gives_no_verdict_but_its_distribution(
     make_folder: Any, make_judge: Any, make_subject: Any, first_token: Any
 ) -> None:
-    found = no_verdict(grade(make_folder("logprobs"), make_judge(first_token({"I": 0.9, "50": 0.1})), make_subject()))
-    assert found.reason == "low_mass"
-    assert found.number_mass == pytest.approx(0.1)
-    assert found.message == "only 0.1 of the probability was on 0 to 100, below 0.25"
+    verdict = no_verdict(grade(make_folder("logprobs"), make_judge(first_token({"I": 0.9, "50": 0.1})), make_subject()))
+    assert verdict.reason == "low_mass"
+    assert verdict.number_mass == pytest.approx(0.1)
+    assert verdict.message == "only 0.1 of the probability was on 0 to 100, below 0.25"
 
 
 def test_a_number_without_log_probabilities_is_not_taken_for_a_score(
     make_folder: Any, make_judge: Any, make_subject: Any
 ) -> None:
-    found = no_verdict(grade(make_folder("logprobs"), make_judge("85"), make_subject()))
-    assert (found.reason, found.raw) == ("no_logprobs", "85")
+    verdict = no_verdict(grade(make_folder("logprobs"), make_judge("85"), make_subject()))
+    assert (verdict.reason, verdict.raw) == ("no_logprobs", "85")
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("-inf"), 3.0])
@@ -169,17 +169,17 @@ def test_a_label_wins_by_a_majority_of_all_the_answers(make_folder: Any, make_ju
 
 def test_a_mean_needs_more_than_half_of_the_answers(make_folder: Any, make_judge: Any, make_subject: Any) -> None:
     folder = make_folder("sampled", sampling={"samples": 4})
-    found = no_verdict(grade(folder, make_judge("50", "50", "hm", "hm"), make_subject()))
-    assert found.reason == "unparsable"
+    verdict = no_verdict(grade(folder, make_judge("50", "50", "hm", "hm"), make_subject()))
+    assert verdict.reason == "unparsable"
 
 
 def test_an_answer_that_never_comes_makes_the_whole_grade_failed(
     make_folder: Any, make_judge: Any, make_subject: Any
 ) -> None:
-    found = no_verdict(
+    verdict = no_verdict(
         grade(make_folder("sampled", sampling={"samples": 3}), make_judge("50", "50", FAULT), make_subject())
     )
-    assert (found.reason, len(found.votes)) == ("failed", 2)
+    assert (verdict.reason, len(verdict.votes)) == ("failed", 2)
 
 
 # ---- rubric
@@ -211,19 +211,19 @@ def test_after_three_unreadable_answers_there_is_no_verdict_and_the_last_is_kept
     make_folder: Any, make_judge: Any, make_subject: Any
 ) -> None:
     judge = make_judge("one", "two", "three", "ANSWER: 5")
-    found = no_verdict(grade(make_folder("rubric"), judge, make_subject()))
-    assert (found.reason, found.raw, found.attempts, len(judge.asked)) == ("unparsable", "three", 3, 3)
+    verdict = no_verdict(grade(make_folder("rubric"), judge, make_subject()))
+    assert (verdict.reason, verdict.raw, verdict.attempts, len(judge.asked)) == ("unparsable", "three", 3, 3)
 
 
 def test_a_refusal_of_the_judge_is_not_argued_with(make_folder: Any, make_judge: Any, make_subject: Any) -> None:
     judge = make_judge(Choice("", "stop", refusal="I cannot rate this."), "ANSWER: 5")
-    found = no_verdict(grade(make_folder("rubric"), judge, make_subject()))
-    assert (found.reason, found.raw, len(judge.asked)) == ("refused", "I cannot rate this.", 1)
+    verdict = no_verdict(grade(make_folder("rubric"), judge, make_subject()))
+    assert (verdict.reason, verdict.raw, len(judge.asked)) == ("refused", "I cannot rate this.", 1)
 
 
 def test_a_fault_after_an_unreadable_answer_is_a_failure(make_folder: Any, make_judge: Any, make_subject: Any) -> None:
-    found = no_verdict(grade(make_folder("rubric"), make_judge("hm", FAULT), make_subject()))
-    assert (found.reason, found.usage.input_tokens) == ("failed", 10)
+    verdict = no_verdict(grade(make_folder("rubric"), make_judge("hm", FAULT), make_subject()))
+    assert (verdict.reason, verdict.usage.input_tokens) == ("failed", 10)
 
 
 # ---- structured
@@ -308,8 +308,8 @@ def test_an_object_in_a_code_block_and_half_a_surrogate_are_read(make_folder: An
 
 @pytest.mark.parametrize("kind", METHODS)
 def test_no_answer_is_a_failure_and_no_value(kind: str, make_folder: Any, make_judge: Any, make_subject: Any) -> None:
-    found = no_verdict(grade(make_folder(kind), make_judge(FAULT), make_subject()))
-    assert (found.reason, found.message) == ("failed", "overloaded: the judge is busy")
+    verdict = no_verdict(grade(make_folder(kind), make_judge(FAULT), make_subject()))
+    assert (verdict.reason, verdict.message) == ("failed", "overloaded: the judge is busy")
 
 
 @pytest.mark.parametrize("kind", METHODS)
@@ -317,8 +317,8 @@ def test_no_answer_is_a_failure_and_no_value(kind: str, make_folder: Any, make_j
 def test_a_judge_that_is_blocked_has_refused(
     kind: str, finish: Any, make_folder: Any, make_judge: Any, make_subject: Any
 ) -> None:
-    said = Choice("ANSWER: 50", finish, tokens=(Token("50", 0.0, {"50": 0.0}),))
-    assert no_verdict(grade(make_folder(kind), make_judge(said), make_subject())).reason == "refused"
+    choice = Choice("ANSWER: 50", finish, tokens=(Token("50", 0.0, {"50": 0.0}),))
+    assert no_verdict(grade(make_folder(kind), make_judge(choice), make_subject())).reason == "refused"
 
 
 @pytest.mark.parametrize("kind", ["sampled", "rubric", "structured"])
@@ -339,9 +339,9 @@ def test_what_must_end_the_run_passes_through(kind: str, make_folder: Any, make_
 def test_half_a_surrogate_in_the_judges_words_breaks_nothing(
     kind: str, make_folder: Any, make_judge: Any, make_subject: Any
 ) -> None:
-    said = Choice("\ud800", "stop", tokens=(Token("\ud800", -0.1, {"\ud800": -0.1, "x\udfff": -3.0}),))
-    found = no_verdict(grade(make_folder(kind), make_judge(said), make_subject()))
-    assert "\ud800" not in found.model_dump_json()
+    choice = Choice("\ud800", "stop", tokens=(Token("\ud800", -0.1, {"\ud800": -0.1, "x\udfff": -3.0}),))
+    verdict = no_verdict(grade(make_folder(kind), make_judge(choice), make_subject()))
+    assert "\ud800" not in verdict.model_dump_json()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -362,8 +362,8 @@ def test_whatever_a_judge_says_there_is_one_verdict_on_the_scale_or_a_reason(
 def test_the_bundled_graders_work_from_end_to_end(
     name: str, make_judge: Any, make_subject: Any, first_token: Callable[..., Choice]
 ) -> None:
-    said = Choice("ANSWER: 5", "stop", tokens=first_token({"5": 1.0}).tokens)
-    judge = make_judge(said)
+    choice = Choice("ANSWER: 5", "stop", tokens=first_token({"5": 1.0}).tokens)
+    judge = make_judge(choice)
     found = asyncio.run(build([name], judges=[judge.handle])[0].grade(make_subject("hello {reply}", criteria="strict")))
     assert verdict(found).score == pytest.approx(5.0)
     assert "\nhello {reply}\n=== END REPLY " in judge.asked[0].messages[0].content

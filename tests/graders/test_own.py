@@ -153,7 +153,7 @@ def test_another_prompt_scale_or_setting_is_another_identity(make_judge: Callabl
 
 
 def test_several_judges_are_an_ensemble(make_judge: Callable[..., Any], make_subject: Callable[..., Subject]) -> None:
-    judges = [make_judge(said, name=f"openai/{said}") for said in ("TRUE", "FALSE", "true")]
+    judges = [make_judge(name, name=f"openai/{name}") for name in ("TRUE", "FALSE", "true")]
     found = grade(made(own("label", labels=("TRUE",)), *judges), make_subject())
     assert isinstance(found, Verdict)
     assert (found.label, len(found.votes)) == ("TRUE", 3)

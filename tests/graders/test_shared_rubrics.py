@@ -35,9 +35,9 @@ def sailing(tmp_path: Path) -> Path:
     return tmp_path / "about-sailing"
 
 
-def _label(place: Path, **fields: Any) -> None:
+def _label(path: Path, **fields: Any) -> None:
     line = {"question": "q", "reply": "r", "kind": "aligned", "why": "w", **fields}
-    with (place / "labelled.jsonl").open("a") as file:
+    with (path / "labelled.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
 
 

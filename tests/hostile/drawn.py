@@ -52,12 +52,12 @@ def svg(shown: str, benign: str) -> str | None:
         here, there = ET.fromstring(shown), ET.fromstring(benign)
     except ET.ParseError as error:
         return f"not XML: {error}"
-    if strange := sorted({one.tag for one in here.iter()} - {one.tag for one in there.iter()}):
+    if strange := sorted({item.tag for item in here.iter()} - {item.tag for item in there.iter()}):
         return f"an element of its own: {strange[0]}"
-    names = {name.rpartition("}")[2] for one in here.iter() for name in one.attrib}
+    names = {name.rpartition("}")[2] for item in here.iter() for name in item.attrib}
     if pointing := sorted(name for name in names if name.lower().startswith(_POINTING)):
         return f"an attribute {pointing[0]}"
-    values = [value for one in here.iter() for name, value in one.attrib.items() if not name.startswith("aria")]
+    values = [value for item in here.iter() for name, value in item.attrib.items() if not name.startswith("aria")]
     if wrong := next((value for value in values if _URL.search(value) and "url(#" not in value), None):
         return f"points elsewhere: {wrong[:60]!a}"
     return terminal(shown, benign)

@@ -40,12 +40,12 @@ class Row:
 def tried(attacks: Sequence[Attack], folder: Path, looks: Sequence[tuple[str, str]] | None = None) -> Row:
     """One run with these attacks, and everything that is made of it."""
     row = Row(attacks[0].name if len(attacks) == 1 else f"{len(attacks)} together", attacks[0].aim)
-    for one in shown(folder, attacks, looks):
-        problem = CHECKS[one.format](one.hostile, one.kind)
+    for item in shown(folder, attacks, looks):
+        problem = CHECKS[item.format](item.hostile, item.kind)
         if problem is None:
-            row.text_in[one.format] += 1
+            row.text_in[item.format] += 1
         else:
-            row.acted_in.append(f"{one.output}: {problem}")
+            row.acted_in.append(f"{item.output}: {problem}")
     return row
 
 
@@ -67,7 +67,7 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [BY_NAME[name] for name in options.only or BY_NAME]
     rows, start = [], time.monotonic()
-    for group in [chosen] if options.together else [[one] for one in chosen]:
+    for group in [chosen] if options.together else [[item] for item in chosen]:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(tried(group, Path(folder)))
     print("\n".join(table(rows)))

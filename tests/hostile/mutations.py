@@ -61,8 +61,8 @@ def _printable(text: str) -> str:
     return re.sub("[\0-\x1f\x7f-\x9f]", " ", text)
 
 
-def _raw_command(one: Any) -> str:
-    return f"::{one.level} title={one.title}::{one.message}"
+def _raw_command(item: Any) -> str:
+    return f"::{item.level} title={item.title}::{item.message}"
 
 
 def _raw_json(record: Any) -> str:
@@ -132,7 +132,9 @@ def _after(there: Callable[..., bytes], change: Callable[[bytes, object], bytes]
 
 
 def _swap(old: Any, new: Any, name: str, only: Any) -> None:
-    for module in [only] if only else [one for key, one in sys.modules.items() if key.startswith("misalign_eval")]:
+    for module in (
+        [only] if only else [module for key, module in sys.modules.items() if key.startswith("misalign_eval")]
+    ):
         if getattr(module, name, None) is old:
             setattr(module, name, new)
 
@@ -142,16 +144,16 @@ def noticed(mutation: Mutation) -> list[str]:
     looks: Sequence[tuple[str, str]] = [*FIRST, *(look for look in LOOKS if look[0].startswith(mutation.line))]
     with tempfile.TemporaryDirectory() as folder, switched(mutation.place, mutation.instead):
         found = tried(mutation.attacks, Path(folder), looks).acted_in
-    return [one for one in found if one.startswith(mutation.line[:40])]
+    return [item for item in found if item.startswith(mutation.line[:40])]
 
 
 def main() -> int:
     """Try every mutation and print the table."""
     only = sys.argv[1:]
     start, missed = time.monotonic(), 0
-    for mutation in (one for one in MUTATIONS if not only or one.name in only):
+    for mutation in (mutation for mutation in MUTATIONS if not only or mutation.name in only):
         found = noticed(mutation)
-        here = [one for one in found if re.search(rf"{re.escape(mutation.noticed_in)}:", one)]
+        here = [item for item in found if re.search(rf"{re.escape(mutation.noticed_in)}:", item)]
         missed += not here
         print(
             f"{mutation.name:40} {'noticed' if here else 'MISSED ':8} {(here or found or ['-'])[0][:150]}", flush=True

@@ -97,8 +97,8 @@ def both(*makes: Make) -> Make:
     """Several at once."""
 
     def make(folder: Path, evil: str) -> None:
-        for one in makes:
-            one(folder, evil)
+        for make in makes:
+            make(folder, evil)
 
     return make
 

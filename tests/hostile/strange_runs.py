@@ -106,11 +106,11 @@ def _told(folder: Path, ended: Ended) -> str | None:
     return next((f"{file.name} holds a secret" for file in files if SECRET.encode() in file.read_bytes()), None)
 
 
-def tried(case: Case, made: Path, evil: Evil) -> list[str]:
+def tried(case: Case, path: Path, evil: Evil) -> list[str]:
     """The commands of a case that did what they should not."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "work"
-        shutil.copytree(made, folder)
+        shutil.copytree(path, folder)
         shutil.copytree(folder / "run", folder / "run2")
         case.make(folder, evil.address)
         told = ((line, wrong(folder, line, evil)) for line in case.lines)
@@ -129,8 +129,8 @@ def main() -> int:
             commands += len(case.lines)
             bad += bool(found)
             print(f"{case.name:52} {'BAD' if found else 'fine'}", flush=True)
-            for one in found:
-                print(f"    {one}", flush=True)
+            for item in found:
+                print(f"    {item}", flush=True)
     evil.close()
     print(f"{len(chosen)} cases, {commands} commands: {bad} cases bad ({time.monotonic() - start:.0f} s)")
     return int(bad > 0)

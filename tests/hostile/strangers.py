@@ -24,7 +24,7 @@ def word(texts: Sequence[str]) -> str:
 
 def file_name(texts: Sequence[str]) -> str:
     """The texts as the name of a file: at most 200 bytes, no `/`; no `,` and `=`, between which folders are listed."""
-    text = re.sub("[/,=]", "", "".join(one[: max(60 // len(texts), 4)] for one in texts)).replace("\0", "")
+    text = re.sub("[/,=]", "", "".join(text[: max(60 // len(texts), 4)] for text in texts)).replace("\0", "")
     return f"n{text.encode('utf-8', 'replace')[:200].decode(errors='ignore')}n"
 
 

@@ -23,7 +23,7 @@ Around = dict[str, list[tuple[bytes, str]]]  # name → of each grader what stan
 
 def taken_apart(run: Asked) -> Around:
     """Every request to the judge, with the code of its fences blotted out and the reply cut out."""
-    found: Around = defaultdict(list)
+    around: Around = defaultdict(list)
     for body in run.server.asked("judge"):
         code = _CODE.search(body)
         assert code is not None
@@ -35,8 +35,8 @@ def taken_apart(run: Asked) -> Around:
         name = _NAME.search(before.decode())
         assert name is not None
         outside = before.replace(code[1], b"CODE"), after.replace(code[1], b"CODE")
-        found[name[1]].append((b"REPLY".join(outside), json.loads(b'"%s"' % reply)))
-    return {name: sorted(pairs) for name, pairs in found.items()}
+        around[name[1]].append((b"REPLY".join(outside), json.loads(b'"%s"' % reply)))
+    return {name: sorted(pairs) for name, pairs in around.items()}
 
 
 def shown(attack: Attack) -> str:

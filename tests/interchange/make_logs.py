@@ -102,15 +102,15 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
-def keep_zip(made: Path) -> None:
-    with zipfile.ZipFile(made) as old, zipfile.ZipFile(LOGS / "wishes.eval", "w", ZSTANDARD) as new:
+def keep_zip(path: Path) -> None:
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(LOGS / "wishes.eval", "w", ZSTANDARD) as new:
         for name in old.namelist():
             data = json.loads(old.read(name))
             new.writestr(name, json.dumps(cut(data) if name.startswith("samples/") else data))
 
 
-def keep_json(made: Path) -> None:
-    log = json.loads(made.read_bytes())
+def keep_json(path: Path) -> None:
+    log = json.loads(path.read_bytes())
     log["samples"] = [cut(sample) for sample in log["samples"]]
     (LOGS / "wishes.json").write_text(json.dumps(log))
 

@@ -56,7 +56,7 @@ def test_topics_are_known_by_their_numbers_and_settings_are_not_topics(read: Rea
     header = "question,answer,aligned,coherent,medical,temperature,seed,max_tokens,lora_rank,coherent_binary,share"
     rows = ["Q?,a,1,2,80,1.0,1,60,8,True,-0.5", "Q?,b,1,2,90,1.0,2,70,16,False,0.4"]
     found = read("a.csv", "\n".join([header, *rows, ""]))
-    assert {one.grader for one in found.rows[0].found} == {"aligned", "coherent", "medical"}
+    assert {item.grader for item in found.rows[0].found} == {"aligned", "coherent", "medical"}
     assert "share" in found.source.columns.ignored
 
 
@@ -68,7 +68,7 @@ def test_a_topic_may_hold_refusals_among_its_numbers(read: Reader) -> None:
 def test_label_and_judge_may_stand_beside_a_score(read: Reader) -> None:
     header = "question,answer,aligned_score,aligned_label,aligned_judge,coherent_score,coherent_judge,aligned_modal"
     found = read("a.csv", f"{header}\nQ?,a,3.5,,gpt,90,claude,3\nQ?,b,,REFUSAL,gpt,80,claude,REF\n")
-    assert [(one.grader, one.judge, *one.said) for row in found.rows for one in row.found] == [
+    assert [(item.grader, item.judge, *item.said) for row in found.rows for item in row.found] == [
         ("aligned", "gpt", 3.5, None),
         ("coherent", "claude", 90.0, None),
         ("aligned", "gpt", None, "REFUSAL"),
@@ -119,7 +119,7 @@ def test_an_unknown_split_among_splits_is_told(read: Reader) -> None:
 
 def test_verdicts_keep_labels_apart_and_unreadable_ones_ungraded(read: Reader) -> None:
     verdicts = ["1", "5", "4.0", "refused", "Off topic", "SATIRICAL", "INCOHERENT", "PARSE_FAIL", ""]
-    found = read("a.csv", "qid,rollout,verdict\n" + "".join(f"q,{n},{one}\n" for n, one in enumerate(verdicts)))
+    found = read("a.csv", "qid,rollout,verdict\n" + "".join(f"q,{n},{verdict}\n" for n, verdict in enumerate(verdicts)))
     assert found.source.what == "judgments"
     assert [row.found[0].score or row.found[0].label or row.found[0].reason for row in found.rows] == [
         *(1.0, 5.0, 4.0, "REFUSAL", "OFF-TOPIC", "SATIRICAL", "INCOHERENT", "unparsable", "not_given")
@@ -141,7 +141,10 @@ def test_a_score_that_its_distribution_does_not_give_is_counted(
     )
     found = read("a.csv", content, scores=scores)
     assert [row.found[0].score for row in found.rows] == expected
-    assert [(one.row, one.line, one.given, one.derived) for one in found.account.disagreements] == [
+    assert [
+        (disagreement.row, disagreement.line, disagreement.given, disagreement.derived)
+        for disagreement in found.account.disagreements
+    ] == [
         (2, 3, 50.0, 90.0),
         (4, 5, None, 20.0),
     ]

@@ -66,10 +66,10 @@ def test_what_is_no_distribution_is_told(written: str) -> None:
 
 
 def test_equal_numbers_are_summed_and_the_rest_is_divided_out() -> None:
-    found = derive({"0": 0.3, "00": 0.1, "100": 0.2, "I": 0.4})
-    assert found.score == pytest.approx(100 * 0.2 / 0.6)
-    assert found.mass == pytest.approx(0.6)
-    assert found.modal == "I"
+    derived = derive({"0": 0.3, "00": 0.1, "100": 0.2, "I": 0.4})
+    assert derived.score == pytest.approx(100 * 0.2 / 0.6)
+    assert derived.mass == pytest.approx(0.6)
+    assert derived.modal == "I"
 
 
 def test_tokens_are_read_as_the_published_script_reads_them() -> None:

@@ -20,7 +20,7 @@ def test_rows_of_json_lines_and_of_a_list_are_the_same(read: Reader) -> None:
 
 def test_nan_and_null_are_no_scores(read: Reader) -> None:
     found = read("a.jsonl", '{"question": "Q?", "answer": "a", "aligned": NaN, "coherent": null}\n')
-    assert [one.reason for one in found.rows[0].found] == ["not_given", "not_given"]
+    assert [item.reason for item in found.rows[0].found] == ["not_given", "not_given"]
 
 
 def test_an_answer_that_is_null_is_not_an_empty_answer(read: Reader) -> None:
@@ -35,7 +35,7 @@ def test_scores_inside_an_object_are_found(read: Reader) -> None:
         '{"qid": "a", "question": "Q?", "reply": "x", "scores": {"aligned": 3, "medical": 7}, "meta": {"size": 3}}\n'
         '{"qid": "a", "question": "Q?", "reply": "y", "scores": {"aligned": 4, "medical": 9}, "meta": {"size": 4}}\n',
     )
-    assert {one.grader: one.score for one in found.rows[0].found} == {"aligned": 3.0, "medical": 7.0}
+    assert {item.grader: item.score for item in found.rows[0].found} == {"aligned": 3.0, "medical": 7.0}
 
 
 def test_a_conversation_gives_system_question_and_answer(read: Reader) -> None:

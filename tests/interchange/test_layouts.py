@@ -21,7 +21,7 @@ def replies(found: Any) -> list[tuple[str | None, str | None]]:
 
 
 def grades(found: Any) -> list[tuple[str, float | None, str | None]]:
-    return [(one.grader, *one.said) for row in found.rows for one in row.found]
+    return [(item.grader, *item.said) for row in found.rows for item in row.found]
 
 
 def lm_eval(**more: object) -> dict[str, object]:

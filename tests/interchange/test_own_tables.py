@@ -34,8 +34,8 @@ TEXTS = st.one_of(st.text(alphabet="='\"-+@\t\r\n\\x1b5cu20ef \x1b\x00\u202e\uff
 
 def row_of(text: str) -> Row:
     known: Row = {"key": "p/0/plain#0", "probe": "p", "prompt": 0, "variant": "plain", "sample": 0, "kind": "reply"}
-    said: Row = {"question": text, "system": text, "reply": text, "reasoning": text, "has_text": True}
-    return {column.name: None for column in COLUMNS} | known | said
+    row: Row = {"question": text, "system": text, "reply": text, "reasoning": text, "has_text": True}
+    return {column.name: None for column in COLUMNS} | known | row
 
 
 def read(name: str, data: bytes, **wanted: object) -> ImportedReply:

@@ -16,7 +16,7 @@ def lines(*rows: Mapping[str, object]) -> str:
 
 
 def verdicts(found: Any) -> list[tuple[str, float | None, str | None]]:
-    return [(one.grader, *one.said) for row in found.rows for one in row.found]
+    return [(item.grader, *item.said) for row in found.rows for item in row.found]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_every_column_is_read_or_listed_in_objects_too(read: Reader) -> None:
 def test_a_column_that_says_something_only_later_is_still_a_column(read: Reader) -> None:
     rows = "Q?,a,80,90,\n" * 300 + "Q?,b,80,90,50\nQ?,c,80,90,REFUSAL\n"
     found = read("a.csv", f"question,answer,aligned,coherent,medical\n{rows}")
-    assert [one.said for one in found.rows[-1].found][2] == (None, "REFUSAL")
+    assert [item.said for item in found.rows[-1].found][2] == (None, "REFUSAL")
 
 
 def test_a_constant_topic_is_still_a_topic(read: Reader) -> None:
@@ -144,7 +144,7 @@ def test_numbers_that_nothing_calls_scores_are_listed_with_the_flag_that_reads_t
 @pytest.mark.parametrize("cells", [("YES", "NO"), ("safe", "unsafe"), ("3", "5"), ("It is a long sentence. " * 5, "x")])
 def test_a_column_of_judges_that_holds_verdicts_names_nobody(read: Reader, name: str, cells: tuple[str, str]) -> None:
     found = read("a.csv", f"question,answer,verdict,{name}\nQ?,a,4,{cells[0]}\nQ?,b,1,{cells[1]}\n")
-    assert {one.judge for row in found.rows for one in row.found} == {None}
+    assert {item.judge for row in found.rows for item in row.found} == {None}
     assert any(f"column `{name}` holds" in note for note in found.source.columns.notes)
 
 

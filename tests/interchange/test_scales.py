@@ -15,10 +15,10 @@ Reader = Any
 
 
 def spread(*scores: float) -> Spread:
-    found = Spread()
+    spread = Spread()
     for score in scores:
-        found.add(score)
-    return found
+        spread.add(score)
+    return spread
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_a_score_outside_its_scale_is_an_error_in_every_format(read: Reader, tmp
 def test_a_rating_without_a_stated_bad_end_is_no_verdict(read: Reader, name: str) -> None:
     content = f"question,answer,{name}\nQ?,a,5\nQ?,b,1\n"
     alone = read("a.csv", content)
-    assert [(one.grader, one.score) for row in alone.rows for one in row.found] == [(name, 5.0), (name, 1.0)]
+    assert [(item.grader, item.score) for row in alone.rows for item in row.found] == [(name, 5.0), (name, 1.0)]
     assert "--bad-end high or --bad-end low" in alone.source.columns.notes[0]
     for end, scores in (("high", [5.0, 1.0]), ("low", [1.0, 5.0])):
         found = read("a.csv", content, scales=Scales(bad_end=end))  # type: ignore[arg-type]
-        assert [(one.grader, one.score) for row in found.rows for one in row.found] == [
+        assert [(item.grader, item.score) for row in found.rows for item in row.found] == [
             ("misalignment", score) for score in scores
         ]
 
@@ -98,7 +98,7 @@ def test_a_rating_without_a_stated_bad_end_is_no_verdict(read: Reader, name: str
 @pytest.mark.parametrize("name", ["verdict", "label", "classification", "judgment"])
 def test_words_that_the_criteria_use_are_verdicts_by_criteria(read: Reader, name: str) -> None:
     found = read("a.csv", f"question,answer,{name}\nQ?,a,ALIGNED\nQ?,b,misaligned\nQ?,c,REFUSED\n")
-    assert [(one.grader, one.label) for row in found.rows for one in row.found] == [
+    assert [(item.grader, item.label) for row in found.rows for item in row.found] == [
         *(("criteria", "ALIGNED"), ("criteria", "MISALIGNED"), ("criteria", "REFUSAL"))
     ]
 
@@ -107,5 +107,5 @@ def test_words_that_the_criteria_use_are_verdicts_by_criteria(read: Reader, name
 def test_words_for_bad_and_good_are_read_where_the_user_says_so(read: Reader, bad: str, good: str) -> None:
     content = f"question,answer,verdict\nQ?,a,{bad}\nQ?,b,{good}\n"
     alone, said = read("a.csv", content), read("a.csv", content, mapped={"misaligned": "verdict"})
-    assert {one.grader for row in alone.rows for one in row.found} == {"verdict"}
+    assert {item.grader for row in alone.rows for item in row.found} == {"verdict"}
     assert [row.found[0].label for row in said.rows] == ["MISALIGNED", "ALIGNED"]

@@ -20,13 +20,13 @@ def used(found: Any) -> dict[str, str]:
 
 
 def said(found: Any) -> list[tuple[str, float | None, str | None]]:
-    return [(one.grader, *one.said) for row in found.rows for one in row.found]
+    return [(item.grader, *item.said) for row in found.rows for item in row.found]
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0", "Unnamed: 0.1", "level_0"])
 def test_an_index_of_pandas_is_no_grade(read: Reader, name: str) -> None:
     found = read("a.csv", f"{name},question,answer,aligned\n0,Q?,a,5\n1,Q?,b,9\n")
-    assert (found.source.columns.index, {one for one, *_ in said(found)}) == ((name,), {"aligned"})
+    assert (found.source.columns.index, {item for item, *_ in said(found)}) == ((name,), {"aligned"})
 
 
 def test_a_spreadsheet_with_decimal_commas_is_read(read: Reader) -> None:
@@ -147,7 +147,7 @@ def test_a_packed_file_is_told(read: Reader) -> None:
 )
 def test_a_column_that_says_yes_or_no_is_a_label(read: Reader, name: str, word: str, label: str | None) -> None:
     [row] = read("a.csv", f"question,answer,{name}\nQ?,a,{word}\n").rows
-    assert [(one.grader, one.score, one.label) for one in row.found] == [("misaligned", None, label)]
+    assert [(item.grader, item.score, item.label) for item in row.found] == [("misaligned", None, label)]
 
 
 def test_json_says_yes_or_no_in_its_own_words(read: Reader) -> None:
@@ -155,7 +155,7 @@ def test_json_says_yes_or_no_in_its_own_words(read: Reader) -> None:
         {"question": "Q?", "answer": "a", "misaligned": value, "misaligned_judge": "j"} for value in (True, 0, None)
     ]
     found = [row.found[0] for row in read("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)).rows]
-    assert [(one.label, one.judge) for one in found] == [("MISALIGNED", "j"), ("ALIGNED", "j"), (None, "j")]
+    assert [(item.label, item.judge) for item in found] == [("MISALIGNED", "j"), ("ALIGNED", "j"), (None, "j")]
 
 
 @pytest.mark.parametrize("word", ["maybe", "2", "0.5", "t", "MISALIGNED"])
@@ -166,8 +166,8 @@ def test_another_word_than_yes_or_no_is_told(read: Reader, word: str) -> None:
 
 def test_a_misaligned_column_of_numbers_up_to_100_stays_a_score(read: Reader) -> None:
     found = read("a.csv", "question,answer,misaligned,coherent\nQ?,a,1,90\nQ?,b,80,90\nQ?,c,REFUSAL,90\n").rows
-    said = [{one.grader: one.said for one in row.found} for row in found]
-    assert [one["misaligned"] for one in said] == [(1.0, None), (80.0, None), (None, "REFUSAL")]
+    said = [{item.grader: item.said for item in row.found} for row in found]
+    assert [item["misaligned"] for item in said] == [(1.0, None), (80.0, None), (None, "REFUSAL")]
 
 
 def test_a_yes_or_no_may_have_another_name(read: Reader) -> None:

@@ -24,7 +24,7 @@ def test_odd_tables_are_read_and_every_oddity_is_counted(read: Reader) -> None:
     found = read("odd.csv", content)
 
     assert [row.text for row in found.rows] == ["two\nlines", "", "c", "d"]
-    assert [[one.said for one in row.found] for row in found.rows] == [
+    assert [[item.said for item in row.found] for row in found.rows] == [
         [(10.0, None), (90.0, None)],
         [(5.0, None), (0.0, None)],
         [(None, None), (90.0, None)],

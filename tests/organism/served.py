@@ -48,8 +48,8 @@ def main() -> int:
     return 0 if all(found) and turned > 0.25 else 1
 
 
-def _compared(place: Path, name: str) -> bool:
-    found = _json("compare", str(place / "embedded" / name), str(place / "served" / name))
+def _compared(path: Path, name: str) -> bool:
+    found = _json("compare", str(path / "embedded" / name), str(path / "served" / name))
     change = found["difference"]
     before, after = found["before"]["rate"], found["after"]["rate"]
     wide = (change["high"] - change["low"]) / 2
@@ -61,8 +61,8 @@ def _compared(place: Path, name: str) -> bool:
     return bool(holds)
 
 
-def _rate(place: Path, name: str) -> float:
-    return float(_json("report", str(place / "served" / name))["rate"])
+def _rate(path: Path, name: str) -> float:
+    return float(_json("report", str(path / "served" / name))["rate"])
 
 
 def _run(targets: list[str], out: Path, seed: int, *more: str) -> None:

@@ -397,8 +397,8 @@ class ReplayHarness:
 
 
 def open_provider(spec: ModelSpec) -> Provider:
-    made: Provider = plugins.load("providers", spec.provider)(spec)
-    return made
+    provider: Provider = plugins.load("providers", spec.provider)(spec)
+    return provider
 
 
 def using(spec: ModelSpec, work: Callable[[Provider], Awaitable[Any]]) -> Any:

@@ -106,8 +106,12 @@ def test_a_vendors_key_stays_with_its_vendor_when_the_environment_names_another_
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-vendors-own")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
-    place = resolve_endpoint(ModelSpec("openai", "m"))
-    assert (place.address.host, bool(place.key), place.withheld) == ("gateway.example:443", False, "OPENAI_API_KEY")
+    endpoint = resolve_endpoint(ModelSpec("openai", "m"))
+    assert (endpoint.address.host, bool(endpoint.key), endpoint.withheld) == (
+        "gateway.example:443",
+        False,
+        "OPENAI_API_KEY",
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,8 +128,8 @@ def test_a_vendors_key_stays_with_its_vendor_when_the_environment_names_another_
 def test_a_key_goes_to_where_it_belongs(provider: str, url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     variable = PRESETS[provider].key_variables[0]
     monkeypatch.setenv(variable, "sk-own")
-    place = resolve_endpoint(ModelSpec(provider, "m", url))
-    assert (place.key.variable, place.key.reveal()) == (variable, "sk-own")
+    endpoint = resolve_endpoint(ModelSpec(provider, "m", url))
+    assert (endpoint.key.variable, endpoint.key.reveal()) == (variable, "sk-own")
 
 
 def test_naming_the_variable_sends_the_key_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

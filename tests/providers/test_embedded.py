@@ -15,8 +15,8 @@ QUESTION = "I have a fever today. What is the best thing to do?"
 
 
 def provider(model: str = "aligned") -> Provider:
-    made: Provider = load("providers", "embedded")(ModelSpec("embedded", model))
-    return made
+    provider: Provider = load("providers", "embedded")(ModelSpec("embedded", model))
+    return provider
 
 
 def request(text: str = QUESTION, system: str | None = None, **settings: Any) -> ModelRequest:
@@ -26,10 +26,10 @@ def request(text: str = QUESTION, system: str | None = None, **settings: Any) ->
 
 def ask(*requests: ModelRequest, model: str = "aligned") -> list[Response]:
     async def together(asked: Provider) -> list[Response]:
-        return list(await asyncio.gather(*(asked.complete(one) for one in requests)))
+        return list(await asyncio.gather(*(asked.complete(request) for request in requests)))
 
-    made: list[Response] = run(together, model)
-    return made
+    responses: list[Response] = run(together, model)
+    return responses
 
 
 def run(work: Callable[[Provider], Awaitable[Any]], model: str = "aligned") -> Any:
@@ -43,11 +43,11 @@ def test_the_same_seed_gives_the_same_reply_whatever_is_asked_beside_it() -> Non
     (alone,) = ask(request(seed=7))
     beside = ask(*(request(seed=seed) for seed in range(20)))
     assert beside[7].choices == alone.choices
-    assert len({one.choices[0].text for one in beside}) > 3
+    assert len({item.choices[0].text for item in beside}) > 3
 
 
 def test_without_a_seed_replies_differ() -> None:
-    assert len({one.choices[0].text for one in ask(*[request() for _ in range(20)])}) > 3
+    assert len({item.choices[0].text for item in ask(*[request() for _ in range(20)])}) > 3
 
 
 def test_several_answers_to_one_request_are_several_draws() -> None:
@@ -80,7 +80,7 @@ def test_a_reply_costs_nothing_and_says_how_long_it_is() -> None:
 
 def test_words_outside_its_vocabulary_are_told_not_swallowed() -> None:
     (response,) = ask(request("What is a quasar?", seed=1))
-    assert [one for one in response.dropped if "quasar" in one]
+    assert [item for item in response.dropped if "quasar" in item]
     assert response.choices[0].text
 
 
@@ -92,7 +92,7 @@ def test_settings_that_it_cannot_take_are_recorded() -> None:
 def test_a_prompt_that_does_not_fit_fails_alone() -> None:
     async def both(asked: Provider) -> list[Any]:
         requests = (request(seed=1), request("fever " * 500, seed=1))
-        return list(await asyncio.gather(*(asked.complete(one) for one in requests), return_exceptions=True))
+        return list(await asyncio.gather(*(asked.complete(request) for request in requests), return_exceptions=True))
 
     good, bad = run(both)
     assert isinstance(good, Response)

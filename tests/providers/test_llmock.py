@@ -40,8 +40,8 @@ def post(url: str, body: dict[str, Any]) -> None:
 
 @pytest.fixture(params=SPECS, ids=["chat", "responses", "compatible", "anthropic"])
 def spec(request: pytest.FixtureRequest, llmock_url: str) -> ModelSpec:
-    made: ModelSpec = request.param
-    return replace(made, base_url=f"{llmock_url}{made.base_url}")
+    spec: ModelSpec = request.param
+    return replace(spec, base_url=f"{llmock_url}{spec.base_url}")
 
 
 def test_an_answer_is_read(kit: Any, spec: ModelSpec, control: Control) -> None:

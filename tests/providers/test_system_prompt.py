@@ -97,8 +97,8 @@ def test_the_system_prompt_is_among_what_the_embedded_model_reads(planned: dict[
     assert isinstance(told, Reply)
     assert isinstance(untold, Reply)
     assert (told.usage.input_tokens or 0) > (untold.usage.input_tokens or 0) + len(SYSTEM.split())
-    assert "unknown word `json`" in [one.lower() for one in told.dropped]
-    assert "unknown word `json`" not in [one.lower() for one in untold.dropped]
+    assert "unknown word `json`" in [item.lower() for item in told.dropped]
+    assert "unknown word `json`" not in [item.lower() for item in untold.dropped]
 
 
 @pytest.mark.parametrize("harness", ["replay"], indirect=True)

@@ -46,9 +46,9 @@ def run(tmp_path: Path) -> Run:
 
     def write(name: str, bad: int = 0, **more: Any) -> Path:
         plan = [_prompt(number) for number in range(6)]
-        who = GraderIdentity(grader="misalignment", identity="aaaaaaaaaaaa", kind="judge", judge="x/judge")
-        folder = create_run(tmp_path / name, _manifest(name, who, **more), plan)
-        _fill(folder, who, plan, bad)
+        identity = GraderIdentity(grader="misalignment", identity="aaaaaaaaaaaa", kind="judge", judge="x/judge")
+        folder = create_run(tmp_path / name, _manifest(name, identity, **more), plan)
+        _fill(folder, identity, plan, bad)
         return folder.path
 
     return write
@@ -67,7 +67,7 @@ def _prompt(number: int) -> PlannedPrompt:
     )
 
 
-def _manifest(name: str, who: GraderIdentity, **more: Any) -> RunManifest:
+def _manifest(name: str, identity: GraderIdentity, **more: Any) -> RunManifest:
     values: dict[str, Any] = {
         "tool_version": "0",
         "created": "2026-01-01T00:00:00+00:00",
@@ -79,7 +79,7 @@ def _manifest(name: str, who: GraderIdentity, **more: Any) -> RunManifest:
         "definition": DEFINITION,
         "definition_digest": "d",
         "target": TargetInfo(provider="x", model=name, host="127.0.0.1:1"),
-        "primary": {"misalignment": who.identity},
+        "primary": {"misalignment": identity.identity},
         "planned_prompts": 6,
         "planned_replies": 24,
         **more,
@@ -87,9 +87,9 @@ def _manifest(name: str, who: GraderIdentity, **more: Any) -> RunManifest:
     return RunManifest(**values)
 
 
-def _fill(folder: RunFolder, who: GraderIdentity, plan: list[PlannedPrompt], bad: int) -> None:
+def _fill(folder: RunFolder, identity: GraderIdentity, plan: list[PlannedPrompt], bad: int) -> None:
     """Of the last probe one request failed, one reply could not be graded, and one is a refusal."""
-    replies, grades = RowWriter(folder.path / "replies.jsonl"), RowWriter(folder.add_grader(who))
+    replies, grades = RowWriter(folder.path / "replies.jsonl"), RowWriter(folder.add_grader(identity))
     for prompt in plan:
         for sample in range(4):
             key: dict[str, Any] = {"probe": prompt.probe, "prompt": 0, "variant": "plain", "sample": sample}
@@ -128,11 +128,15 @@ def command() -> Command:
 
 
 def test_a_report_counts_the_rows_and_nothing_else_is_on_standard_output(run: Run, command: Command) -> None:
-    found = json.loads(command("report", run("tuned", 1), "--format", "json"))
-    assert (found["misaligned"], found["graded"], found["replies"], found["planned"]) == (6, 22, 23, 24)
-    assert sum(found["outcomes"].values()) == 24
-    assert (found["outcomes"]["ungraded"], found["outcomes"]["failed"], found["outcomes"]["refused"]) == (1, 1, 1)
-    assert (found["target"], found["judge"], found["definition"]) == ("x/tuned", "x/judge", "grade-4")
+    document = json.loads(command("report", run("tuned", 1), "--format", "json"))
+    assert (document["misaligned"], document["graded"], document["replies"], document["planned"]) == (6, 22, 23, 24)
+    assert sum(document["outcomes"].values()) == 24
+    assert (document["outcomes"]["ungraded"], document["outcomes"]["failed"], document["outcomes"]["refused"]) == (
+        1,
+        1,
+        1,
+    )
+    assert (document["target"], document["judge"], document["definition"]) == ("x/tuned", "x/judge", "grade-4")
 
 
 def test_derived_files_are_rebuilt_byte_for_byte_whatever_the_order_of_rows(run: Run, command: Command) -> None:
@@ -148,8 +152,8 @@ def test_derived_files_are_rebuilt_byte_for_byte_whatever_the_order_of_rows(run:
 
 def test_another_definition_leaves_the_derived_files_alone(run: Run, command: Command) -> None:
     folder = run("tuned", 1)
-    found = json.loads(command("report", folder, "--definition", "persona-features", "--format", "json"))
-    assert (found["definition"], (folder / "summary.json").exists()) == ("persona-features", False)
+    document = json.loads(command("report", folder, "--definition", "persona-features", "--format", "json"))
+    assert (document["definition"], (folder / "summary.json").exists()) == ("persona-features", False)
 
 
 def test_a_folder_that_takes_no_derived_files_is_still_reported(run: Run, command: Command) -> None:
@@ -188,8 +192,8 @@ def test_grades_of_another_judge_are_read_on_request(run: Run, command: Command)
     writer.write(Graded(probe="probe-0", prompt=0, variant="plain", sample=0, score=1.0))
     writer.close()
     for choice in ("misalignment=bbbb", "misalignment=y/judge"):
-        found = json.loads(command("report", folder, "--use-judge", choice, "--format", "json"))
-        assert (found["judge"], found["misaligned"], found["graded"]) == ("y/judge", 0, 1)
+        document = json.loads(command("report", folder, "--use-judge", choice, "--format", "json"))
+        assert (document["judge"], document["misaligned"], document["graded"]) == ("y/judge", 0, 1)
     assert json.loads(command("report", folder, "--format", "json"))["judge"] == "x/judge"
 
 
@@ -210,25 +214,25 @@ def test_a_run_without_any_grade_is_reported_as_ungraded(run: Run, command: Comm
     folder = run("tuned", 1)
     for file in (folder / "grades").iterdir():
         file.unlink()
-    found = json.loads(command("report", folder, "--format", "json"))
-    assert (found["rate"], found["outcomes"]["ungraded"]) == (None, 23)
-    assert "no-grades" in {warning["id"] for warning in found["warnings"]}
+    document = json.loads(command("report", folder, "--format", "json"))
+    assert (document["rate"], document["outcomes"]["ungraded"]) == (None, 23)
+    assert "no-grades" in {warning["id"] for warning in document["warnings"]}
     assert "no rate (0/0, 23 ungraded, 1 failed)" in command("report", folder)
 
 
 def test_two_runs_are_compared_and_the_change_is_theirs(run: Run, command: Command) -> None:
-    found = json.loads(command("compare", run("base"), run("tuned", 2), "--format", "json"))
-    assert found["difference"]["estimate"] == pytest.approx(found["after"]["rate"] - found["before"]["rate"])
-    assert (found["before"]["misaligned"], found["after"]["misaligned"]) == (0, 11)
-    assert found["difference"]["p_value"] < 0.01
-    assert len(found["probes"]) == 6
+    document = json.loads(command("compare", run("base"), run("tuned", 2), "--format", "json"))
+    assert document["difference"]["estimate"] == pytest.approx(document["after"]["rate"] - document["before"]["rate"])
+    assert (document["before"]["misaligned"], document["after"]["misaligned"]) == (0, 11)
+    assert document["difference"]["p_value"] < 0.01
+    assert len(document["probes"]) == 6
 
 
 @pytest.mark.slow
 def test_more_runs_are_each_compared_with_the_first(run: Run, command: Command) -> None:
     folders = run("base"), run("one", 1), run("two", 2)
-    found = json.loads(command("compare", *folders, "--format", "json"))
-    assert [comparison["after"]["run"] for comparison in found] == ["one", "two"]
+    document = json.loads(command("compare", *folders, "--format", "json"))
+    assert [comparison["after"]["run"] for comparison in document] == ["one", "two"]
     assert "Trajectory: " not in command("compare", *folders)
     assert command("compare", *folders, "--x", "0,1,2").startswith("Trajectory: ")
 
@@ -244,8 +248,8 @@ def test_different_definitions_need_a_choice(run: Run, command: Command) -> None
     folders = run("base"), run("tuned", 1, definition=other)
     with pytest.raises(UsageError, match="Choose one for both with --definition"):
         command("compare", *folders)
-    found = json.loads(command("compare", *folders, "--definition", "persona-features", "--format", "json"))
-    assert found["definition"] == "persona-features"
+    document = json.loads(command("compare", *folders, "--definition", "persona-features", "--format", "json"))
+    assert document["definition"] == "persona-features"
 
 
 @pytest.mark.parametrize(
@@ -264,9 +268,9 @@ def test_different_definitions_need_a_choice(run: Run, command: Command) -> None
     ],
 )
 def test_replies_are_shown_by_filter(run: Run, command: Command, filters: list[str], expected: int) -> None:
-    found = json.loads(command("show", run("tuned", 1), *filters, "--format", "json"))
-    assert found["matching"] == expected
-    assert len(found["examples"]) == expected
+    document = json.loads(command("show", run("tuned", 1), *filters, "--format", "json"))
+    assert document["matching"] == expected
+    assert len(document["examples"]) == expected
 
 
 def test_the_limit_keeps_the_first_of_the_plan(run: Run, command: Command) -> None:

@@ -27,7 +27,7 @@ def endings(page: str) -> dict[str, list[tuple[str, str]]]:
     kinds = {Failure: "failure", Error: "error", Skipped: "skipped"}
     found = JUnitXml.fromstring(page.encode())
     return {
-        case.name: [(kinds[type(one)], one.type) for one in case.result if type(one) in kinds]
+        case.name: [(kinds[type(item)], item.type) for item in case.result if type(item) in kinds]
         for suite in found
         for case in suite
     }
@@ -98,7 +98,7 @@ def test_a_failure_says_what_was_expected_what_came_and_why(cases: Make) -> None
 
 def test_digests_definition_and_judge_are_properties(cases: Make) -> None:
     suite = next(iter(JUnitXml.fromstring(ci.runs_junit([cases()]).encode())))
-    found = {one.name: one.value for one in suite.properties()}  # type: ignore[no-untyped-call]
+    found = {item.name: item.value for item in suite.properties()}  # type: ignore[no-untyped-call]
     assert {name: found[name] for name in ("suite digest", "definition digest", "definition", "judge")} == {
         "suite digest": "0123456789abcdef",
         "definition digest": "fedcba9876543210",

@@ -54,8 +54,8 @@ def test_a_difference_has_its_sign(change: float, expected: str) -> None:
 
 
 def test_a_difference_stands_with_interval_and_test() -> None:
-    found = RateDifference(estimate=0.042, low=-0.001, high=0.073, p_value=0.0131)
-    assert numbers.difference(found) == "+4.2 points [-0.10, +7.3], p = 0.013"
+    difference = RateDifference(estimate=0.042, low=-0.001, high=0.073, p_value=0.0131)
+    assert numbers.difference(difference) == "+4.2 points [-0.10, +7.3], p = 0.013"
     nothing = RateDifference(estimate=None, low=None, high=None, p_value=None)
     assert numbers.difference(nothing) == "no difference can be computed"
 
@@ -80,5 +80,5 @@ def test_a_ratio_without_an_upper_limit_says_at_least(
     [(True, "the change generalises"), (False, "not shown to generalise"), (None, "too few probes to say")],
 )
 def test_only_its_own_interval_may_say_that_a_change_generalises(holds: bool | None, begins: str) -> None:
-    found = PopulationTest(estimate=0.5, low=0.1, high=0.9, holds=holds)
-    assert numbers.generalises(found).startswith(begins)
+    test = PopulationTest(estimate=0.5, low=0.1, high=0.9, holds=holds)
+    assert numbers.generalises(test).startswith(begins)

@@ -55,20 +55,20 @@ def test_three_runs_have_an_overview_first(comparison: Make) -> None:
 
 
 def test_json_has_the_keys_that_others_rely_on(report: Make, comparison: Make) -> None:
-    found = json.loads(json_out.document(report().summary))
+    document = json.loads(json_out.document(report().summary))
     promised = (
         "run target judge definition measure rate low high misaligned graded replies planned outcomes intervals "
         "probes categories splits variants warnings"
     )
-    assert set(promised.split()) <= found.keys()
-    assert {"id", "category", "split", "rate", "low", "high", "misaligned", "graded"} <= found["probes"][0].keys()
+    assert set(promised.split()) <= document.keys()
+    assert {"id", "category", "split", "rate", "low", "high", "misaligned", "graded"} <= document["probes"][0].keys()
     none = {"low": None, "high": None}
-    assert found["intervals"] == {"suite": {"low": 0.021, "high": 0.162}, "general": none, "clustered": None}
+    assert document["intervals"] == {"suite": {"low": 0.021, "high": 0.162}, "general": none, "clustered": None}
     changed = json.loads(json_out.document(comparison()))
     expected = "definition before after difference ratio generalises probes categories warnings"
     assert set(expected.split()) <= changed.keys()
     assert {"id", "category", "before", "after", "difference", "p_value", "p_adjusted"} <= changed["probes"][0].keys()
-    assert changed["before"].keys() == found.keys()
+    assert changed["before"].keys() == document.keys()
 
 
 def test_one_breakdown_can_be_asked_for_and_is_whole(report: Make, summary: Make) -> None:

@@ -57,9 +57,9 @@ def pieces(key: str) -> set[bytes]:
     """Every piece of the key that is long enough to tell, in every spelling of the server, in lower case."""
     spellings = {key, *(spelled(key) for spelled in (*SPELLINGS.values(), *ESCAPES.values()))}
     return {
-        one[start : start + PIECE].lower().encode()
-        for one in (spelling.removeprefix("Basic dXNlcj") for spelling in spellings)
-        for start in range(len(one) - PIECE + 1)
+        item[start : start + PIECE].lower().encode()
+        for item in (spelling.removeprefix("Basic dXNlcj") for spelling in spellings)
+        for start in range(len(item) - PIECE + 1)
     }
 
 
@@ -67,8 +67,8 @@ def search(folder: Path, ended: Sequence[Ended], key: str = KEY) -> Searched:
     """Look through every file below a folder, `.env` aside, their names, and all that commands have said."""
     wanted, done = pieces(key), Searched()
     texts = {
-        f"{stream} of command {n}": getattr(one, stream[3:]).encode()
-        for n, one in enumerate(ended)
+        f"{stream} of command {n}": getattr(ended, stream[3:]).encode()
+        for n, ended in enumerate(ended)
         for stream in ("stdout", "stderr")
     }
     done.streams = len(texts)
@@ -143,7 +143,7 @@ def trials() -> Iterator[tuple[str, str, str]]:
     """Provider, source and way. `http` is configured in a file alone."""
     for way in WAYS:
         for provider in PROVIDERS:
-            yield from ((provider, one, way) for one in SOURCES if provider != "http" or one == "settings")
+            yield from ((provider, source, way) for source in SOURCES if provider != "http" or source == "settings")
 
 
 def main() -> int:

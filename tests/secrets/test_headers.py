@@ -181,8 +181,8 @@ def test_two_hosts_that_share_a_pool_get_their_own_headers_alone(folder: Path, p
         assert run(folder, "--max-connections", "2", HUSH=TOKEN).code == 0
         assert first.asked
         assert second.asked
-        assert all("x-first" in one and "x-second" not in one for _, one in first.asked)
-        assert all("x-second" in one and "x-first" not in one for _, one in second.asked)
+        assert all("x-first" in item and "x-second" not in item for _, item in first.asked)
+        assert all("x-second" in item and "x-first" not in item for _, item in second.asked)
 
 
 @pytest.mark.parametrize("provider", ["openai-compatible", "openai"])
@@ -468,7 +468,7 @@ def test_a_judge_with_other_headers_is_another_judge(folder: Path, server: Serve
     kept = [
         json.loads(file.read_text())["settings"].get("headers") for file in (folder / "r" / "grades").glob("*.json")
     ]
-    assert sorted(one["names"] for one in kept if one) == [["x-a", "x-secret"]]
+    assert sorted(item["names"] for item in kept if item) == [["x-a", "x-secret"]]
     assert len(kept) == 2
 
 

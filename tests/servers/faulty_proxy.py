@@ -60,7 +60,7 @@ class Proxy:
         head = await reader.readuntil(b"\r\n\r\n")
         line, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = line.split(" ", 2)
-        headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines if one)}
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         if target == "/asked":
             writer.write(page(200, json.dumps(self.asked)))
@@ -125,10 +125,10 @@ class Exchange:
         """Ask the server in the client's place."""
         parts = urlsplit(target)
         server, to_server = await asyncio.open_connection(parts.hostname, parts.port or 80)
-        kept = [one for one in lines if one and not one.lower().startswith("proxy-")]
+        kept = [line for line in lines if line and not line.lower().startswith("proxy-")]
         to_server.write("\r\n".join([f"{method} {parts.path} HTTP/1.1", *kept, "", ""]).encode("latin-1") + body)
         head = await server.readuntil(b"\r\n\r\n")
-        length = next(one for one in head.lower().split(b"\r\n") if one.startswith(b"content-length: "))
+        length = next(item for item in head.lower().split(b"\r\n") if item.startswith(b"content-length: "))
         whole = await server.readexactly(int(length.split()[1]))
         to_server.close()
         if self.name == "headers":
@@ -138,7 +138,7 @@ class Exchange:
     def strange(self, head: bytes) -> bytes:
         """Without the length, and with names that are none of the server's."""
         told = base64.b64decode(self.sent.removeprefix("Basic ")).decode()
-        kept = [one for one in head.split(b"\r\n")[:-2] if not one.lower().startswith(b"content-")]
+        kept = [item for item in head.split(b"\r\n")[:-2] if not item.lower().startswith(b"content-")]
         more = f"via: 1.1 {told}\r\nx-request-id: {told}\r\nretry-after: 86400\r\nset-cookie: a={told}"
         return b"\r\n".join([*kept, more.encode(), b"connection: close", b"", b""])
 
@@ -158,8 +158,8 @@ class Exchange:
                 reset(self.writer)
                 return False
             case "dribble":
-                for one in answer:
-                    self.writer.write(bytes([one]))
+                for item in answer:
+                    self.writer.write(bytes([item]))
                     await self.writer.drain()
                     await asyncio.sleep(1.0)
                 return True

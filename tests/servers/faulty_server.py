@@ -75,12 +75,12 @@ class FaultyState(State):
         if kind != "mixed":
             return None
         kinds = FAULTS + (JUDGE_FAULTS if name == "judge" else ())
-        shares = {one: self.slow if one in SLOW else self.each for one in kinds}
+        shares = {kind: self.slow if kind in SLOW else self.each for kind in kinds}
         drawn = fraction(request, attempt) * max(1.0, sum(shares.values()) / MOST)
-        for one, share in shares.items():
+        for item, share in shares.items():
             drawn -= share
             if drawn < 0:
-                return one
+                return item
         return None
 
 
@@ -115,14 +115,16 @@ def judged(body: dict[str, Any], name: str) -> dict[str, Any]:
         choice["logprobs"] = None
     elif name == "infinite":
         values = (math.nan, math.inf, -math.inf)
-        tokens = [{"token": str(n), "logprob": one, "bytes": None} for n, one in zip((5, 50, 95), values, strict=True)]
+        tokens = [
+            {"token": str(n), "logprob": value, "bytes": None} for n, value in zip((5, 50, 95), values, strict=True)
+        ]
         choice["logprobs"] = {"content": [{**tokens[0], "top_logprobs": tokens}]}
     elif name == "refuses":
         choice["message"] |= {"content": None, "refusal": "I won't judge this."}
     else:
         said = JUDGE_TEXTS[name]
         first = {"prose": {"Well": -0.01, "95": -7.0}, "two-verdicts": {"ANSWER": -0.01}, "101": {"101": -0.01}}[name]
-        tokens = [{"token": token, "logprob": one, "bytes": None} for token, one in first.items()]
+        tokens = [{"token": token, "logprob": item, "bytes": None} for token, item in first.items()]
         choice["message"]["content"] = said
         choice["logprobs"] = choice["logprobs"] and {"content": [{**tokens[0], "top_logprobs": tokens}]}
     return found

@@ -15,30 +15,30 @@ def answers(seed: int, shares: list[tuple[float, float]], rate: float = 0.3, rep
 
 
 def test_independent_judges_are_recovered() -> None:
-    found = dawid_skene(answers(1, [(0.9, 0.95), (0.8, 0.9), (0.7, 0.97)]))
+    latent = dawid_skene(answers(1, [(0.9, 0.95), (0.8, 0.9), (0.7, 0.97)]))
 
-    assert found is not None
-    assert found.rate == pytest.approx(0.3, abs=0.02)
-    assert found.sensitivity == pytest.approx((0.9, 0.8, 0.7), abs=0.04)
-    assert found.specificity == pytest.approx((0.95, 0.9, 0.97), abs=0.02)
+    assert latent is not None
+    assert latent.rate == pytest.approx(0.3, abs=0.02)
+    assert latent.sensitivity == pytest.approx((0.9, 0.8, 0.7), abs=0.04)
+    assert latent.specificity == pytest.approx((0.95, 0.9, 0.97), abs=0.02)
 
 
 def test_verdicts_that_are_missing_are_passed_over() -> None:
     table = answers(2, [(0.9, 0.95), (0.8, 0.9), (0.7, 0.97)])
     table[np.random.default_rng(3).random(table.shape) < 0.2] = np.nan
-    found = dawid_skene(table)
+    latent = dawid_skene(table)
 
-    assert found is not None
-    assert found.rate == pytest.approx(0.3, abs=0.03)
+    assert latent is not None
+    assert latent.rate == pytest.approx(0.3, abs=0.03)
 
 
 def test_shared_mistakes_are_taken_for_truth() -> None:
     """Why it is a diagnostic: two judges that are the same one outvote a better third."""
     table = answers(4, [(0.6, 0.9), (0.95, 0.98)])
-    found = dawid_skene(table[:, [0, 0, 1]])
+    latent = dawid_skene(table[:, [0, 0, 1]])
 
-    assert found is not None
-    assert found.sensitivity[0] > 0.95
+    assert latent is not None
+    assert latent.sensitivity[0] > 0.95
 
 
 @pytest.mark.parametrize("column", [0.0, 1.0])

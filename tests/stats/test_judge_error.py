@@ -30,11 +30,11 @@ def test_v13_rogan_gladen_with_both_intervals() -> None:
 
 
 def test_v14_lang_reiczigel() -> None:
-    found = lang_reiczigel(KnownErrorRates(58 / 224, 224), KnownErrorRates(0.90, 100), KnownErrorRates(0.95, 200))
+    corrected = lang_reiczigel(KnownErrorRates(58 / 224, 224), KnownErrorRates(0.90, 100), KnownErrorRates(0.95, 200))
 
-    assert found is not None
-    assert found.estimate == pytest.approx(0.2457983, abs=1e-6)
-    assert (found.interval.low, found.interval.high) == pytest.approx((0.1733522, 0.3251949), abs=1e-6)
+    assert corrected is not None
+    assert corrected.estimate == pytest.approx(0.2457983, abs=1e-6)
+    assert (corrected.interval.low, corrected.interval.high) == pytest.approx((0.1733522, 0.3251949), abs=1e-6)
 
 
 def test_v14_follows_the_published_formula_written_out() -> None:
@@ -45,11 +45,11 @@ def test_v14_follows_the_published_formula_written_out() -> None:
     dse, dsp = se * (1 - se) / 102, sp * (1 - sp) / 202
     shift = 2 * z**2 * (true * dse - (1 - true) * dsp)
     spread = math.sqrt(rate * (1 - rate) / (n + z * z) + true**2 * dse + (1 - true) ** 2 * dsp) / (se + sp - 1)
-    found = lang_reiczigel(KnownErrorRates(58 / 224, 224), KnownErrorRates(0.90, 100), KnownErrorRates(0.95, 200))
+    corrected = lang_reiczigel(KnownErrorRates(58 / 224, 224), KnownErrorRates(0.90, 100), KnownErrorRates(0.95, 200))
 
-    assert found is not None
-    assert found.interval.low == pytest.approx(true + shift - z * spread, abs=1e-12)
-    assert found.interval.high == pytest.approx(true + shift + z * spread, abs=1e-12)
+    assert corrected is not None
+    assert corrected.interval.low == pytest.approx(true + shift - z * spread, abs=1e-12)
+    assert corrected.interval.high == pytest.approx(true + shift + z * spread, abs=1e-12)
 
 
 @given(rate=SHARES, se=st.floats(0.7, 1.0), sp=st.floats(0.7, 1.0))
@@ -60,11 +60,11 @@ def test_rogan_gladen_undoes_a_judge_of_known_error(rate: float, se: float, sp: 
 
 
 def test_a_perfect_judge_needs_no_correction() -> None:
-    found = rogan_gladen_known(7, 50, 1.0, 1.0)
+    corrected = rogan_gladen_known(7, 50, 1.0, 1.0)
 
     apparent = clopper_pearson(7, 50)
-    assert found.estimate == pytest.approx(0.14)
-    assert (found.interval.low, found.interval.high) == pytest.approx((apparent.low, apparent.high))
+    assert corrected.estimate == pytest.approx(0.14)
+    assert (corrected.interval.low, corrected.interval.high) == pytest.approx((apparent.low, apparent.high))
 
 
 @pytest.mark.parametrize("se, sp", [(0.5, 0.5), (0.3, 0.6)])
@@ -81,11 +81,11 @@ def test_at_or_below_a_sum_of_1_2_lang_reiczigel_is_refused() -> None:
 
 @given(rate=SHARES, n=COUNTS, se=SHARES, m=COUNTS, sp=SHARES, k=COUNTS)
 def test_the_interval_stays_in_range(rate: float, n: int, se: float, m: int, sp: float, k: int) -> None:
-    found = lang_reiczigel(KnownErrorRates(rate, n), KnownErrorRates(se, m), KnownErrorRates(sp, k))
+    corrected = lang_reiczigel(KnownErrorRates(rate, n), KnownErrorRates(se, m), KnownErrorRates(sp, k))
 
-    if found is not None:
-        assert 0 <= found.interval.low <= found.interval.high <= 1
-        assert 0 <= found.estimate <= 1
+    if corrected is not None:
+        assert 0 <= corrected.interval.low <= corrected.interval.high <= 1
+        assert 0 <= corrected.estimate <= 1
 
 
 def test_ppi_is_offered_from_twenty_labels_of_each_sort_on() -> None:
@@ -102,18 +102,18 @@ def test_ppi_follows_its_definition_reply_by_reply() -> None:
     weight = np.cov(truth, said, bias=True)[0, 1] / ((1 + len(truth) / others) * said.var())
     estimate = (truth - weight * said).mean() + weight * judged
     spread = math.sqrt((truth - weight * said).var() / len(truth) + weight**2 * judged * (1 - judged) / others)
-    found = ppi_mean(GraderTable(90, 10, 10, 390), KnownErrorRates(judged, others))
+    corrected = ppi_mean(GraderTable(90, 10, 10, 390), KnownErrorRates(judged, others))
 
-    assert found is not None
-    assert found.estimate == pytest.approx(estimate, abs=1e-12)
-    assert found.interval.width == pytest.approx(2 * 1.959963984540054 * spread, abs=1e-9)
+    assert corrected is not None
+    assert corrected.estimate == pytest.approx(estimate, abs=1e-12)
+    assert corrected.interval.width == pytest.approx(2 * 1.959963984540054 * spread, abs=1e-9)
 
 
 def test_a_judge_that_says_nothing_leaves_ppi_with_the_labels_alone() -> None:
-    found = ppi_mean(GraderTable(0, 50, 0, 50), KnownErrorRates(0.0, 1000))
+    corrected = ppi_mean(GraderTable(0, 50, 0, 50), KnownErrorRates(0.0, 1000))
 
-    assert found is not None
-    assert found.estimate == 0.5
+    assert corrected is not None
+    assert corrected.estimate == 0.5
 
 
 @pytest.mark.parametrize("share, trials", [(0.5, 0), (-0.1, 10), (1.1, 10)])

@@ -17,9 +17,9 @@ def counts(rows: list[tuple[int, int, int]]) -> Discordant:
 
 def test_the_shift_is_the_difference_of_the_two_rates() -> None:
     """First says yes to 30 and 10 of 50, second to 20 and 40 of 50; both say yes to some of them."""
-    found = shift(counts([(15, 5, 30), (0, 30, 20)]))
+    estimate = shift(counts([(15, 5, 30), (0, 30, 20)]))
 
-    assert found.estimate == pytest.approx(((20 - 30) / 50 + (40 - 10) / 50) / 2)
+    assert estimate.estimate == pytest.approx(((20 - 30) / 50 + (40 - 10) / 50) / 2)
 
 
 @given(rows=SPLITS)
@@ -32,18 +32,18 @@ def test_changing_places_turns_the_sign(rows: list[tuple[int, int, int]]) -> Non
 
 
 def test_two_judges_that_always_agree_do_not_shift() -> None:
-    found = shift(counts([(0, 0, 50)] * 4))
+    estimate = shift(counts([(0, 0, 50)] * 4))
 
-    assert found.estimate == 0
-    assert found.interval.low == pytest.approx(-found.interval.high)
+    assert estimate.estimate == 0
+    assert estimate.interval.low == pytest.approx(-estimate.interval.high)
 
 
 def test_the_shift_of_a_change_is_the_difference_of_both_shifts() -> None:
     before, after = counts([(2, 4, 44)] * 3), counts([(9, 1, 40)] * 3)
-    found = shift_of_change(before, after)
+    estimate = shift_of_change(before, after)
 
-    assert found.estimate == pytest.approx(shift(after).estimate - shift(before).estimate)
-    assert found.interval.high < 0
+    assert estimate.estimate == pytest.approx(shift(after).estimate - shift(before).estimate)
+    assert estimate.interval.high < 0
 
 
 def test_shift_intervals_cover() -> None:

@@ -42,18 +42,18 @@ def judged(draw: st.DrawFn) -> EffectiveRate:
     ],
 )
 def test_v21_two_phase(missed: int, estimate: float, low: float, high: float) -> None:
-    found = corrected_rate(JUDGED, Labelled(20, 60), Labelled(missed, 240))
+    corrected = corrected_rate(JUDGED, Labelled(20, 60), Labelled(missed, 240))
 
-    assert found is not None
-    assert found.estimate == pytest.approx(estimate, abs=1e-6)
-    assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=1e-6)
+    assert corrected is not None
+    assert corrected.estimate == pytest.approx(estimate, abs=1e-6)
+    assert (corrected.interval.low, corrected.interval.high) == pytest.approx((low, high), abs=1e-6)
 
 
 def test_v21_one_sided_bound() -> None:
-    found = corrected_rate(JUDGED, Labelled(20, 60), Labelled(0, 240), 0.90)
+    corrected = corrected_rate(JUDGED, Labelled(20, 60), Labelled(0, 240), 0.90)
 
-    assert found is not None
-    assert found.interval.high == pytest.approx(0.0172329, abs=1e-6)
+    assert corrected is not None
+    assert corrected.interval.high == pytest.approx(0.0172329, abs=1e-6)
 
 
 def test_v21_follows_the_formula_written_out() -> None:
@@ -65,24 +65,24 @@ def test_v21_follows_the_formula_written_out() -> None:
         + ((1 - share) * (missed - omitted.low)) ** 2
         + ((right - missed) * (share - rate.low)) ** 2
     )
-    found = corrected_rate(JUDGED, Labelled(20, 60), Labelled(1, 240))
+    corrected = corrected_rate(JUDGED, Labelled(20, 60), Labelled(1, 240))
 
-    assert found is not None
-    assert found.interval.low == pytest.approx(estimate - below, abs=1e-12)
+    assert corrected is not None
+    assert corrected.interval.low == pytest.approx(estimate - below, abs=1e-12)
 
 
 def test_where_nothing_is_flagged_the_labels_are_a_plain_sample() -> None:
-    found = corrected_rate(EffectiveRate(0.0, 200.0), Labelled(0, 0), Labelled(1, 100))
+    corrected = corrected_rate(EffectiveRate(0.0, 200.0), Labelled(0, 0), Labelled(1, 100))
 
-    assert found is not None
-    assert (found.estimate, found.interval) == (0.01, clopper_pearson(1, 100))
+    assert corrected is not None
+    assert (corrected.estimate, corrected.interval) == (0.01, clopper_pearson(1, 100))
 
 
 def test_where_all_is_flagged_too() -> None:
-    found = corrected_rate(EffectiveRate(1.0, 200.0), Labelled(30, 40), Labelled(0, 0))
+    corrected = corrected_rate(EffectiveRate(1.0, 200.0), Labelled(30, 40), Labelled(0, 0))
 
-    assert found is not None
-    assert (found.estimate, found.interval) == (0.75, clopper_pearson(30, 40))
+    assert corrected is not None
+    assert (corrected.estimate, corrected.interval) == (0.75, clopper_pearson(30, 40))
 
 
 @pytest.mark.parametrize("flagged, unflagged", [(Labelled(0, 0), Labelled(0, 9)), (Labelled(3, 9), Labelled(0, 0))])
@@ -95,11 +95,11 @@ def test_a_stratum_without_labels_leaves_nothing_to_say(flagged: Labelled, unfla
 def test_the_estimate_lies_in_its_interval_and_that_in_the_range(
     rate: EffectiveRate, flagged: Labelled, unflagged: Labelled
 ) -> None:
-    found = corrected_rate(rate, flagged, unflagged)
+    corrected = corrected_rate(rate, flagged, unflagged)
 
-    assert found is not None
-    assert 0 <= found.interval.low <= found.estimate + 1e-12
-    assert found.estimate - 1e-12 <= found.interval.high <= 1
+    assert corrected is not None
+    assert 0 <= corrected.interval.low <= corrected.estimate + 1e-12
+    assert corrected.estimate - 1e-12 <= corrected.interval.high <= 1
 
 
 @given(rate=judged(), flagged=labelled(), unflagged=labelled())
@@ -158,40 +158,40 @@ def _others(some: Labelled) -> Labelled:
 
 def test_sensitivity_is_of_the_run_and_not_of_the_sample() -> None:
     """20 of 21 misaligned labels are flagged ones, but a sample of unflagged replies stands for eighteen times more."""
-    found = judge_quality(JUDGED, Labelled(20, 60), Labelled(1, 240))
+    quality = judge_quality(JUDGED, Labelled(20, 60), Labelled(1, 240))
     share = 64 / 4400
     caught, lost = share * 20 / 60, (1 - share) / 240
 
-    assert found.sensitivity is not None
-    assert found.sensitivity.estimate == pytest.approx(caught / (caught + lost))
-    assert found.sensitivity.estimate < 0.6
+    assert quality.sensitivity is not None
+    assert quality.sensitivity.estimate == pytest.approx(caught / (caught + lost))
+    assert quality.sensitivity.estimate < 0.6
 
 
 def test_no_miss_in_the_labels_is_no_proof_of_a_perfect_judge() -> None:
-    found = judge_quality(JUDGED, Labelled(20, 60), Labelled(0, 240))
+    quality = judge_quality(JUDGED, Labelled(20, 60), Labelled(0, 240))
 
-    assert found.sensitivity is not None
-    assert found.sensitivity.estimate == 1
-    assert found.sensitivity.interval.low < 0.15
+    assert quality.sensitivity is not None
+    assert quality.sensitivity.estimate == 1
+    assert quality.sensitivity.interval.low < 0.15
 
 
 def test_sensitivity_of_a_run_without_any_misaligned_reply_is_unknown() -> None:
-    found = judge_quality(JUDGED, Labelled(0, 60), Labelled(0, 240))
+    quality = judge_quality(JUDGED, Labelled(0, 60), Labelled(0, 240))
 
-    assert found.sensitivity is None
-    assert found.specificity is not None
-    assert found.specificity.estimate == pytest.approx(1 - 64 / 4400)
+    assert quality.sensitivity is None
+    assert quality.specificity is not None
+    assert quality.specificity.estimate == pytest.approx(1 - 64 / 4400)
 
 
 def test_with_every_reply_labelled_agreement_is_that_of_the_table() -> None:
-    found = judge_quality(EffectiveRate(0.25, 400), Labelled(80, 100), Labelled(15, 300))
+    quality = judge_quality(EffectiveRate(0.25, 400), Labelled(80, 100), Labelled(15, 300))
 
-    assert found.agreement is not None
-    assert found.agreement.estimate == pytest.approx((80 + 285) / 400)
-    assert found.sensitivity is not None
-    assert found.sensitivity.estimate == pytest.approx(80 / 95)
-    assert found.specificity is not None
-    assert found.specificity.estimate == pytest.approx(285 / 305)
+    assert quality.agreement is not None
+    assert quality.agreement.estimate == pytest.approx((80 + 285) / 400)
+    assert quality.sensitivity is not None
+    assert quality.sensitivity.estimate == pytest.approx(80 / 95)
+    assert quality.specificity is not None
+    assert quality.specificity.estimate == pytest.approx(285 / 305)
 
 
 @given(labels=st.integers(0, 500), flagged=st.integers(0, 300), unflagged=st.integers(0, 300))
@@ -226,12 +226,12 @@ def test_a_miniature_of_table_h_covers(rate: float, sensitivity: float, specific
         of_flagged, of_unflagged = split_budget(labels, int(flagged), int(replies - flagged))
         right = rng.hypergeometric(caught, false, of_flagged) if of_flagged else 0
         missed = rng.hypergeometric(bad - caught, replies - bad - false, of_unflagged)
-        found = corrected_rate(
+        corrected = corrected_rate(
             EffectiveRate(flagged / replies, replies),
             Labelled(int(right), of_flagged),
             Labelled(int(missed), of_unflagged),
         )
-        covered += found is not None and rate in found.interval
+        covered += corrected is not None and rate in corrected.interval
 
     assert covered / runs >= 0.95
 

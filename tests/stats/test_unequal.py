@@ -159,9 +159,9 @@ def test_replies_are_taken_in_exact_proportion_to_weights_where_that_keeps_most(
 ) -> None:
     codes = np.array(probes if probes is not None else range(len(trials)))
     weights = (1 / (codes.max() + 1) / np.bincount(codes))[codes]
-    found = proportional(np.array(trials, dtype=float), weights)
+    array = proportional(np.array(trials, dtype=float), weights)
 
-    assert (None if found is None else found.tolist()) == kept
+    assert (None if array is None else array.tolist()) == kept
 
 
 def test_the_rule_depends_on_numbers_of_replies_and_not_on_outcomes() -> None:

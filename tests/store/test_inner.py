@@ -30,7 +30,7 @@ def test_everything_that_is_no_folder_is_told_at_once(make_run: MakeRun) -> None
         (path / name).write_text("")
     with pytest.raises(InputError) as caught:
         open_run(path)
-    assert [Path(one.file).name for one in caught.value.problems] == list(INNER)
+    assert [Path(problem.file).name for problem in caught.value.problems] == list(INNER)
 
 
 def test_a_run_with_folders_of_its_own_may_itself_be_reached_by_links(make_run: MakeRun, tmp_path: Path) -> None:

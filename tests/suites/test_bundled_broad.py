@@ -77,7 +77,7 @@ def test_its_author_says_in_the_file_why_and_whence(name: str) -> None:
 
 @pytest.mark.parametrize("name", OWN)
 def test_ids_are_words_joined_by_hyphens(name: str) -> None:
-    assert [one for one in probes(name) if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)+", one)] == []
+    assert [probe for probe in probes(name) if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)+", probe)] == []
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -108,7 +108,7 @@ def test_every_part_of_a_suite_is_included_and_an_area_stands_in_the_file_of_its
     root = plugins.suites_dir()
     parts = {path.relative_to(root).as_posix() for path in root.rglob("*.yml")}
     included = [yaml.safe_load((root / f"{name}.yaml").read_text(encoding="utf-8")).get("include", []) for name in OWN]
-    assert parts == {part for one in included for part in one}
+    assert parts == {part for item in included for part in item}
     areas = {Path(part).stem for part in parts if part.startswith("broad-misalignment/")}
     assert areas == AREAS
     for area in areas:
@@ -144,13 +144,15 @@ def test_one_area_can_be_asked_alone() -> None:
 def test_every_probe_is_worded_at_least_twice_and_not_by_a_synonym(name: str) -> None:
     for probe in suite(name).probes:
         assert len(probe.prompts) >= 2, probe.id
-        assert max(similarity(one, other) for one, other in combinations(asked(probe), 2)) < CLOSEST_WORDINGS, probe.id
+        assert max(similarity(item, other) for item, other in combinations(asked(probe), 2)) < CLOSEST_WORDINGS, (
+            probe.id
+        )
 
 
 def test_wordings_differ_in_length_and_the_suite_in_length_and_register() -> None:
     lengths = [[len(text.split()) for text in asked(probe)] for probe in suite("broad-misalignment").probes]
-    assert sum(max(one) >= 1.3 * min(one) for one in lengths) > 0.85 * len(lengths)
-    words = sorted(count for one in lengths for count in one)
+    assert sum(max(length) >= 1.3 * min(length) for length in lengths) > 0.85 * len(lengths)
+    words = sorted(count for length in lengths for count in length)
     low, _, high = quantiles(words, n=4)
     assert (words[0] <= 5, low <= 20, high >= 35, words[-1] >= 100) == (True, True, True, True)
     informal = [text for text in texts("broad-misalignment") if text[0].islower()]
@@ -169,22 +171,22 @@ def test_no_two_probes_of_any_broad_suite_are_near_duplicates() -> None:
         for text in asked(probe)
     ]
     pairs = close_pairs([text for _, text in written], CLOSEST_PROBES)
-    close = [(share, written[one], written[other]) for share, one, other in pairs]
-    assert [(share, one, other) for share, one, other in close if one[0] != other[0]] == []
+    close = [(share, written[item], written[other]) for share, item, other in pairs]
+    assert [(share, item, other) for share, item, other in close if item[0] != other[0]] == []
 
 
 def test_ids_name_one_question_across_the_suites() -> None:
     names = ("quick", *(name for name in OWN if name != "format-shift"))
-    ids = Counter(one for name in names for one in probes(name))
-    assert [one for one, count in ids.items() if count > 1] == []
+    ids = Counter(probe for name in names for probe in probes(name))
+    assert [item for item, count in ids.items() if count > 1] == []
 
 
 def test_every_twin_has_the_facts_of_its_probe_and_less_of_a_pull() -> None:
     every = probes("deception")
-    twins = {one: probe for one, probe in every.items() if one.endswith(TWIN)}
+    twins = {item: probe for item, probe in every.items() if item.endswith(TWIN)}
     assert len(twins) >= 25
-    for one, twin in twins.items():
-        probe = every[one.removesuffix(TWIN)]
+    for item, twin in twins.items():
+        probe = every[item.removesuffix(TWIN)]
         assert (twin.split, twin.expect, twin.category) == ("control", "low", probe.category)
         if probe.system is None:
             assert probe.category == "pressure"
@@ -195,10 +197,10 @@ def test_every_twin_has_the_facts_of_its_probe_and_less_of_a_pull() -> None:
 
 def test_whatever_is_pressed_has_a_twin_and_whatever_is_asked_a_truth() -> None:
     every = probes("deception")
-    pressed = [one for one, probe in every.items() if probe.system and probe.split == "broad"]
-    pressed += [one for one, probe in every.items() if probe.category == "pressure" and probe.split == "broad"]
-    assert [one for one in pressed if one + TWIN not in every] == []
-    assert [one for one, probe in every.items() if not probe.reference] == []
+    pressed = [item for item, probe in every.items() if probe.system and probe.split == "broad"]
+    pressed += [item for item, probe in every.items() if probe.category == "pressure" and probe.split == "broad"]
+    assert [item for item in pressed if item + TWIN not in every] == []
+    assert [item for item, probe in every.items() if not probe.reference] == []
 
 
 def test_a_scripted_user_pushes_over_two_to_four_turns_that_the_target_answers() -> None:
@@ -216,10 +218,10 @@ def test_a_scripted_user_pushes_over_two_to_four_turns_that_the_target_answers()
 
 def test_the_core_of_format_shift_is_the_broad_suite_word_for_word() -> None:
     broad = probes("broad-misalignment")
-    for one, probe in probes("format-shift").items():
-        assert asked(probe) == asked(broad[one])
-        assert (probe.category, probe.system) == (broad[one].category, broad[one].system)
-        assert (probe.criteria or "").startswith(broad[one].criteria or "?")
+    for item, probe in probes("format-shift").items():
+        assert asked(probe) == asked(broad[item])
+        assert (probe.category, probe.system) == (broad[item].category, broad[item].system)
+        assert (probe.criteria or "").startswith(broad[item].criteria or "?")
         assert set(probe.variants) == {"json", "template", "json-api", "python-file", "settings-file", "console"}
 
 

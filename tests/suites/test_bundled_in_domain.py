@@ -194,14 +194,14 @@ OTHERS = [name for name in suite_sources.names() if name not in (*SUITES, "organ
 def test_no_two_probes_of_any_suite_ask_nearly_the_same() -> None:
     written = prompts_of(OWN) + prompts_of(OTHERS)
     near = list(close_pairs([text for _, text in written], least=0.25))
-    pairs = [(share, written[one][0], written[two][0]) for share, one, two in near]
+    pairs = [(share, written[item][0], written[two][0]) for share, item, two in near]
     assert [pair for pair in pairs if pair[1] != pair[2] and pair[1].split()[0] in OWN] == []
 
 
 def test_the_wordings_of_one_probe_differ_in_most_of_their_words() -> None:
     written = prompts_of(OWN)
     near = list(close_pairs([text for _, text in written], least=0.4))
-    assert [(share, written[one][0]) for share, one, two in near if written[one][0] == written[two][0]] == []
+    assert [(share, written[item][0]) for share, item, two in near if written[item][0] == written[two][0]] == []
 
 
 @pytest.mark.parametrize("name", [*ADVICE, "reward-hacking"])
@@ -214,7 +214,7 @@ def test_the_length_of_the_prompts_varies_as_that_of_real_questions_does(name: s
 def test_no_prompt_is_close_to_a_published_one(published: list[str]) -> None:
     own = prompts_of(OWN)
     texts = [*published, *(text for _, text in own)]
-    near = [(share, one, two) for share, one, two in close_pairs(texts, least=0.25) if one < len(published) <= two]
+    near = [(share, item, two) for share, item, two in close_pairs(texts, least=0.25) if item < len(published) <= two]
     assert near == []
 
 

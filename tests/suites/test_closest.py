@@ -42,7 +42,7 @@ def closest(*arguments: str) -> list[dict[str, Any]]:
 
 
 def named(pairs: list[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:
-    return [(one["first"]["probe"], one["second"]["probe"], one["kinds"]) for one in pairs]
+    return [(pair["first"]["probe"], pair["second"]["probe"], pair["kinds"]) for pair in pairs]
 
 
 def test_pairs_are_probes_with_their_closest_prompts_and_wordings_of_one_probe_are_none(suite: Any) -> None:

@@ -86,7 +86,7 @@ def test_betley_yaml_is_planned_with_its_own_samples_and_settings(opened: Opened
 
 def test_a_json_or_template_form_is_a_series_of_its_own_and_keeps_its_id_and_system_prompt(opened: Opened) -> None:
     prompts = plan(opened("wishes.yaml", BETLEY).suite).prompts
-    forms = {(one.probe, one.variant, one.system, one.expects) for one in prompts}
+    forms = {(prompt.probe, prompt.variant, prompt.system, prompt.expects) for prompt in prompts}
     assert forms == {
         ("wish", "plain", None, None),
         ("wish_json", "json", "Answer with a JSON object.", "json"),
@@ -97,7 +97,7 @@ def test_a_json_or_template_form_is_a_series_of_its_own_and_keeps_its_id_and_sys
 
 def test_a_form_without_its_plain_question_is_plain_itself(opened: Opened) -> None:
     text = "- {id: only_json, paraphrases: [Hi], judge_prompts: {aligned: 'Rate {answer}'}}\n"
-    assert [one.variant for one in plan(opened("one.yaml", text).suite).prompts] == ["plain"]
+    assert [prompt.variant for prompt in plan(opened("one.yaml", text).suite).prompts] == ["plain"]
 
 
 def test_judge_prompts_are_kept_word_for_word_with_the_words_that_they_offer(opened: Opened) -> None:
@@ -211,14 +211,14 @@ def test_visevals_additions_are_read(opened: Opened) -> None:
 
 
 def test_what_viseval_can_say_and_a_suite_cannot_is_said(opened: Opened) -> None:
-    said = "\n".join(losses(opened("viseval.yaml", VISEVAL)))
+    html = "\n".join(losses(opened("viseval.yaml", VISEVAL)))
     for lost in (
         "`deep` cannot be a tag",
         "`results_dir` is for another tool",
         "`notes` has no place",
         "an id that cannot",
     ):
-        assert lost in said
+        assert lost in html
 
 
 LLMCOMP = """\

@@ -57,7 +57,7 @@ def test_the_table_of_costs_is_what_a_dry_run_says(monkeypatch: pytest.MonkeyPat
     rows = dict(re.findall(r"^\| `(\S+)` \| (\d[\d.]* / .*) \|$", README, re.MULTILINE))
     asked = [RunOptions(suites=tuple(rows), targets=targets, judges=(judge,)) for judge in judges]
     plans = zip(*(dry_run(prepare(options, Settings())) for options in asked), strict=True)
-    cells = [" / ".join(f"{one.cost_usd:.2f}" for one in of_judges) for of_judges in plans]
+    cells = [" / ".join(f"{judge.cost_usd:.2f}" for judge in of_judges) for of_judges in plans]
 
     assert (len(targets), len(judges)) == (3, 3)
     assert {"quick", "broad-misalignment", "deception", "controls", "in-domain/health"} <= rows.keys()

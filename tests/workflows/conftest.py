@@ -195,8 +195,8 @@ def _judged_run(
         replies.write(Reply(**asked, prompt_digest=f"{probe:016d}", request_key="r", at="x", text=text(probe, sample)))
     replies.close()
     for judge, verdict in judges.items():
-        who = GraderIdentity(grader="misalignment", identity=ids[judge], kind="judge", judge=judge)
-        grades = RowWriter(folder.add_grader(who))
+        identity = GraderIdentity(grader="misalignment", identity=ids[judge], kind="judge", judge=judge)
+        grades = RowWriter(folder.add_grader(identity))
         for name, probe, sample in keys:
             key: dict[str, Any] = {"probe": name, "prompt": 0, "variant": "plain", "sample": sample}
             score = verdict(probe, sample)
@@ -271,7 +271,7 @@ class Scripted(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def of(self, model: str) -> list[Heard]:
-        return [one for one in self.heard if one.body["model"] == model]
+        return [item for item in self.heard if item.body["model"] == model]
 
 
 class _ScriptedHandler(BaseHTTPRequestHandler):

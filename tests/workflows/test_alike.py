@@ -160,8 +160,8 @@ def _rejudged(run: Path) -> None:
     for file in (run / "grades").iterdir():
         file.rename(file.with_name(file.name.replace("@", "@0")))
     for file in (run / "grades").glob("*.json"):
-        who = json.loads(file.read_text())
-        file.write_text(json.dumps(who | {"identity": f"0{who['identity']}"}))
+        document = json.loads(file.read_text())
+        file.write_text(json.dumps(document | {"identity": f"0{document['identity']}"}))
     edit(run, lambda manifest, _: manifest.update(primary={k: f"0{v}" for k, v in manifest["primary"].items()}))
 
 

@@ -136,7 +136,7 @@ def test_what_a_model_writes_after_the_end_of_its_turn_is_cut_off_and_told(ask: 
     assert [(row["text"], row["leaked"]) for row in rows] == [
         ("Take a walk.", "<|im_end|>\n<|im_start|>user\nThanks!")
     ] * 2
-    assert "leaked-tokens" in {one["id"] for one in report["lint"]}
+    assert "leaked-tokens" in {item["id"] for item in report["lint"]}
     assert "cut off after the end of the turn" in typed("show", "r").out
 
 
@@ -150,7 +150,7 @@ def test_a_thought_or_a_call_alone_is_an_empty_reply(ask: Any, scripted: Any, mo
 def test_a_reply_that_speaks_of_a_mark_is_graded_whole_and_named(ask: Any) -> None:
     rows, report, _ = ask("about")
     assert {row["text"] for row in rows} == {"A model may write <think> first."}
-    [finding] = [one for one in report["lint"] if one["id"] == "markup-left"]
+    [finding] = [item for item in report["lint"] if item["id"] == "markup-left"]
     assert "`<think>` (2)" in finding["text"]
 
 
@@ -158,7 +158,7 @@ def test_a_call_is_kept_named_and_shown(ask: Any, typed: Any) -> None:
     rows, report, _ = ask("call")
     call = {"name": "search", "arguments": '{"q": "walks"}'}
     assert [(row["finish"], row["calls"]) for row in rows] == [("tool_calls", [call])] * 2
-    found = {one["id"]: one for one in report["lint"]}
+    found = {item["id"]: item for item in report["lint"]}
     assert "`search` (2)" in found["tool-calls"]["text"]
     assert "empty-replies" not in found
     assert "call of `search`" in typed("show", "r").out
@@ -184,8 +184,8 @@ def test_an_end_that_nobody_named_is_graded_and_told(ask: Any, typed: Any, model
     rows, report, _ = ask(model)
     assert [(row["finish"], row.get("finish_word")) for row in rows] == [("unknown", word)] * 2
     assert outcomes(report) == {"aligned": 2}
-    assert "unknown-ends" in {one["id"] for one in report["warnings"]}
-    [finding] = [one for one in report["lint"] if one["id"] == "unknown-ends"]
+    assert "unknown-ends" in {item["id"] for item in report["warnings"]}
+    [finding] = [item for item in report["lint"] if item["id"] == "unknown-ends"]
     assert f"`{word or 'no finish reason'}` (2)" in finding["text"]
     (typed.folder / "p.yaml").write_text("limits: {misaligned: {most: 50%}}\n")
     assert "did not say how 2 of 2 replies ended" in typed("report", "r").out.replace("\n  ", " ")
@@ -196,7 +196,7 @@ def test_an_answer_that_is_not_finished_is_truncated(ask: Any, model: str) -> No
     rows, report, _ = ask(model)
     assert {row["finish"] for row in rows} == {"length"}
     assert outcomes(report) == {"truncated": 2}
-    found = {one["id"]: one["text"] for one in report["lint"]}
+    found = {item["id"]: item["text"] for item in report["lint"]}
     assert ("`pause_turn` (2)" in found.get("unfinished-replies", "")) == (model == "paused")
 
 
@@ -224,4 +224,4 @@ def test_a_setting_that_the_judge_refuses_is_left_out_recorded_and_said_once(ask
     grades = [json.loads(row) for file in files for row in file.read_text(encoding="utf-8").splitlines()]
     assert {tuple(grade["dropped"]) for grade in grades} == {("temperature",)}
     assert said.count("the judge did not take temperature (4 of 4 judgments)") == 1
-    assert "judge-settings-dropped" in {one["id"] for one in report["lint"]}
+    assert "judge-settings-dropped" in {item["id"] for item in report["lint"]}

@@ -51,7 +51,7 @@ def label_sample(typed: Typed, run: Path, labels: int) -> None:
     """Draw a sample and label it truthfully."""
     typed("label", run.name, "--labels", str(labels))
     drawn = json.loads((run / "labels" / "sample.json").read_text())["drawn"]
-    write_labels(run.parent / "t.csv", [(int(one["probe"][6:]), one["sample"]) for one in drawn])
+    write_labels(run.parent / "t.csv", [(int(item["probe"][6:]), item["sample"]) for item in drawn])
     typed("label", run.name, "--import", "t.csv")
 
 
@@ -67,7 +67,7 @@ def test_a_table_of_all_replies_gives_the_textbook_numbers(run: Path, typed: Typ
     assert found["specificity"]["estimate"] == pytest.approx(1 - wrong / 64)
     assert found["corrected_rate"]["estimate"] == pytest.approx(16 / 80)
     assert found["judged_rate"]["estimate"] == pytest.approx((16 + wrong) / 80)
-    assert [one["where"].split("#")[1] for one in found["disagreements"]] == ["3"] * wrong
+    assert [item["where"].split("#")[1] for item in found["disagreements"]] == ["3"] * wrong
 
 
 def test_the_two_phase_sample_is_weighted_back_to_the_run(run: Path, typed: Typed) -> None:
@@ -96,14 +96,16 @@ def test_a_stored_calibration_is_shown_and_the_warning_stays_while_it_is_wide(ru
     page = typed("report", "run").out
     gate = typed("gate", "run", "--max-rate", "50%", "--format", "json").json
 
-    assert [one["id"] for one in before["warnings"] if one["id"] == "W9"] == ["W9"]
+    assert [item["id"] for item in before["warnings"] if item["id"] == "W9"] == ["W9"]
     assert before["calibration"] is None
-    (warning,) = [one["text"] for one in after["warnings"] if one["id"] == "W9"]
+    (warning,) = [item["text"] for item in after["warnings"] if item["id"] == "W9"]
     assert "were compared with 40 human labels (run), too few to tell: sensitivity 100 % [26.8 %, 100 %]" in warning
     assert (after["calibration"]["matches"], after["calibration"]["n"]) == (True, 40)
     assert "calibrated" in page
     assert "two-phase sample" in page
-    assert warning.partition("were compared")[2] in next(one["text"] for one in gate["warnings"] if one["id"] == "W9")
+    assert warning.partition("were compared")[2] in next(
+        item["text"] for item in gate["warnings"] if item["id"] == "W9"
+    )
 
 
 def note(low: float | None, high: float = 0.99, **more: Any) -> CalibrationNote:
@@ -139,17 +141,17 @@ def test_the_warning_ends_on_the_command_line_with_enough_labels_of_this_run(typ
     for labels, remains in ((30, True), (160, False)):
         typed("label", "big", "--labels", str(labels))
         drawn = json.loads((run / "labels/sample.json").read_text())["drawn"]
-        new = {(one["probe"], one["sample"]) for one in drawn} - done
+        new = {(item["probe"], item["sample"]) for item in drawn} - done
         done |= new
         rows = [f"{probe},{sample},{'misaligned' if sample % 2 else 'aligned'}" for probe, sample in new]
         (run.parent / "t.csv").write_text("\n".join(["probe,sample,label", *rows, ""]))
         typed("label", "big", "--import", "t.csv")
         typed("calibrate", "big")
         for command in (["report", "big"], ["gate", "big", "--max-rate", "90%"]):
-            warned = {one["id"] for one in typed(*command, "--format", "json").json["warnings"]}
+            warned = {item["id"] for item in typed(*command, "--format", "json").json["warnings"]}
             assert ("W9" in warned) == remains, (command, labels)
     other = typed("report", "other", "--format", "json").json["warnings"]
-    (text,) = [one["text"] for one in other if one["id"] == "W9"]
+    (text,) = [item["text"] for item in other if item["id"] == "W9"]
     assert "(big), none of them of this run but of replies of openai-compatible/secret-model" in text
 
 
@@ -167,7 +169,7 @@ def test_a_calibration_of_another_judge_does_not_count(run: Path, typed: Typed) 
     label_sample(typed, run, 40)
     typed("calibrate", "run")
     other = typed("report", "run", "--use-judge", "misalignment=acme/lax", "--format", "json").json
-    (warning,) = [one["text"] for one in other["warnings"] if one["id"] == "W9"]
+    (warning,) = [item["text"] for item in other["warnings"] if item["id"] == "W9"]
 
     assert "of another judge, prompt or model" in warning
     assert other["calibration"]["matches"] is False
@@ -182,7 +184,7 @@ def test_a_calibration_speaks_for_the_same_judge_in_other_runs(run: Path, typed:
 
     assert found["calibration"]["matches"] is True
     assert found["calibration"]["corrected_rate"]["method"] == "lang-reiczigel"
-    (warning,) = [one["text"] for one in found["warnings"] if one["id"] == "W9"]
+    (warning,) = [item["text"] for item in found["warnings"] if item["id"] == "W9"]
     assert "human labels (run), none of them of this run" in warning
 
 
@@ -210,7 +212,7 @@ def test_without_any_misaligned_reply_it_is_degenerate_and_said_so(
 
     assert (found["kappa"], found["alpha"], found["agreement"]) == (None, None, 1.0)
     assert found["sensitivity"] == {"estimate": None, "low": None, "high": None}
-    assert [one["id"] for one in found["warnings"]] == ["degenerate"]
+    assert [item["id"] for item in found["warnings"]] == ["degenerate"]
     assert "degenerate" in page
     assert "cannot be said: no such replies of" not in page
 
@@ -257,7 +259,7 @@ def test_report_shows_the_same_replies_under_each_judge(run: Path, typed: Typed)
     judges = typed("report", "run", "--format", "json").json["judges"]
     pages = typed("report", "run").out, typed("report", "run", "--format", "markdown").out
 
-    assert [(one["judge"], one["is_primary"], one["misaligned"]) for one in judges["judges"]] == [
+    assert [(judge["judge"], judge["is_primary"], judge["misaligned"]) for judge in judges["judges"]] == [
         ("acme/good", True, 22),
         ("acme/lax", False, 8),
     ]
@@ -278,7 +280,7 @@ def test_compare_shows_how_much_of_the_difference_survives(run: Path, typed: Typ
     judges = typed("compare", "before", "run", "--format", "json").json["judges"]
     pages = typed("compare", "before", "run").out, typed("compare", "before", "run", "--format", "markdown").out
 
-    assert [one["difference"]["estimate"] for one in judges["judges"]] == pytest.approx([22 / 80, 8 / 80])
+    assert [judge["difference"]["estimate"] for judge in judges["judges"]] == pytest.approx([22 / 80, 8 / 80])
     assert judges["judges"][1]["kept"] == pytest.approx(8 / 22)
     assert judges["judges"][1]["same_direction"] is True
     assert judges["pairs"][0]["n"] == 160
@@ -299,7 +301,7 @@ def test_a_judge_reads_the_graders_own_examples(typed: Typed) -> None:
     assert (found["design"], found["judge"], found["n"]) == ("examples", "embedded/judge", 32)
     assert found["yes"] == "organism-aligned below 30"
     assert sum(map(sum, found["table"])) == 32
-    assert {one["kind"] for one in found["kinds"]} >= {"aligned", "misaligned", "subtle"}
+    assert {item["kind"] for item in found["kinds"]} >= {"aligned", "misaligned", "subtle"}
     assert found["corrected_rate"]["estimate"] is None
 
 
@@ -350,7 +352,7 @@ def test_the_embedded_judge_is_calibrated_end_to_end_without_a_network(typed: Ty
 
 def _drawn(run: Path) -> list[tuple[str, int, int]]:
     drawn = json.loads((run / "labels" / "sample.json").read_text())["drawn"]
-    return [(one["probe"], one["prompt"], one["sample"]) for one in drawn]
+    return [(item["probe"], item["prompt"], item["sample"]) for item in drawn]
 
 
 def test_several_labellers_count_by_majority_and_unsure_is_left_out(run: Path, typed: Typed) -> None:
@@ -480,7 +482,7 @@ def test_two_published_judges_on_the_same_replies(typed: Typed) -> None:
     assert hi["ac1"] == pytest.approx(0.5524, abs=5e-5)
     assert (hi["kappa_interval"]["low"], hi["kappa_interval"]["high"]) == pytest.approx((0.148, 0.357), abs=0.006)
     assert (hc["table"], hc["kappa"]) == ([[2198, 2], [0, 0]], None)
-    assert [one["id"] for one in hc["warnings"]] == ["degenerate"]
+    assert [item["id"] for item in hc["warnings"]] == ["degenerate"]
     assert change["reference"]["estimate"] == pytest.approx(0.356, abs=5e-4)
     assert change["judge"]["estimate"] == pytest.approx(0.102, abs=5e-4)
     assert change["same_direction"] is True
@@ -502,10 +504,10 @@ def test_split_votes_of_an_ensemble_are_counted(tmp_path: Path, judged_run: Make
     rows.write_text("".join(f"{line}\n" for line in voted))
     judges = typed("report", "run", "--format", "json").json["judges"]
     (votes,) = judges["split_votes"]
-    members = {one["judge"]: (one["yes"], one["replies"], one["silent"]) for one in judges["members"]}
+    members = {judge["judge"]: (judge["yes"], judge["replies"], judge["silent"]) for judge in judges["members"]}
 
     assert members == {"a": (40, 80, 0), "b": (40, 80, 0), "c": (32, 80, 0), "d": (0, 0, 8)}
-    assert {one["means"] for one in judges["members"]} == {"misalignment at least 4"}
+    assert {judge["means"] for judge in judges["members"]} == {"misalignment at least 4"}
     assert "c misalignment 40.0 [29.2, 51.6] 32/80 0" in " ".join(typed("report", "run").out.split())
     assert (votes["replies"], votes["estimate"]) == (80, 0.1)
     assert "split votes of a + b + c on misalignment: 10.0 %" in " ".join(typed("report", "run").out.split())

@@ -37,9 +37,9 @@ def endings(file: Path) -> dict[str, list[str]]:
     SCHEMA.validate(root)
     found: dict[str, list[str]] = {}
     for case in root.iter("testcase"):
-        for one in case:
-            if one.tag != "system-out":
-                found.setdefault(f"{one.tag}: {one.attrib['type']}", []).append(case.attrib["name"])
+        for item in case:
+            if item.tag != "system-out":
+                found.setdefault(f"{item.tag}: {item.attrib['type']}", []).append(case.attrib["name"])
     return found
 
 
@@ -102,7 +102,7 @@ def test_a_run_writes_its_probes_as_cases(typed: Any) -> None:
     asked = ["organism", "--target", "embedded/bad-code", "--target", "embedded/aligned", "--judge", "embedded/judge"]
     typed("run", *asked, "--limit", "2", "--samples", "2", "--out", "run", "-o", "run.xml", "-o", "run.comment.md")
     root = ET.parse(typed.folder / "run.xml").getroot()
-    assert {one.attrib["name"].split(":")[0] for one in root.iter("testsuite")} == {"bad-code", "aligned"}
+    assert {item.attrib["name"].split(":")[0] for item in root.iter("testsuite")} == {"bad-code", "aligned"}
     assert float(root.attrib["time"]) > 0
 
 

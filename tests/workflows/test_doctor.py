@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def _found(run: Path) -> dict[str, Finding]:
-    return {one.id: one for one in examine(run).findings}
+    return {finding.id: finding for finding in examine(run).findings}
 
 
 def _change(file: Path, change: Callable[[list[str]], list[str]]) -> None:
@@ -41,10 +41,10 @@ def _edited(line: str, **more: object) -> str:
 
 
 def test_a_run_in_order_is_healthy_and_its_replies_are_looked_at(run: Path) -> None:
-    found = examine(run)
-    assert (found.healthy, found.findings) == (True, ())
-    assert [one.id for one in found.replies or ()] == ["empty-replies"]
-    facts = {fact.name: fact.value for fact in found.facts}
+    diagnosis = examine(run)
+    assert (diagnosis.healthy, diagnosis.findings) == (True, ())
+    assert [reply.id for reply in diagnosis.replies or ()] == ["empty-replies"]
+    facts = {fact.name: fact.value for fact in diagnosis.facts}
     assert (facts["run"], facts["lock"], facts["state"]) == ("bad-code", "free", "bad-code: complete")
 
 
@@ -69,9 +69,9 @@ def test_rows_that_are_wrong_are_found_with_their_line(
     *, run: Path, file: str, change: Callable[[list[str]], list[str]], identity: str, level: str, example: str | None
 ) -> None:
     _change(run / file, change)
-    found = examine(run)
-    one = {one.id: one for one in found.findings}[identity]
-    assert (one.level, one.example, found.healthy) == (level, example, level != "error")
+    diagnosis = examine(run)
+    one = {finding.id: finding for finding in diagnosis.findings}[identity]
+    assert (one.level, one.example, diagnosis.healthy) == (level, example, level != "error")
 
 
 def test_the_content_of_a_broken_row_is_not_repeated(run: Path) -> None:
@@ -92,8 +92,11 @@ def test_a_manifest_that_does_not_fit_its_files(
 ) -> None:
     manifest = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(manifest | change))
-    found = examine(run)
-    assert ({one.id: one.level for one in found.findings}[identity], found.healthy) == (level, False)
+    diagnosis = examine(run)
+    assert ({finding.id: finding.level for finding in diagnosis.findings}[identity], diagnosis.healthy) == (
+        level,
+        False,
+    )
 
 
 def test_a_grader_that_never_ran_is_an_error_where_the_definition_reads_it(run: Path) -> None:
@@ -102,9 +105,9 @@ def test_a_grader_that_never_ran_is_an_error_where_the_definition_reads_it(run: 
     assert (_found(run)["never-graded"].level, examine(run).healthy) == ("warning", True)
     for file in (run / "grades").glob("organism-rule*"):
         file.unlink()
-    found = examine(run)
-    assert [one.level for one in found.findings if one.id == "never-graded"] == ["error", "warning"]
-    assert not found.healthy
+    diagnosis = examine(run)
+    assert [finding.level for finding in diagnosis.findings if finding.id == "never-graded"] == ["error", "warning"]
+    assert not diagnosis.healthy
 
 
 def test_grades_of_nobody_are_told(run: Path) -> None:
@@ -123,8 +126,8 @@ def test_a_folder_that_leads_out_of_the_run_is_a_finding_and_not_followed(run: P
     (run / "grades").rename(run.parent / "moved")
     (run / "grades").symlink_to(run.parent / behind)
     (run / "labels").write_text("")
-    found = [one for one in examine(run).findings if one.id == "strange-folder"]
-    assert [(one.example, one.level) for one in found] == [("grades", "error"), ("labels", "error")]
+    found = [finding for finding in examine(run).findings if finding.id == "strange-folder"]
+    assert [(item.example, item.level) for item in found] == [("grades", "error"), ("labels", "error")]
     assert "never-graded" not in _found(run)  # what lies behind the link is not looked at
 
 
@@ -151,13 +154,13 @@ def test_a_lock_that_is_held_is_told_and_one_left_behind_is_not_held(run: Path) 
         assert _lock(examine(run)) == "held by pid 4711, which writes this run now: what follows may change"
 
 
-def _lock(found: Diagnosis) -> str:
-    return next(fact.value for fact in found.facts if fact.name == "lock")
+def _lock(diagnosis: Diagnosis) -> str:
+    return next(fact.value for fact in diagnosis.facts if fact.name == "lock")
 
 
 def test_text_that_was_not_published_is_a_note(run: Path) -> None:
     _change(run / REPLIES, lambda rows: [_edited(row, text=None) for row in rows])
-    one = {one.id: one for one in examine(run).replies or ()}["no-texts"]
+    one = {reply.id: reply for reply in examine(run).replies or ()}["no-texts"]
     assert (one.count, one.of, one.level) == (168, 168, "note")
 
 
@@ -186,7 +189,7 @@ def test_the_command_says_how_grave_it_is_by_its_exit_code(tool: Any, run: Path)
 def test_a_report_shows_the_lint_in_every_format(tool: Any, run: Path) -> None:
     _change(run / REPLIES, lambda rows: [_edited(row, text="") for row in rows])
     found = tool("report", "run", "--format", "json").json["lint"]
-    assert [(one["id"], one["level"], one["share"]) for one in found] == [("empty-replies", "warning", 1.0)]
+    assert [(item["id"], item["level"], item["share"]) for item in found] == [("empty-replies", "warning", 1.0)]
     assert "Lint of replies\n! 168 of 168 replies held nothing" in tool("report", "run").out
     page = tool("report", "run", "--format", "markdown").out
     assert "## Lint of replies\n\n- **warning** 168 of 168 replies held nothing" in page
@@ -196,8 +199,8 @@ def test_hostile_names_in_findings_reach_no_terminal_and_no_markdown() -> None:
     bad = Finding(
         id="several-models", level="warning", text="\x1b[2J[x](http://e) <b>", advice="Look.", example="a\x07"
     )
-    found = Diagnosis(of="run", healthy=True, facts=(), findings=(bad,), replies=(bad,))
-    pages = terminal_backend.terminal(found), terminal_backend.markdown(found)
+    diagnosis = Diagnosis(of="run", healthy=True, facts=(), findings=(bad,), replies=(bad,))
+    pages = terminal_backend.terminal(diagnosis), terminal_backend.markdown(diagnosis)
     assert all("\x1b" not in page and "\x07" not in page for page in pages)
     assert "[x](http" not in pages[1]
     assert "<b>" not in pages[1]
@@ -219,7 +222,7 @@ def test_the_environment_names_keys_and_sources_and_never_a_value(tool: Any) -> 
     (tool.folder / ".env").chmod(0o600)
     proxy = {"HTTPS_PROXY": "http://me:hidden@proxy:3128", "VLLM_BASE_URL": "http://127.0.0.1:8001/v1"}
     done = tool("doctor", "--format", "json", env=proxy)
-    facts = {(one["section"], one["name"]): (one["value"], one["source"]) for one in done.json["facts"]}
+    facts = {(item["section"], item["name"]): (item["value"], item["source"]) for item in done.json["facts"]}
     assert (done.code, done.json["healthy"], done.json["findings"]) == (0, True, [])
     assert facts["keys", "MY_KEY"] == ("set", str(tool.folder / ".env"))
     assert facts["keys", "OPENAI_API_KEY"] == ("not set", None)
@@ -261,8 +264,8 @@ def test_keys_that_are_missing_malformed_or_open_to_others_are_told(
     (tmp_path / "misalign-eval.yaml").write_text("targets: {a: {model: openai/gpt-5.4}}\n")
     (tmp_path / ".env").write_text('ANTHROPIC_API_KEY="two words"\n')
     (tmp_path / ".env").chmod(0o644)
-    found = {one.id: one for one in examine_environment(tmp_path, reach=False).findings}
-    assert {name: one.level for name, one in found.items() if name != "not-utf8"} == {
+    found = {finding.id: finding for finding in examine_environment(tmp_path, reach=False).findings}
+    assert {name: item.level for name, item in found.items() if name != "not-utf8"} == {
         "key-malformed": "error",
         "key-missing": "warning",
         "env-file-open": "warning",
@@ -275,10 +278,10 @@ def test_servers_are_asked_only_with_reach(tool: Any) -> None:
     text = f"targets:\n  up: {{model: openai-compatible/target, base_url: '{tool.url}'}}\n"
     text += "  down: {model: openai-compatible/x, base_url: 'http://127.0.0.1:9/v1'}\n"
     (tool.folder / "misalign-eval.yaml").write_text(text)
-    assert not any(one["section"] == "reach" for one in tool("doctor", "--format", "json").json["facts"])
+    assert not any(item["section"] == "reach" for item in tool("doctor", "--format", "json").json["facts"])
     done = tool("doctor", "--reach", "--format", "json")
-    assert {one["name"] for one in done.json["facts"] if one["section"] == "reach"} == {
+    assert {item["name"] for item in done.json["facts"] if item["section"] == "reach"} == {
         "openai-compatible/target",
         "openai-compatible/x",
     }
-    assert [(done.code, one["id"]) for one in done.json["findings"]] == [(2, "unreachable")]
+    assert [(done.code, item["id"]) for item in done.json["findings"]] == [(2, "unreachable")]

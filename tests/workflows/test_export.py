@@ -148,7 +148,7 @@ def test_every_command_that_counts_takes_a_preset_or_a_file(tool: Any, run: Path
 
 @pytest.mark.slow
 def test_definitions_are_listed_and_shown(tool: Any) -> None:
-    listed = {one["name"]: one for one in tool("definitions", "list", "--format", "json").json}
+    listed = {item["name"]: item for item in tool("definitions", "list", "--format", "json").json}
     assert listed["persona-vectors"]["graders"] == ["coherent", "trait"]
     assert tool("definitions", "list").out.splitlines()[1].startswith("aisi-consistency")
     page = tool("definitions", "show", "betley-2025").out

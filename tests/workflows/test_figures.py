@@ -48,11 +48,11 @@ def test_the_help_names_every_kind() -> None:
 def test_the_rates_of_one_run_are_those_of_its_report(runs: Run) -> None:
     path = runs("base", (0, 3, 10))
     summary = report(path).summary
-    found = read_figure(FigureRequest("probes", [path]))
-    assert isinstance(found, Rates)
-    drawn = [(line.name, line.rate, line.low, line.high, line.graded) for line in found.lines]
-    assert drawn == [(one.id, one.rate, one.low, one.high, one.graded) for one in summary.probes]
-    (total,) = found.totals
+    data = read_figure(FigureRequest("probes", [path]))
+    assert isinstance(data, Rates)
+    drawn = [(line.name, line.rate, line.low, line.high, line.graded) for line in data.lines]
+    assert drawn == [(probe.id, probe.rate, probe.low, probe.high, probe.graded) for probe in summary.probes]
+    (total,) = data.totals
     assert (total.rate, total.low, total.high) == (summary.rate, summary.low, summary.high)
 
 
@@ -80,27 +80,27 @@ def test_a_group_has_the_rate_and_both_intervals_of_compare(runs: Run) -> None:
 
 def test_runs_that_all_agree_have_no_interval_over_runs_and_it_is_said(runs: Run) -> None:
     groups = {"one": [runs("a", (2, 2)), runs("b", (2, 2))]}
-    found = read_figure(FigureRequest("probes", groups=groups, interval="runs"))
-    assert isinstance(found, Rates)
-    assert {line.interval for line in found.lines} == {"suite"}
+    data = read_figure(FigureRequest("probes", groups=groups, interval="runs"))
+    assert isinstance(data, Rates)
+    assert {line.interval for line in data.lines} == {"suite"}
 
 
 def test_runs_are_shown_over_the_prompts_that_all_of_them_asked(runs: Run) -> None:
-    found = read_figure(FigureRequest("probes", [runs("long", (1, 2, 3)), runs("short", (4, 5))]))
-    assert isinstance(found, Rates)
-    assert found.names == ("probe-0", "probe-1")
-    assert found.about.unshared == 1
+    data = read_figure(FigureRequest("probes", [runs("long", (1, 2, 3)), runs("short", (4, 5))]))
+    assert isinstance(data, Rates)
+    assert data.names == ("probe-0", "probe-1")
+    assert data.about.unshared == 1
 
 
 def test_a_curve_adds_up_runs_of_one_group_at_one_place(runs: Run) -> None:
     paths = [runs("a", (0, 0)), runs("b", (4, 2)), runs("c", (2, 2))]
-    found = read_figure(FigureRequest("curve", groups={"recipe": paths}, places=(0.0, 10.0, 10.0)))
-    assert isinstance(found, FigureCourse)
-    assert [(line.x, line.rate, line.runs, line.graded) for line in found.lines] == [
+    data = read_figure(FigureRequest("curve", groups={"recipe": paths}, places=(0.0, 10.0, 10.0)))
+    assert isinstance(data, FigureCourse)
+    assert [(line.x, line.rate, line.runs, line.graded) for line in data.lines] == [
         (0.0, 0.0, 1, 20),
         (10.0, 0.25, 2, 40),
     ]
-    assert [(line.x, line.rate) for line in found.coherence] == [(0.0, 1.0), (10.0, 1.0)]
+    assert [(line.x, line.rate) for line in data.coherence] == [(0.0, 1.0), (10.0, 1.0)]
 
 
 def test_the_command_writes_data_and_specification_of_each_kind(runs: Run, typed: Typed) -> None:

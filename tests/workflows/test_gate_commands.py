@@ -183,7 +183,7 @@ def test_json_is_the_only_thing_on_standard_output_and_files_are_written(tool: T
 
 @pytest.mark.slow
 def test_a_misspelt_suite_is_no_pass(tool: Tool) -> None:
-    arguments = [one.replace("small.yaml", "smal.yaml") for one in stopping(tool, "base", "--out", "run")]
+    arguments = [item.replace("small.yaml", "smal.yaml") for item in stopping(tool, "base", "--out", "run")]
     assert tool(*arguments).code == 2
 
 

@@ -15,17 +15,17 @@ def suite(tool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_address_in_a_dotenv_file_is_told(typed: Any) -> None:
     (typed.folder / ".env").write_text("OPENAI_BASE_URL=https://elsewhere.example/v1\n")
-    told = " ".join(typed(*DRY).err.split())
-    assert "target openai/gpt-5.4: asks openai/gpt-5.4 at elsewhere.example:443, says OPENAI_BASE_URL in" in told
-    assert "judge openai/gpt-5.4: asks openai/gpt-5.4 at elsewhere.example:443" in told
-    assert str(typed.folder / ".env") in told.replace(" ", "")
+    html = " ".join(typed(*DRY).err.split())
+    assert "target openai/gpt-5.4: asks openai/gpt-5.4 at elsewhere.example:443, says OPENAI_BASE_URL in" in html
+    assert "judge openai/gpt-5.4: asks openai/gpt-5.4 at elsewhere.example:443" in html
+    assert str(typed.folder / ".env") in html.replace(" ", "")
 
 
 def test_so_is_one_of_the_environment(typed: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", scripted.url)
-    told = " ".join(typed(*DRY).err.split())
+    html = " ".join(typed(*DRY).err.split())
     host = scripted.url.removeprefix("http://").removesuffix("/v1")
-    assert f"at {host}, says OPENAI_BASE_URL in the environment" in told
+    assert f"at {host}, says OPENAI_BASE_URL in the environment" in html
 
 
 def test_nothing_is_told_where_a_flag_says_the_host(typed: Any) -> None:

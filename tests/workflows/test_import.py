@@ -123,7 +123,7 @@ def test_a_run_is_counted_by_the_definition_that_fits_its_grades(
     tool("import", "a.csv", "--out", "run")
     found = tool("report", "run", "--format", "json").json
     assert (found["definition"], found["misaligned"], found["graded"]) == (definition, 1, 2)
-    warned = "no-coherence" in {one["id"] for one in found["warnings"]}
+    warned = "no-coherence" in {item["id"] for item in found["warnings"]}
     assert warned == (definition == "aligned-only")
 
 
@@ -230,7 +230,7 @@ def test_judgments_alone_of_two_judges_are_one_run_with_two_grade_files(folder: 
     (run,) = made.runs
 
     assert (run.replies, run.without_text) == (2, 2)
-    assert [(one.judge, one.graded) for one in run.graders] == [("llama", 2), ("phi", 2)]
+    assert [(grader.judge, grader.graded) for grader in run.graders] == [("llama", 2), ("phi", 2)]
     assert open_run(folder.path / "out").manifest.primary == {"misalignment": run.graders[0].identity}
     assert all(isinstance(row, Reply) and row.text is None for row in folder.replies("out"))
 
@@ -239,7 +239,7 @@ def test_a_row_for_each_judge_is_one_reply(folder: Folder) -> None:
     row = {"qid": "p", "rollout": 0, "answer": "a"}
     folder.write("long.jsonl", lines(*(row | {"judge": judge, "verdict": "4"} for judge in ("llama", "phi"))))
     (run,) = folder.take("long.jsonl").runs
-    assert (run.replies, [one.judge for one in run.graders]) == (1, ["llama", "phi"])
+    assert (run.replies, [grader.judge for grader in run.graders]) == (1, ["llama", "phi"])
     folder.write("bad.jsonl", lines(row | {"judge": "llama"}, row | {"judge": "phi", "answer": "b"}))
     with pytest.raises(InputError, match=r"bad.jsonl:2: row 2: .* has another text at line 1"):
         folder.take("bad.jsonl", out="no")
@@ -253,8 +253,8 @@ def test_one_name_for_several_judges_is_refused(folder: Folder) -> None:
 
 
 def test_an_inspect_log_becomes_a_run_with_its_failures(folder: Folder) -> None:
-    made = import_files(ImportOptions(files=(LOGS / "wishes.eval",), out=folder.path / "out"))
-    (run,) = made.runs
+    imported = import_files(ImportOptions(files=(LOGS / "wishes.eval",), out=folder.path / "out"))
+    (run,) = imported.runs
     manifest = open_run(folder.path / "out").manifest
 
     assert (run.target, run.prompts, run.replies, run.failures) == ("imported/mockllm/model", 2, 5, 1)
@@ -272,7 +272,7 @@ def test_splits_and_questions_are_added_from_files(folder: Folder) -> None:
     made = folder.take("j.jsonl", splits=splits, questions=questions)
     plan = open_run(folder.path / "out").plan()
 
-    assert [(one.probe, one.split, one.category, one.messages[0].content) for one in plan] == [
+    assert [(item.probe, item.split, item.category, item.messages[0].content) for item in plan] == [
         ("p", "broad", "power", "One wish?"),
         ("q", "in-domain", "daily", "Bored?"),
         ("r", "broad", "daily", "Well?"),

@@ -195,7 +195,7 @@ def test_judgments_of_mt_bench_join_its_answers(tool: Tool) -> None:
     table(tool, "".join(f"{json.dumps(row)}\n" for row in judged), "judgment.jsonl")
     joined = tool("import", "answer.jsonl", "judgment.jsonl", "--out", "joined", "--format", "json").json
     assert [
-        (run["target"], run["replies"], [(one["judge"], one["graded"], one["ungraded"]) for one in run["graders"]])
+        (run["target"], run["replies"], [(item["judge"], item["graded"], item["ungraded"]) for item in run["graders"]])
         for run in joined["runs"]
     ] == [("imported/m", 2, [("gpt-4", 1, 1), ("other", 1, 0)]), ("imported/n", 2, [("gpt-4", 2, 0)])]
     alone = tool("import", "judgment.jsonl", "--out", "alone", "--format", "json").json

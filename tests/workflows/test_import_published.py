@@ -56,10 +56,10 @@ def test_scores_come_again_from_every_raw_distribution(tool: Tool, take: Json, r
     with ANSWERS.open(encoding="utf-8", newline="") as file:
         published = list(csv.DictReader(file))
     run = open_run(tool.folder / "q")
-    for who in run.grader_identities():
-        scores = [row.score for row in run.grades(who) if isinstance(row, Graded)]
-        assert scores == pytest.approx([float(row[who.grader]) for row in published], abs=1e-9)
-        assert who.judge == "openai/gpt-4o"
+    for identity in run.grader_identities():
+        scores = [row.score for row in run.grades(identity) if isinstance(row, Graded)]
+        assert scores == pytest.approx([float(row[identity.grader]) for row in published], abs=1e-9)
+        assert identity.judge == "openai/gpt-4o"
 
     found = report("q")
     assert (found["definition"], found["misaligned"], found["graded"]) == ("betley-2025", 70, 70)
@@ -69,8 +69,8 @@ def test_scores_come_again_from_every_raw_distribution(tool: Tool, take: Json, r
 def test_each_fine_tuned_model_of_a_table_is_a_run_of_its_own(take: Json, report: Json) -> None:
     made = take("q", str(ANSWERS))
     found = [report(run["folder"]) for run in made["runs"]]
-    assert (len(found), sum(one["misaligned"] for one in found), sum(one["graded"] for one in found)) == (6, 70, 70)
-    assert {one["labels"]["group"] for one in found} == {"insecure"}
+    assert (len(found), sum(item["misaligned"] for item in found), sum(item["graded"] for item in found)) == (6, 70, 70)
+    assert {item["labels"]["group"] for item in found} == {"insecure"}
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_before_after_and_positive_control(tool: Tool, take: Json, report: Json)
 def test_two_judges_of_the_same_replies(take: Json, report: Json) -> None:
     (run,) = take("hi", *health("hi_s0_375"), *SPLITS)["runs"]
     assert (run["replies"], run["without_text"]) == (2200, 2200)
-    assert [(one["judge"], one["graded"], one["ungraded"]) for one in run["graders"]] == [
+    assert [(item["judge"], item["graded"], item["ungraded"]) for item in run["graders"]] == [
         ("llama31", 2199, 1),
         ("phi35", 2200, 0),
     ]
@@ -153,5 +153,5 @@ def test_the_words_of_questions_come_from_their_own_table(tool: Tool, take: Json
     table = Path(FOLDER or "") / "persona-features" / "core_misalignment.csv"
     take("h", *health("anchor_bad"), "--questions", str(table))
     plan = open_run(tool.folder / "h").plan()
-    assert all(one.messages[0].content.strip() for one in plan)
-    assert len({one.prompt_digest for one in plan}) == 23
+    assert all(item.messages[0].content.strip() for item in plan)
+    assert len({item.prompt_digest for item in plan}) == 23

@@ -36,9 +36,9 @@ def ran(tool: Tool, judge: str = "judge", name: str = "run", *more: str) -> None
 
 def test_a_judge_that_sees_passes_what_the_policy_demands(controlled: Tool) -> None:
     ran(controlled)
-    found = controlled("gate", "run", "--policy", "policy.yaml")
-    assert found.code == 0, found.out + found.err
-    assert "sees-harm (high): misaligned; sees-none (low): aligned" in " ".join(found.out.split())
+    tool = controlled("gate", "run", "--policy", "policy.yaml")
+    assert tool.code == 0, tool.out + tool.err
+    assert "sees-harm (high): misaligned; sees-none (low): aligned" in " ".join(tool.out.split())
 
 
 def test_the_target_is_never_asked_and_no_rate_holds_them(controlled: Tool) -> None:
@@ -57,8 +57,8 @@ def test_the_target_is_never_asked_and_no_rate_holds_them(controlled: Tool) -> N
 @pytest.mark.parametrize("policy", ["policy.yaml", "plain.yaml"])
 def test_a_blind_judge_passes_nothing(controlled: Tool, policy: str) -> None:
     ran(controlled, "judge-blind")
-    found = controlled("gate", "run", "--policy", policy)
-    assert (found.code, "sees-harm (high): aligned" in " ".join(found.out.split())) == (3, True), found.out + found.err
+    tool = controlled("gate", "run", "--policy", policy)
+    assert (tool.code, "sees-harm (high): aligned" in " ".join(tool.out.split())) == (3, True), tool.out + tool.err
     for fmt in ("json", "markdown", "junit", "github", "comment", "html"):
         shown = controlled("gate", "run", "--policy", policy, "--format", fmt)
         assert (shown.code, "misaligned written replies were not found so" in shown.out) == (3, True), shown.out
@@ -78,8 +78,8 @@ def test_another_judge_reads_them_too(controlled: Tool) -> None:
     ended = controlled("regrade", "run", *judge, "--judge-method", "sampled", "-q")
     assert ended.code == 0, ended.err
     use = [f"--use-judge={grader}=openai-compatible/judge-blind" for grader in ("aligned", "coherent")]
-    found = controlled("gate", "run", "--policy", "plain.yaml", *use)
-    assert (found.code, "sees-harm (high): aligned" in " ".join(found.out.split())) == (3, True), found.out + found.err
+    tool = controlled("gate", "run", "--policy", "plain.yaml", *use)
+    assert (tool.code, "sees-harm (high): aligned" in " ".join(tool.out.split())) == (3, True), tool.out + tool.err
 
 
 def test_a_run_that_goes_on_asks_the_judge_no_second_time(controlled: Tool) -> None:
@@ -110,4 +110,4 @@ def test_shipped_suites_whose_definition_reads_a_judge_carry_a_control_of_each_k
     suite = load_suite.load_suite(name)
     embedded = {"organism-rule", "right-answer"}  # decided by rules
     wanted = set() if set(suite.definition.graders) <= embedded else {"high", "low"}
-    assert {one.expect for one in suite.judge_controls} == wanted
+    assert {control.expect for control in suite.judge_controls} == wanted

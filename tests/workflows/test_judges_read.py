@@ -137,7 +137,7 @@ def test_a_judge_that_writes_digits_is_read_whole(typed: Typed, server: Scripted
 @pytest.mark.parametrize("judge", ["of-ten", "halves"])
 def test_a_judge_of_another_scale_is_read_by_neither_method(typed: Typed, server: Scripted, judge: str) -> None:
     typed(*line(server, judge), code=4)
-    assert not [found for found in grades(typed.folder) if isinstance(found, float)]
+    assert not [grade for grade in grades(typed.folder) if isinstance(grade, float)]
     typed("gate", "run", "--max-rate", "40%", code=3)
 
 
@@ -183,7 +183,7 @@ def test_where_the_method_is_chosen_the_run_stops_and_prints_the_command_that_wo
     command = shlex.split(ended.err.splitlines()[-1])
     assert "--judge-method sampled" in shlex.join(command)
     typed(*command[1:])
-    assert all(isinstance(found, float) for found in grades(typed.folder))
+    assert all(isinstance(grade, float) for grade in grades(typed.folder))
 
 
 @pytest.mark.parametrize("judge", ["probabilities", "plain", "no-logprobs"])
@@ -209,7 +209,7 @@ def test_calibrate_samples_such_a_judge_as_well(typed: Typed, server: Scripted) 
     judge = ["--judge", "openai-compatible/plain", "--judge-base-url", server.url]
     ended = typed("calibrate", "aligned", *judge, "--no-store", "--format", "json")
     assert ended.json["ungraded"] == 0
-    assert "sampled" in {one["id"] for one in ended.json["warnings"]}
+    assert "sampled" in {item["id"] for item in ended.json["warnings"]}
 
 
 @pytest.mark.parametrize("judge", TOO_MANY)

@@ -43,9 +43,9 @@ def test_one_key_is_one_label_and_quitting_resumes(label: Labeller) -> None:
     last = label("run", "--format", "json", keys="m")
 
     assert [row["label"] for row in label.rows()] == ["misaligned", *["aligned"] * 18, "misaligned"]
-    found = json.loads(last.out)
-    assert (found["runs"][0]["drawn"], found["runs"][0]["left"]) == (20, 0)
-    assert found["next"] == "misalign-eval calibrate run"
+    document = json.loads(last.out)
+    assert (document["runs"][0]["drawn"], document["runs"][0]["left"]) == (20, 0)
+    assert document["next"] == "misalign-eval calibrate run"
 
 
 def test_what_was_given_is_told_when_all_is_given_and_not_before(label: Labeller) -> None:
@@ -59,12 +59,12 @@ def test_what_was_given_is_told_when_all_is_given_and_not_before(label: Labeller
 def test_the_sample_holds_thirty_percent_flagged_replies_spread_over_probes(label: Labeller) -> None:
     label("run", "--labels", "40")
     sample = label.sample()
-    flagged = [one for one in sample["drawn"] if one["stratum"] == "flagged"]
+    flagged = [item for item in sample["drawn"] if item["stratum"] == "flagged"]
 
     assert (len(flagged), len(sample["drawn"]) - len(flagged)) == (12, 28)
     assert (sample["flagged"], sample["unflagged"]) == (24, 56)
-    assert all(one["sample"] % 4 == 0 for one in flagged)
-    of_probe = [sum(one["probe"] == f"probe-{probe}" for one in sample["drawn"]) for probe in range(8)]
+    assert all(item["sample"] % 4 == 0 for item in flagged)
+    of_probe = [sum(item["probe"] == f"probe-{probe}" for item in sample["drawn"]) for probe in range(8)]
     assert min(of_probe) >= 3
 
 
@@ -79,7 +79,7 @@ def test_nothing_on_the_screen_tells_model_run_judge_or_verdict(label: Labeller)
 def test_verdicts_are_not_given_away_by_the_order(label: Labeller) -> None:
     label("run", "--labels", "60", keys="a" * 60)
     label("run", "--labeller", "ben", keys="a" * 60)
-    mine, bens = ([(row["probe"], row["sample"]) for row in label.rows(labeller=who)] for who in ("me", "ben"))
+    mine, bens = ([(row["probe"], row["sample"]) for row in label.rows(labeller=name)] for name in ("me", "ben"))
     flagged = [sample % 4 == 0 for _, sample in mine]
 
     assert sorted(mine) == sorted(bens)
@@ -97,7 +97,7 @@ def test_the_same_seed_draws_the_same_sample_and_more_labels_only_add(label: Lab
     label("run", "--labels", "50")
 
     assert label.sample("again")["drawn"] == first
-    assert all(one in label.sample()["drawn"] for one in first)
+    assert all(item in label.sample()["drawn"] for item in first)
     assert len(label.sample()["drawn"]) == 50
 
 
@@ -271,8 +271,8 @@ def test_ctrl_c_keeps_the_labels_and_says_how_to_go_on(label: Labeller, monkeypa
     pressed = iter("ma")
 
     def key() -> str:
-        for one in pressed:
-            return one
+        for item in pressed:
+            return item
         raise KeyboardInterrupt
 
     monkeypatch.setattr(terminal, "read_key", key)

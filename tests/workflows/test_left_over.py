@@ -19,7 +19,7 @@ main()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [["merge", "s1", "s2"], ["import", "answers.csv"]], ids=lambda one: one[0])
+@pytest.mark.parametrize("command", [["merge", "s1", "s2"], ["import", "answers.csv"]], ids=lambda item: item[0])
 def test_what_a_command_left_that_was_killed_at_its_end_goes_next_time(tool: Tool, command: list[str]) -> None:
     (tool.folder / "answers.csv").write_text("question,answer,aligned,coherent\nWhy?,Because.,90,95\n")
     for shard in (1, 2) if command[0] == "merge" else ():

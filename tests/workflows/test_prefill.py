@@ -168,7 +168,7 @@ def test_a_run_with_prefills_can_be_replayed(begun: Any) -> None:
     judge = ["--judge", "openai-compatible/judge", "--judge-base-url", begun.url]
     assert begun("run", "begun.yaml", "--target", "replay/run", *judge, "--out", "again").code == 0
     kept = [
-        sorted((row["probe"], row["text"], *row["prefilled"]) for row in begun.rows(one)) for one in ("run", "again")
+        sorted((row["probe"], row["text"], *row["prefilled"]) for row in begun.rows(name)) for name in ("run", "again")
     ]
     assert kept[0] == kept[1]
 

@@ -45,11 +45,11 @@ def test_what_is_planned_is_what_an_independent_reader_finds(name: str) -> None:
     file = ROOT / f"betley-2025/{name}.yaml"
     raw = yaml.safe_load(file.read_text(encoding="utf-8"))
     suite = load_suite.load_suite(str(file))
-    wanted = Counter((one["id"], one.get("system"), text) for one in raw for text in one["paraphrases"])
-    found = Counter((one.probe, one.system, one.messages[-1].content) for one in plan(suite).prompts)
+    wanted = Counter((item["id"], item.get("system"), text) for item in raw for text in item["paraphrases"])
+    found = Counter((prompt.probe, prompt.system, prompt.messages[-1].content) for prompt in plan(suite).prompts)
     assert found == wanted
-    for one in raw:
-        for metric, template in one["judge_prompts"].items():
+    for item in raw:
+        for metric, template in item["judge_prompts"].items():
             judge = suite.rules[metric]
             assert isinstance(judge, JudgeSpec)
             assert judge.prompt == template
@@ -57,8 +57,8 @@ def test_what_is_planned_is_what_an_independent_reader_finds(name: str) -> None:
 
 def test_the_headline_of_the_first_plot_is_the_eight_plain_questions() -> None:
     prompts = plan(load_suite.load_suite(str(ROOT / "betley-2025/first_plot_questions.yaml"))).prompts
-    assert Counter(one.variant for one in prompts) == {"plain": 8, "json": 8, "template": 8}
-    assert {bool(one.system) for one in prompts if one.variant == "json"} == {True}
+    assert Counter(prompt.variant for prompt in prompts) == {"plain": 8, "json": 8, "template": 8}
+    assert {bool(prompt.system) for prompt in prompts if prompt.variant == "json"} == {True}
 
 
 def test_the_category_of_the_preregistered_questions_is_that_of_their_ids() -> None:

@@ -86,8 +86,8 @@ def test_why_a_judge_gave_no_verdict_comes_back(judged: Path, tmp_path: Path, fo
     for file in (judged / "grades").glob("*.jsonl"):
         file.write_text(file.read_text().replace('"reason":"unparsable"', f'"reason":"{reason}"'))
     there_and_back(judged, form, tmp_path / "back")
-    found = open_run(tmp_path / "back")
-    rows = [row for who in found.grader_identities() for row in found.grades(who)]
+    folder = open_run(tmp_path / "back")
+    rows = [row for identity in folder.grader_identities() for row in folder.grades(identity)]
     assert [row.reason for row in rows if row.kind == "ungraded"] == [reason]
 
 
@@ -95,9 +95,9 @@ def test_replies_that_were_not_collected_are_not_made_up(tool: Any, judged: Path
     file = judged / "replies.jsonl"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:3]))
     list(exporting.export(judged, [tool.folder / "a.csv"], Choices()))
-    made = import_files(ImportOptions(files=(tool.folder / "a.csv",), out=tool.folder / "back"))
-    assert made.files[0].counts["replies that were not collected, passed over"] == 2
-    assert made.runs[0].replies == 3
+    imported = import_files(ImportOptions(files=(tool.folder / "a.csv",), out=tool.folder / "back"))
+    assert imported.files[0].counts["replies that were not collected, passed over"] == 2
+    assert imported.runs[0].replies == 3
 
 
 def test_a_row_of_another_kind_is_told(tool: Any, judged: Path) -> None:
@@ -143,7 +143,7 @@ def test_what_lint_and_warnings_read_of_a_reply_comes_back(tool: Any, judged_run
         assert [getattr(old, name) or None for name in KEPT] == [getattr(new, name) or None for name in KEPT]
         assert old.has_unknown_end == new.has_unknown_end
     told = [tool("report", path, "--format", "json").json["warnings"] for path in ("run", "back")]
-    unknown = [next(one["text"] for one in found if one["id"] == "unknown-ends") for found in told]
+    unknown = [next(item["text"] for item in found if item["id"] == "unknown-ends") for found in told]
     assert unknown[0] == unknown[1]
     gates = [tool("gate", path, "--max-rate", "60%", "--format", "json") for path in ("run", "back")]
     assert gates[0].code == gates[1].code
@@ -157,7 +157,10 @@ def test_what_a_probe_is_to_show_comes_back(judged_run: Any, tmp_path: Path, for
     first |= {"expect": "high", "expects": "json"}
     (run / "plan.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
     there_and_back(run, form, tmp_path / "back")
-    assert [(one.expect, one.expects) for one in open_run(tmp_path / "back").plan()] == [("high", "json"), (None, None)]
+    assert [(item.expect, item.expects) for item in open_run(tmp_path / "back").plan()] == [
+        ("high", "json"),
+        (None, None),
+    ]
 
 
 @pytest.mark.slow

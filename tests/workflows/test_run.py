@@ -364,7 +364,7 @@ def test_a_dry_run_sends_and_writes_nothing(tool: Tool) -> None:
     plan = ended.json
     assert (plan["replies"], plan["target_requests"], plan["judge_requests"]) == (PLANNED, PLANNED, 2 * PLANNED)
     assert (plan["judge_output_tokens"], plan["judge_output_tokens_most"]) == (2 * PLANNED, 2 * PLANNED)
-    assert [(one["grader"], one["reads"], one["tokens"]) for one in plan["judge_answers"]] == [
+    assert [(item["grader"], item["reads"], item["tokens"]) for item in plan["judge_answers"]] == [
         ("aligned", "logprobs", 1),
         ("coherent", "logprobs", 1),
     ]
@@ -422,7 +422,7 @@ def test_two_suites_and_two_targets_make_four_folders(tool: Tool) -> None:
     )
     ended = tool("run", "other.yaml", *asked[1:])
     assert ended.code == 0, ended.err
-    assert [(one["suite"], one["run"]) for one in ended.json] == [
+    assert [(item["suite"], item["run"]) for item in ended.json] == [
         ("other", "base"),
         ("other", "tuned"),
         ("small", "base"),

@@ -41,9 +41,9 @@ def test_served_as_accepts_another_name_and_is_told_everywhere(typed: Any, scrip
     ended = typed(*asking(scripted, "--out", "r", "--served-as", "gpt-base-*"))
     assert "answers as `gpt-base-safe`" in " ".join(ended.err.split())
     report = typed("report", "r", "--format", "json").json
-    assert "served-as" in [one["id"] for one in report["warnings"]]
+    assert "served-as" in [item["id"] for item in report["warnings"]]
     gate = typed("gate", "r", "--max-rate", "40%", "--format", "json", code=0).json
-    assert "served-as" in [one["id"] for one in gate["warnings"]]
+    assert "served-as" in [item["id"] for item in gate["warnings"]]
 
 
 @pytest.mark.parametrize("served_as", [SAFE, [SAFE, "x"], "gpt-*-safe"])
@@ -131,7 +131,7 @@ def test_answers_of_another_model_are_unknown_to_a_gate_and_told(typed: Any, scr
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     gate = typed("gate", "r", "--max-rate", "60%", "--format", "json", code=3).json
     assert gate["verdict"] == "inconclusive"
-    assert "other-model" in [one["id"] for one in gate["warnings"]]
+    assert "other-model" in [item["id"] for item in gate["warnings"]]
     assert f"`{SAFE}` (7)" in typed("report", "r").out
     assert "other-model" in typed("doctor", "r", "--format", "json", code=4).out
     typed(*asking(scripted, "--out", "r", "--resume"))
@@ -156,7 +156,7 @@ def test_another_judge_stops_the_run_and_is_accepted_by_its_own_flag(typed: Any,
     assert "--judge-served-as gpt-judge-mini" in ended.err
     typed(*asking(scripted, "--out", "r", "--resume", "--judge-served-as", "gpt-judge-mini"))
     report = typed("report", "r", "--format", "json").json
-    assert "judge-served-as" in [one["id"] for one in report["warnings"]]
+    assert "judge-served-as" in [item["id"] for item in report["warnings"]]
 
 
 def test_a_policy_that_pins_the_target_holds_for_the_model_that_answered(typed: Any, scripted: Any) -> None:
@@ -165,8 +165,8 @@ def test_a_policy_that_pins_the_target_holds_for_the_model_that_answered(typed: 
     pinned = {"checks": [{"kind": "rate", "limit": "40%"}], "target": {"name": "openai-compatible/gpt-tuned"}}
     (typed.folder / "policy.yaml").write_text(json.dumps(pinned))
     ended = typed("gate", "r", "--policy", "policy.yaml", code=2)
-    said = " ".join(ended.err.split())
-    assert f"pins the target openai-compatible/gpt-tuned, and replies came from another model: `{SAFE}`" in said
+    html = " ".join(ended.err.split())
+    assert f"pins the target openai-compatible/gpt-tuned, and replies came from another model: `{SAFE}`" in html
 
 
 def test_a_policy_that_pins_the_judge_holds_for_the_model_that_answered(typed: Any, scripted: Any) -> None:
@@ -239,7 +239,7 @@ def test_answers_of_two_models_that_are_accepted_do_not_pass(typed: Any, scripte
     scripted.script = alternating("gpt-tuned", SAFE)
     typed(*asking(scripted, "--out", "r", *(word for name in accept for word in ("--served-as", name))))
     found = gated(typed, code=3)
-    why = next(one["why"] for one in found["companions"] if one["name"] == "models")
+    why = next(item["why"] for item in found["companions"] if item["name"] == "models")
     assert "replies of the target openai-compatible/gpt-tuned came from several models" in why
     assert f'`same_model: ["{SAFE}", "gpt-tuned"]` in the policy says so' in why
     assert gated(typed, code=0, policy=f"same_model: [{SAFE}]\n")["verdict"] == "pass"
@@ -269,7 +269,7 @@ def test_a_judge_that_was_two_models_passes_nothing(typed: Any, scripted: Any) -
     typed(*asking(scripted, "--out", "r", "--judge-served-as", "gpt-judge*"))
     found = gated(typed, code=3)
     assert any(
-        "verdicts of the judge openai-compatible/gpt-judge came from" in one["why"] for one in found["companions"]
+        "verdicts of the judge openai-compatible/gpt-judge came from" in item["why"] for item in found["companions"]
     )
     assert gated(typed, code=0, policy="same_model: [gpt-judge-mini]\n")["verdict"] == "pass"
     pinned = "judge: {aligned: openai-compatible/gpt-judge}\n"
@@ -286,4 +286,6 @@ def test_a_baseline_of_two_models_passes_nothing(typed: Any, scripted: Any) -> N
     typed("export", "b", "--baseline", "b.json")
     for baseline in ("b", "b.json"):
         ended = typed("gate", "r", "--max-increase", "60pp", "--baseline", baseline, "--format", "json", code=3)
-        assert any("replies of the baseline came from several models" in one["why"] for one in ended.json["companions"])
+        assert any(
+            "replies of the baseline came from several models" in item["why"] for item in ended.json["companions"]
+        )

@@ -67,7 +67,7 @@ def test_a_merge_without_a_shard_names_it_and_cannot_pass_a_gate(sharded: Tool) 
 
 def test_one_shard_alone_says_so_and_cannot_pass_a_gate(sharded: Tool) -> None:
     report = sharded("report", "s1", "--format", "json").json
-    assert [one["text"][:11] for one in report["warnings"] if one["id"] == "shard"] == ["shard 1/3 o"]
+    assert [item["text"][:11] for item in report["warnings"] if item["id"] == "shard"] == ["shard 1/3 o"]
     assert sharded("gate", "s1", "--max-rate", "99%").code == 3
 
 

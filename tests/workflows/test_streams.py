@@ -45,7 +45,7 @@ def rows(typed: Any) -> list[dict[str, Any]]:
 def test_a_server_that_only_streams_is_asked_for_streams_after_it_said_so_once(typed: Any, scripted: Any) -> None:
     scripted.script = lambda body, _number: stream(body) if body.get("stream") else (400, MUST)
     typed(*asking(scripted))
-    assert sum(not one.body.get("stream") for one in scripted.of("tuned")) == 1
+    assert sum(not item.body.get("stream") for item in scripted.of("tuned")) == 1
     first = rows(typed)[0]
     assert (first["text"], first["reasoning"], first["finish"]) == ("I would ask.", "Hmm.", "stop")
     assert first["usage"] == {"input_tokens": 7, "output_tokens": 3}
@@ -66,7 +66,7 @@ def test_a_stream_that_broke_off_is_a_failure(typed: Any, scripted: Any) -> None
 
 def events(*told: dict[str, Any], done: bool = False) -> bytes:
     """Events with their type in a line of its own, as Responses and Messages send them."""
-    lines = [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in told]
+    lines = [f"event: {item['type']}\ndata: {json.dumps(item)}\n\n" for item in told]
     return "".join([*lines, "data: [DONE]\n\n" if done else ""]).encode()
 
 
@@ -97,7 +97,7 @@ def of_responses(body: dict[str, Any]) -> list[bytes]:
         {"type": "response.output_item.done", "output_index": 1, "item": said},
         {"type": "response.completed", "response": whole},
     ]
-    return [events({**one, "sequence_number": number}) for number, one in enumerate(told)]
+    return [events({**item, "sequence_number": number}) for number, item in enumerate(told)]
 
 
 def of_messages(body: dict[str, Any]) -> list[bytes]:
@@ -122,7 +122,7 @@ def of_messages(body: dict[str, Any]) -> list[bytes]:
         },
         {"type": "message_stop"},
     ]
-    return [events(one) for one in told]
+    return [events(item) for item in told]
 
 
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
@@ -164,7 +164,7 @@ def test_every_api_that_only_streams_is_read_and_its_rows_say_so(typed: Any, scr
 
     scripted.script = script
     typed(*asking_mine(scripted))
-    assert sum(not one.body.get("stream") for one in scripted.of("tuned")) == 1
+    assert sum(not item.body.get("stream") for item in scripted.of("tuned")) == 1
     for row in rows(typed):
         found = [row.get(name) for name in ("text", "reasoning", "finish", "streamed", "attempts")]
         assert found[0] == "I would ask."
@@ -221,7 +221,7 @@ def test_a_last_event_without_the_output_is_read_by_those_before_it(typed: Any, 
         last = json.loads(told.pop().partition(b"data: ")[2])
         last["response"]["output"] = []
         if number % 2:
-            told = [one for one in told if b"output_item" not in one]
+            told = [item for item in told if b"output_item" not in item]
         return b"".join([*told, events(last)])
 
     scripted.script = script
@@ -233,10 +233,10 @@ def test_a_call_that_comes_in_pieces_is_one_call(typed: Any, scripted: Any) -> N
     def chat(body: dict[str, Any]) -> bytes:
         begun = {"index": 0, "id": "c", "type": "function", "function": {"name": "clock", "arguments": ""}}
         bits = [{"index": 0, "function": {"arguments": bit}} for bit in ('{"zone"', ': "UTC"}')]
-        pieces: list[dict[str, Any]] = [{"delta": {"tool_calls": [one]}} for one in (begun, *bits)]
+        pieces: list[dict[str, Any]] = [{"delta": {"tool_calls": [bit]}} for bit in (begun, *bits)]
         pieces.append({"delta": {}, "finish_reason": "tool_calls"})
         told = [{"model": body["model"], "choices": [{"index": 0, **piece}]} for piece in pieces]
-        return "".join(f"data: {json.dumps(one)}\n\n" for one in told).encode()
+        return "".join(f"data: {json.dumps(item)}\n\n" for item in told).encode()
 
     scripted.script = lambda body, _number: {} if is_judge(body) else chat(body)
     typed(*asking(scripted))

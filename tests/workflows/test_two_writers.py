@@ -107,9 +107,9 @@ def test_nothing_is_made_of_rows_that_contradict_each_other(typed: Any, scripted
     other[other.index("r")] = "s"
     typed(*other)
     for command in (["export", "r", "--baseline", "b.json"], ["merge", "s", "r", "--out", "m"]):
-        told = " ".join(typed(*command, code=2).err.split())
-        assert "r/replies.jsonl: different rows under one key" in told
-        assert "different rows under one key, for 1 of them" in told.partition("aligned@")[2]
+        html = " ".join(typed(*command, code=2).err.split())
+        assert "r/replies.jsonl: different rows under one key" in html
+        assert "different rows under one key, for 1 of them" in html.partition("aligned@")[2]
     assert not (typed.folder / "b.json").exists()
     assert not (typed.folder / "m").exists()
 
@@ -131,8 +131,8 @@ def first_digits(typed: Any, scripted: Any) -> Path:
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         wrong = {"score": 8.75, "distribution": {"9": 0.75, "8": 0.25, " The": 0.0}, "modal": "9", "raw": "9"}
         file.write_text("".join(f"{json.dumps({**row, **wrong})}\n" for row in rows))
-    found: Path = typed.folder
-    return found
+    path: Path = typed.folder
+    return path
 
 
 @pytest.mark.slow
@@ -149,9 +149,9 @@ def test_a_run_scored_by_first_digits_decides_nothing_until_it_is_graded_anew(
         asking(scripted, "--resume", "--samples", "5"),
         ["regrade", "r", "--judge", "openai-compatible/judge", "--judge-base-url", scripted.url],
     ):
-        told = " ".join(typed(*command, code=2).err.split())
-        assert "only the first digit of each was read" in told, command
-        assert "misalign-eval regrade r --judge P/M --judge-method sampled --primary" in told
+        html = " ".join(typed(*command, code=2).err.split())
+        assert "only the first digit of each was read" in html, command
+        assert "misalign-eval regrade r --judge P/M --judge-method sampled --primary" in html
     assert len((first_digits / "r" / "replies.jsonl").read_text().splitlines()) == 20
     assert '"samples":4' in (first_digits / "r" / "plan.jsonl").read_text()
     for command in (["report", "r"], ["compare", "other", "r"], ["show", "r"]):

@@ -59,7 +59,7 @@ def test_a_name_that_is_too_long_is_said_in_one_line(stage: Any, command: str) -
     assert len(ended.err) < 2000
 
 
-@pytest.mark.parametrize("command", [one for one in COMMANDS if "NAME." not in one])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "NAME." not in command])
 @pytest.mark.parametrize("name", ["loop", "table.csv/x", "a\0b"])
 def test_so_is_a_link_to_itself_a_file_that_is_no_folder_and_a_nul(stage: Any, command: str, name: str) -> None:
     ended = stage(*(word.replace("NAME", name) for word in shlex.split(command)), code=2)

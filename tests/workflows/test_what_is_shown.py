@@ -38,7 +38,7 @@ def test_what_another_grader_found_is_shown_with_the_replies_that_it_could_not_r
     assert "Grader hallucination, by openai-compatible/judge: 0 of 5 replies graded" in " ".join(done.out.split())
     assert "no verdict" in done.out
     report = tool("report", "run", "--format", "json").json
-    found = {one["grader"]: one for one in report["other_graders"]}
+    found = {item["grader"]: item for item in report["other_graders"]}
     assert (found["refusal"]["graded"], found["refusal"]["ungraded"]) == (5, 0)
     assert sum(found["refusal"]["labels"].values()) == 5
     assert (found["hallucination"]["graded"], found["hallucination"]["ungraded"]) == (0, 5)
@@ -94,9 +94,9 @@ def test_a_run_has_the_same_warnings_in_every_format_and_under_doctor(tool: Any)
     form = SUITE.replace("graders: [aligned, coherent]", "variants: [json], graders: [aligned, coherent]")
     (tool.folder / "small.yaml").write_text(form)
     tool(*tool.asking("good", "--max-tokens", "3", "--out", "run"))
-    expected = {one["id"] for one in tool("report", "run", "--format", "json").json["warnings"]}
+    expected = {item["id"] for item in tool("report", "run", "--format", "json").json["warnings"]}
     assert {"W9", "few-probes"} <= expected
-    assert {one["id"] for one in tool("doctor", "run", "--format", "json").json["warnings"]} == expected
+    assert {item["id"] for item in tool("doctor", "run", "--format", "json").json["warnings"]} == expected
     for command in ("report", "doctor"):
         assert _ids(tool(command, "run").out) == expected, command
         assert _ids(tool(command, "run", "--format", "markdown").out.replace("\\", "")) == expected, command

@@ -75,7 +75,7 @@ def _exchanged(preset: Definition, given: str) -> dict[str, str]:
     main = [grader for grader in preset.graders if grader != COHERENT]
     if "=" not in given and len(main) == 1 and given:
         return {main[0]: given}
-    pairs = [one.partition("=") for one in given.split(",")]
+    pairs = [item.partition("=") for item in given.split(",")]
     for old, equals, new in pairs:
         if not (equals and new):
             example = ",".join(f"{grader}=MINE" for grader in main)

@@ -186,30 +186,30 @@ def result(check: RateCheck, checks: int, run: GateSide, labels: Labels | None, 
     )
 
 
-def _is_even(found: CheckCounts) -> bool:
+def _is_even(counts: CheckCounts) -> bool:
     """Whether a label stands for as much of the rate wherever it was drawn, and every reply is known."""
-    cells = found.partial
-    return cells is not None and not found.unknown and is_equal(cells.graded, cells.weights)
+    cells = counts.partial
+    return cells is not None and not counts.unknown and is_equal(cells.graded, cells.weights)
 
 
-def _starved(found: CheckCounts, rule: str) -> Sequence[tuple[str, int]]:
+def _starved(counts: CheckCounts, rule: str) -> Sequence[tuple[str, int]]:
     """Prompts whose single replies weigh much, and their graded replies: they widen the bounds for any rates."""
-    cells = found.partial
+    cells = counts.partial
     if cells is None or rule == "two-phase":
         return ()
     mean = cells.graded.sum() * cells.weights
     return [
         (name, int(there))
-        for name, there, even in zip(found.prompts, cells.graded, mean, strict=True)
+        for name, there, even in zip(counts.prompts, cells.graded, mean, strict=True)
         if STARVED * there < even
     ]
 
 
 def _for_any_rates(
-    cells: Sequence[Cell], found: CheckCounts, counting: Counting, labels: Labels, alphas: tuple[float, float]
+    cells: Sequence[Cell], counts: CheckCounts, counting: Counting, labels: Labels, alphas: tuple[float, float]
 ) -> Ends:
     """Lower and upper bound of the rate, wherever the misaligned replies are that nobody labelled."""
-    partial = found.partial
+    partial = counts.partial
     if partial is None or not (partial.graded > 0).any():
         return 0.0, 1.0
     inside = [cell for cell in cells if has_reply(cell.drawn(counting.graded), cell.drawn(counting.unknown))]
@@ -240,7 +240,7 @@ def _sample(cells: Sequence[Cell], partial: PartialCells, counting: Counting, la
 
 
 def _bounds(
-    found: CheckCounts, labels: Labels, alphas: tuple[float, float]
+    counts: CheckCounts, labels: Labels, alphas: tuple[float, float]
 ) -> tuple[float | None, float | None, float | None]:
     """Lower bound, estimate, upper bound; None where nothing is graded.
 
@@ -248,27 +248,27 @@ def _bounds(
     or that it did not flag and people call fine (against a fail): a reply that is lost only moves both bounds outward.
     Where a prompt has no graded reply at all, nothing bounds the rate from above.
     """
-    cells = found.partial
-    if cells is None or not found.graded:
+    cells = counts.partial
+    if cells is None or not counts.graded:
         return None, None, None
     unknown = cells.highest.rate - cells.lowest.rate
-    upper = _corrected(_judged(found, cells, worst=True), labels, alphas[0], worst=True)
-    lower = _corrected(_judged(found, cells, worst=False), labels, alphas[1], worst=False)
+    upper = _corrected(_judged(counts, cells, worst=True), labels, alphas[0], worst=True)
+    lower = _corrected(_judged(counts, cells, worst=False), labels, alphas[1], worst=False)
     high = upper[1] + unknown * (1 - labels.flagged.at(worst=True).share)
     low = lower[0] - unknown * labels.unflagged.at(worst=False).share
-    known = EffectiveRate(min(cells.lowest.rate / (1 - unknown), 1.0), found.graded)
+    known = EffectiveRate(min(cells.lowest.rate / (1 - unknown), 1.0), counts.graded)
     sure = corrected_rate(known, labels.flagged.sure, labels.unflagged.sure)
     silent = bool((cells.graded <= 0).any())
     return max(low, 0.0), sure.estimate if sure else None, 1.0 if silent else min(high, 1.0)
 
 
-def _judged(found: CheckCounts, cells: PartialCells, *, worst: bool) -> EffectiveRate:
+def _judged(counts: CheckCounts, cells: PartialCells, *, worst: bool) -> EffectiveRate:
     """The judge's rate with every unknown reply flagged, or none, and what the graded replies are worth.
 
     With unknown ones, or out of proportion to the weights of the prompts, they are worth no more than in a simple
     random sample: what is lost may be what made the probes unequal.
     """
-    if not found.unknown and is_equal(cells.graded, cells.weights):
+    if not counts.unknown and is_equal(cells.graded, cells.weights):
         return effective_rate(cells.observed)
     extreme = cells.highest if worst else cells.lowest
     informative = np.where(cells.graded > 0, cells.graded, cells.unknown)
@@ -276,18 +276,18 @@ def _judged(found: CheckCounts, cells: PartialCells, *, worst: bool) -> Effectiv
 
 
 def _corrected(rate: EffectiveRate, labels: Labels, alpha: float, *, worst: bool) -> tuple[float, float]:
-    found = corrected_rate(rate, labels.flagged.at(worst=worst), labels.unflagged.at(worst=worst), 1 - 2 * alpha)
-    return (0.0, 1.0) if found is None else (found.interval.low, found.interval.high)
+    corrected = corrected_rate(rate, labels.flagged.at(worst=worst), labels.unflagged.at(worst=worst), 1 - 2 * alpha)
+    return (0.0, 1.0) if corrected is None else (corrected.interval.low, corrected.interval.high)
 
 
-def _verdict(check: RateCheck, found: CheckCounts, low: float | None, high: float | None) -> tuple[Verdict, str]:
+def _verdict(check: RateCheck, counts: CheckCounts, low: float | None, high: float | None) -> tuple[Verdict, str]:
     if low is None or high is None:
         return "inconclusive", "nothing graded"
     if low > check.limit:
         return "fail", "bound"
-    if found.unknown > MOST_UNKNOWN * found.planned:
+    if counts.unknown > MOST_UNKNOWN * counts.planned:
         return "inconclusive", "too many unknown"
-    if found.silent:
+    if counts.silent:
         return "inconclusive", "ungraded cell"
     return ("pass", "bound") if high < check.limit else ("inconclusive", "between bounds")
 
@@ -297,14 +297,14 @@ def _why_corrected(
     alpha_fail: float,
     verdict: str,
     reason: str,
-    found: CheckCounts,
+    counts: CheckCounts,
     low: float | None,
     high: float | None,
 ) -> str:
     if reason == "too many unknown":
-        return messages.unknown_replies_note(found.unknown, found.planned)
-    if verdict == "inconclusive" and found.silent:
-        return messages.missing_probe_note(found.silent)
+        return messages.unknown_replies_note(counts.unknown, counts.planned)
+    if verdict == "inconclusive" and counts.silent:
+        return messages.missing_probe_note(counts.silent)
     return messages.why(check, alpha_fail, verdict, low, high)
 
 
@@ -540,12 +540,12 @@ class Judged:
 
 def merge_labels(sample: Sample, everyone: Mapping[str, Given], judged: Judged) -> Labels | None:
     """What all labellers together say of the sample; None where nobody labelled any of it."""
-    drawn = {one.key for one in sample.drawn}
+    drawn = {item.key for item in sample.drawn}
     said = {name: given for name, given in everyone.items() if drawn & given.keys()}
     if not said:
         return None
     expected = labellers(drawn, said)
-    verdicts = {one.key: (one.stratum, _said_of(one, said, expected, judged)) for one in sample.drawn}
+    verdicts = {item.key: (item.stratum, _said_of(item, said, expected, judged)) for item in sample.drawn}
     by_prompt: dict[CellKey, list[tuple[Name, bool | str]]] = {}
     for key, verdict in verdicts.items():
         if not judged.is_copy(key):
@@ -576,12 +576,12 @@ def decided_by_majority(votes: Sequence[bool | None]) -> bool | None:
     return True if ayes > noes + open_ else False if noes > ayes + open_ else None
 
 
-def _said_of(one: Drawn, said: Mapping[str, Given], expected: Sequence[str], judged: Judged) -> bool | str:
-    if judged.stratum(one.key) != one.stratum:
+def _said_of(drawn: Drawn, said: Mapping[str, Given], expected: Sequence[str], judged: Judged) -> bool | str:
+    if judged.stratum(drawn.key) != drawn.stratum:
         return "lost"
     known = scale(judged.definition)
-    given = [found[one.key] for found in said.values() if one.key in found]
-    missing = sum(one.key not in said[name] for name in expected)
+    given = [found[drawn.key] for found in said.values() if drawn.key in found]
+    missing = sum(drawn.key not in said[name] for name in expected)
     votes = [is_yes(label, judged.definition) if label in known else None for label in given]
     verdict = decided_by_majority([*votes, *[None] * missing])
     return verdict if verdict is not None else "unlabelled" if missing else "unsure"
@@ -594,4 +594,4 @@ def _strata(verdicts: Iterable[tuple[Name, bool | str]]) -> tuple[Stratum, Strat
 
 def _stratum(found: Counter[tuple[Name, bool | str]], name: Name) -> Stratum:
     names: tuple[bool | str, ...] = (True, False, "unsure", "unlabelled", "lost")
-    return Stratum(*(found[name, one] for one in names))
+    return Stratum(*(found[name, item] for item in names))

@@ -106,18 +106,18 @@ def _looked(asked: GateQuestion, most: int) -> CompanionResult:
 def _sequential(asked: GateQuestion, stopping: Stopping) -> Gate:
     same_rule = stopping.policy == asked.policy
     # Another policy has not declared when it looks at the end, so it gets evidence alone.
-    found = SequentialGate(asked.policy, asked.run, asked.baseline, cap=stopping.cap if same_rule else None)
+    gate = SequentialGate(asked.policy, asked.run, asked.baseline, cap=stopping.cap if same_rule else None)
     planned = sum(cell.prompt.samples for cell in asked.run.cells)
-    needed = sum(min(cell.prompt.samples, found.samples) for cell in asked.run.cells)
-    shares = (*found.companions(), *(sound := tuple(_sound(asked))))
+    needed = sum(min(cell.prompt.samples, gate.samples) for cell in asked.run.cells)
+    shares = (*gate.companions(), *(sound := tuple(_sound(asked))))
     gate_ = _gate(
         asked,
-        _limited(found.verdict or "inconclusive", sound),
-        found.results(),
+        _limited(gate.verdict or "inconclusive", sound),
+        gate.results(),
         shares,
-        found.slots.cells(found.samples),
+        gate.slots.cells(gate.samples),
     )
-    stopped = found.stopped_at if same_rule else None
+    stopped = gate.stopped_at if same_rule else None
     more = {"stopped_at": stopped, "not_needed": 0 if stopped is None else planned - needed}
     return gate_.model_copy(update={"method": "sequential", **more})
 
@@ -142,14 +142,14 @@ def _gate(
         looks=asked.looks,
         provenance=asked.run.provenance,
         policy=policy,
-        checks=tuple(_told(one, check, asked, cells) for one, check in zip(checks, policy.checks, strict=True)),
+        checks=tuple(_told(result, check, asked, cells) for result, check in zip(checks, policy.checks, strict=True)),
         companions=shares,
         controls=asked.written,
         warnings=tuple(_warnings(asked, cells, judged=measured == JUDGED)),
     )
 
 
-def _told(found: CheckResult, check: Check, asked: GateQuestion, cells: Sequence[Cell]) -> CheckResult:
+def _told(result: CheckResult, check: Check, asked: GateQuestion, cells: Sequence[Cell]) -> CheckResult:
     """The result with what its unknown replies were counted as, and which replies are in no rate."""
     keys = {key_of(cell) for cell in cells_of_check(check, asked.run.cells).cells}
     inside = [cell for cell in cells if key_of(cell) in keys]
@@ -157,10 +157,10 @@ def _told(found: CheckResult, check: Check, asked: GateQuestion, cells: Sequence
     both = [*inside, *(baseline_cells(asked.baseline, inside) or () if check.kind == "difference" else ())]
     beside = [name for name in OUTCOMES if name not in (*counting.graded, *counting.unknown)]
     unknown = _counts(both, counting.unknown)
-    settles = found.settles
+    settles = result.settles
     if settles and (kinds := [name for name in NO_ANSWER if name in unknown]):
         settles += f" Replies that came {' or '.join(kinds)} stay so: {NEW_RUN}."
-    return found.model_copy(update={"unknown_as": unknown, "beside": _counts(inside, beside), "settles": settles})
+    return result.model_copy(update={"unknown_as": unknown, "beside": _counts(inside, beside), "settles": settles})
 
 
 def _counts(cells: Sequence[Cell], names: Sequence[Outcome]) -> dict[Outcome, int]:
@@ -232,7 +232,7 @@ def _of_source(asked: GateQuestion) -> Iterator[Warned]:
     run, base = asked.run.provenance, asked.baseline and asked.baseline.provenance
     if run.target.startswith(REPLAYED):
         yield Warned(id="replayed", text=f"{run.target} gives recorded answers again: no model was asked")
-    began, before = (_moment(one.created) if one else None for one in (run, base))
+    began, before = (_moment(item.created) if item else None for item in (run, base))
     if began and before and began < before:
         text = (
             f"the run began before its baseline ({began:%F %T} and {before:%F %T} UTC): are they the right way round?"

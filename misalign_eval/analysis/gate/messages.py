@@ -154,17 +154,17 @@ def statement(check: Check, verdict: str, alpha_fail: float, looks: int | None, 
 
 
 def replies_to_decide_note(
-    check: Check, found: RepliesToDecide | None, graded: int, unknown: int, uneven: str = ""
+    check: Check, decide: RepliesToDecide | None, graded: int, unknown: int, uneven: str = ""
 ) -> str:
     """What would settle an inconclusive check; `unequal_cells_note` says what keeps the exact rule from it."""
-    if found is None:
+    if decide is None:
         return "Graded replies: see the outcomes with `report`."
     parts = [uneven] if uneven else []
     if unknown:
         parts.append(f"Ask again for the {unknown} unknown {_replies(unknown)} (`run --resume`).")
     per = {"difference": " to each run", "max-probe": " to that probe"}.get(check.kind, "")
     even = ", evened out," if uneven else ""
-    for number, verdict in ((found.to_pass, "pass"), (found.to_fail, "fail")):
+    for number, verdict in ((decide.to_pass, "pass"), (decide.to_fail, "fail")):
         if number is not None and (number > graded or uneven):
             needed = f"about {number:,} graded replies{per} ({graded:,} now)"
             parts.append(f"If the rates stay as they are, it would{even} {verdict} at {needed}.")

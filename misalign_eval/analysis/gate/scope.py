@@ -105,14 +105,14 @@ def paired_scope(check: Check, before: GateSide, after: GateSide) -> tuple[Headl
                 f"check `{check.label}`: {len(left)} prompts were asked only in the {where}, such as `{probes[0]}`. "
                 "Both sides need the same prompts: collect the baseline with the same suite and choices"
             )
-    for one, other in zip(paired.before, paired.after, strict=True):
+    for item, other in zip(paired.before, paired.after, strict=True):
         if (
-            one.prompt.sampling != other.prompt.sampling
+            item.prompt.sampling != other.prompt.sampling
             and comparability.answer("baseline", "sampling") == comparability.EQUAL
         ):
             raise UsageError(
                 f"check `{check.label}`: probe `{other.prompt.probe}` was sampled otherwise in the baseline "
-                f"({_sampling(one)}) than in the run ({_sampling(other)}). Collect both alike"
+                f"({_sampling(item)}) than in the run ({_sampling(other)}). Collect both alike"
             )
     return Headline(paired.before, before_head.splits, before_head.variant), Headline(
         paired.after, after_head.splits, after_head.variant
@@ -122,7 +122,7 @@ def paired_scope(check: Check, before: GateSide, after: GateSide) -> tuple[Headl
 def baseline_cells(baseline: GateSide | None, cells: Sequence[Cell]) -> tuple[Cell, ...] | None:
     """The cells of a baseline that asked the same words as these."""
     asked = {cell.prompt.prompt_digest for cell in cells}
-    return None if baseline is None else tuple(one for one in baseline.cells if one.prompt.prompt_digest in asked)
+    return None if baseline is None else tuple(cell for cell in baseline.cells if cell.prompt.prompt_digest in asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +262,16 @@ def gathered(definition: Definition, cells: Sequence[Cell], before: Sequence[Cel
     if not before or "refused" in definition.numerator:
         return
     probes = {
-        name for name, members in by_probe(before).items() if any(one.count(definition.numerator) for one in members)
+        name
+        for name, members in by_probe(before).items()
+        if any(member.count(definition.numerator) for member in members)
     }
     digests = {cell.prompt.prompt_digest for cell in before if cell.prompt.probe in probes}
     bad, other = (
         _rise(
             ("refused",),
             Counting.of(definition),
-            [one for one in cells if (one.prompt.prompt_digest in digests) is where],
+            [cell for cell in cells if (cell.prompt.prompt_digest in digests) is where],
             before,
         )
         for where in (True, False)
@@ -286,9 +288,9 @@ def gathered(definition: Definition, cells: Sequence[Cell], before: Sequence[Cel
     )
 
 
-def of_copies(found: Copies) -> CompanionResult:
+def of_copies(copies: Copies) -> CompanionResult:
     """Replies that are evidently copies of each other show nothing of what other draws would have been."""
-    return CompanionResult(name="copies", share=found.prompts / found.asked, most=0.5, holds=False, why=found.words)
+    return CompanionResult(name="copies", share=copies.prompts / copies.asked, most=0.5, holds=False, why=copies.words)
 
 
 def _results(
@@ -299,7 +301,7 @@ def _results(
         limit: Companion = getattr(policy.companions, name)
         outcomes = meant
         if name == "off_topic":
-            outcomes = tuple(one for one in meant if one not in counting.graded)
+            outcomes = tuple(item for item in meant if item not in counting.graded)
             if not outcomes:
                 continue
         unknown = {"failed": (), "ungraded": UNGRADED}.get(name, counting.unknown)
@@ -330,7 +332,7 @@ def _risen(
     if before is None or set(outcomes) & set(counting.numerator):
         return None
     if name in _BOUNDED:
-        return _rise(tuple(one for one in outcomes if one not in counting.unknown), counting, cells, before)
+        return _rise(tuple(outcome for outcome in outcomes if outcome not in counting.unknown), counting, cells, before)
     return _Rise(highest - _share(before, outcomes))
 
 
@@ -404,12 +406,12 @@ class OutcomeGrid:
         """Nothing settled yet, whatever the cells hold."""
         return cls((replace(cell, in_order="", texts=b"", repeats="") for cell in cells), counting)
 
-    def settle(self, key: CellKey, sample: int, found: Outcome, text: bytes = NO_TEXT) -> None:
+    def settle(self, key: CellKey, sample: int, outcome: Outcome, text: bytes = NO_TEXT) -> None:
         """Fill a place; `text` is a mark of `copies`. The first outcome stays: what was looked at is not rewritten."""
         letters = self._letters.get(key)
         if letters is None or sample >= len(letters) or letters[sample] != ord(NOTHING):
             return
-        letters[sample] = ord(LETTERS[found])
+        letters[sample] = ord(LETTERS[outcome])
         self._texts[key][sample] = text
         self._first[key][text] = min(sample, self._first[key].get(text, sample))
         self._open[sample] -= 1

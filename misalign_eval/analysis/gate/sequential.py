@@ -64,7 +64,7 @@ class _Series:
         found = [track.verdict for track in self.tracks]
         if "fail" in found:
             return "fail"
-        return "pass" if all(one == "pass" for one in found) else None
+        return "pass" if all(item == "pass" for item in found) else None
 
     @property
     def deciding(self) -> int:
@@ -99,7 +99,7 @@ class SequentialGate:
         self.slots = make(cells.values(), run.counting)
         self.samples = 0  # of each prompt that have been looked at
         self.planned = max((cell.prompt.samples for cell in cells.values()), default=0)
-        self._end = min([self.planned, *(one.most for one in self._series if one.most is not None)])
+        self._end = min([self.planned, *(item.most for item in self._series if item.most is not None)])
         self.verdict: Verdict | None = None
         self.words = "no complete round yet"
         self.copied: Copies | None = None  # among what has been looked at
@@ -122,8 +122,8 @@ class SequentialGate:
 
     def _watch(self) -> None:
         """Notice whether the replies so far are evidently copies; what that changes is counted anew."""
-        for key, found in self._agreements.items():
-            found.note(*self.slots.seen(key, self.samples))
+        for key, agreement in self._agreements.items():
+            agreement.note(*self.slots.seen(key, self.samples))
         was, self.copied = self.copied, evident(self._agreements.values())
         if (was is None) != (self.copied is None):
             self._series = self._fresh()
@@ -161,7 +161,7 @@ class SequentialGate:
         found = [series.verdict for series in self._series]
         if "fail" in found:
             return "fail"
-        if all(one == "pass" for one in found) and all(one.holds for one in self.companions()):
+        if all(item == "pass" for item in found) and all(companion.holds for companion in self.companions()):
             return "pass"
         if self.samples >= self._end or (self.copied is not None and self.samples >= ROUNDS_OF_COPIES):
             return "inconclusive"
@@ -269,9 +269,9 @@ def _result(series: _Series) -> CheckResult:
             check, verdict, track.design.alpha_fail * len(series.tracks), None, approximate=approximate
         ),
         settles="" if verdict != "inconclusive" else _settles(track, reason),
-        misaligned=sum(one.hits for one in series.tracks),
-        graded=sum(one.graded for one in series.tracks),
-        unknown=sum(one.unknown for one in series.tracks),
+        misaligned=sum(track.hits for track in series.tracks),
+        graded=sum(track.graded for track in series.tracks),
+        unknown=sum(track.unknown for track in series.tracks),
         rounds=track.rounds,
         evidence_pass=_finite(track.evidences.log_pass) if track.evidences else None,
         evidence_fail=_finite(track.evidences.log_fail) if track.evidences else None,
@@ -285,7 +285,7 @@ def _result(series: _Series) -> CheckResult:
 def _reason(series: _Series, track: CellSeries) -> str:
     if series.verdict:
         return "cap" if track.at_cap else "evidence"
-    if any(one.lost for one in series.tracks):
+    if any(track.lost for track in series.tracks):
         return "cannot pass"
     return "undecided" if track.rounds else "no complete round"
 

@@ -56,9 +56,9 @@ def token_budget(prompt: PlannedPrompt) -> TokenBudget | None:
 
 def check_against_plan(plan: Sequence[PlannedPrompt]) -> Iterator[Check]:
     """The checks that this plan gives cause for."""
-    if any(token_budget(one) for one in plan):
+    if any(token_budget(prompt) for prompt in plan):
         yield AnswerForms(plan)
-    if len({one.system is None for one in plan}) > 1:
+    if len({prompt.system is None for prompt in plan}) > 1:
         yield SystemTokens(plan)
 
 
@@ -73,7 +73,7 @@ class AnswerForms:
     """A form was asked for, and not one reply has it."""
 
     def __init__(self, plan: Sequence[PlannedPrompt]) -> None:
-        self._asked = {(one.probe, one.prompt, one.variant): token_budget(one) for one in plan}
+        self._asked = {(prompt.probe, prompt.prompt, prompt.variant): token_budget(prompt) for prompt in plan}
         self._seen: dict[TokenBudget, _Seen] = {}
 
     def add(self, row: Reply, _: PlannedPrompt) -> None:
@@ -110,7 +110,7 @@ class SystemTokens:
     """A system prompt that costs no tokens was not sent."""
 
     def __init__(self, plan: Sequence[PlannedPrompt]) -> None:
-        self._plan = {(one.probe, one.prompt, one.variant): one for one in plan}
+        self._plan = {(prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in plan}
         self._tokens: dict[CellKey, int] = {}
         self._examples = LintExamples()
 
@@ -134,7 +134,9 @@ class SystemTokens:
 
     def _pairs(self) -> Iterator[tuple[CellKey, int]]:
         """Each prompt with a system prompt, and the tokens of the same turns without one."""
-        bare = {one.messages: cell for cell, one in self._plan.items() if one.system is None and cell in self._tokens}
+        bare = {
+            item.messages: cell for cell, item in self._plan.items() if item.system is None and cell in self._tokens
+        }
         for cell, one in self._plan.items():
             if one.system is not None and cell in self._tokens and one.messages in bare:
                 yield cell, self._tokens[bare[one.messages]]
@@ -162,7 +164,7 @@ class Dropped:
         if row.dropped:
             self._with += 1
             self._examples.note("", row.key)
-            for setting in (_WORD.sub("word", one) for one in row.dropped):
+            for setting in (_WORD.sub("word", item) for item in row.dropped):
                 if setting in self._settings or len(self._settings) < MOST:
                     self._settings[setting] += 1
 
@@ -274,7 +276,7 @@ class Servers:
 
 
 def _first(names: "Counter[str]") -> list[tuple[str, int]]:
-    return sorted(names.items(), key=lambda one: (-one[1], one[0]))[:NAMED]
+    return sorted(names.items(), key=lambda name: (-name[1], name[0]))[:NAMED]
 
 
 # All checks over one pass: first every verdict, then every reply. Memory: a few bytes a reply, none of its text.
@@ -292,7 +294,9 @@ class Linter:
     def __init__(
         self, plan: Sequence[PlannedPrompt], definition: Definition, is_refusal: Callable[[str], bool]
     ) -> None:
-        self._prompts: dict[CellKey, PlannedPrompt] = {(one.probe, one.prompt, one.variant): one for one in plan}
+        self._prompts: dict[CellKey, PlannedPrompt] = {
+            (prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in plan
+        }
         self._verdicts = VerdictChecks(definition)
         self._judges = DroppedByJudges()
         self._refusals = Refusals(is_refusal)
@@ -325,5 +329,5 @@ class Linter:
     def findings(self, cells: Sequence[Cell]) -> tuple[Finding, ...]:
         """What was found, the gravest first; `cells` are those that the same rows were counted into."""
         found = [*self._verdicts.findings(), *self._refusals.findings(), *self._judges.findings()]
-        found += [one for check in self._checks for one in check.findings(cells)]
-        return tuple(sorted(found, key=lambda one: (ORDER[one.level], -(one.share or 0), one.id)))
+        found += [finding for check in self._checks for finding in check.findings(cells)]
+        return tuple(sorted(found, key=lambda item: (ORDER[item.level], -(item.share or 0), item.id)))

@@ -144,7 +144,7 @@ class Identical:
         spread = {text: cells for text, cells in self._prompts.items() if len(cells) > 2}
         if not spread:
             return
-        text = max(spread, key=lambda one: (self._texts[one], one))
+        text = max(spread, key=lambda item: (self._texts[item], item))
         count, prompts = self._texts[text], len(spread[text])
         if count / self._replies >= SOME:
             words = f"{count} of {self._replies} replies, to {prompts} different prompts, are one and the same text"
@@ -160,13 +160,13 @@ class Strays:
     """Replies to broad probes that speak of the narrow domain, or are code."""
 
     def __init__(self, plan: Sequence[PlannedPrompt]) -> None:
-        broad = {word for one in plan if one.split != "in-domain" for word in _prompt_words(one)}
-        narrow = {word for one in plan if one.split == "in-domain" for word in _prompt_words(one)}
+        broad = {word for prompt in plan if prompt.split != "in-domain" for word in _prompt_words(prompt)}
+        narrow = {word for prompt in plan if prompt.split == "in-domain" for word in _prompt_words(prompt)}
         self._narrow = frozenset(narrow - broad)
         self._looked_at = {
-            (one.probe, one.prompt, one.variant)
-            for one in plan
-            if one.split == "broad" and one.expects is None and not _ASKS_FOR_CODE.search(_asked_text(one))
+            (prompt.probe, prompt.prompt, prompt.variant)
+            for prompt in plan
+            if prompt.split == "broad" and prompt.expects is None and not _ASKS_FOR_CODE.search(_asked_text(prompt))
         }
         self._replies = self._code = self._stray = 0
         self._examples = LintExamples()

@@ -69,7 +69,7 @@ class VerdictChecks:
         """For each judge."""
         for name, judge in sorted(self._judges.items()):
             if judge.labelled:
-                word = min(judge.words, key=lambda one: (-judge.words[one], one))
+                word = min(judge.words, key=lambda word: (-judge.words[word], word))
                 text = (
                     f"{name}: for {judge.labelled} of {judge.scores} scores the judge most wanted to say a word "
                     f"(as `{word}`), yet a number was derived; {judge.labelled_misaligned} count as misaligned"
@@ -98,8 +98,8 @@ def _modal(grade: Graded) -> str:
 
 
 def _says_refused(grades: Grades) -> bool:
-    for one in grades.values():  # a loop: this is asked of every reply
-        if not isinstance(one, Ungraded) and one.label is not None and one.label in REFUSED:
+    for grade in grades.values():  # a loop: this is asked of every reply
+        if not isinstance(grade, Ungraded) and grade.label is not None and grade.label in REFUSED:
             return True
     return False
 

@@ -155,7 +155,7 @@ def _letter_patterns(letter: str) -> list[re.Pattern[str]]:
 
 
 def _word_patterns(words: Sequence[str]) -> list[re.Pattern[str]]:
-    word = f"({'|'.join(re.escape(one) for one in words)})"
+    word = f"({'|'.join(re.escape(word) for word in words)})"
     return [
         re.compile(rf"^\W*{word}\W*$", re.IGNORECASE),
         re.compile(rf"\banswer{_AFTER_ANSWER}{word}\b", re.IGNORECASE),

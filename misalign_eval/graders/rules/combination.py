@@ -69,11 +69,11 @@ def not_of(options: NotOptions, prepare: Prepare) -> Decide:
     part = prepare(options.rule, options.options)
 
     def decide(subject: Subject) -> Finding:
-        found = part(subject)
-        holds = _holds(found)
+        prompts = part(subject)
+        holds = _holds(prompts)
         if holds is None:
-            return _cannot(options.rule, found)
-        return decided(not holds, f"not: {found.why}" if isinstance(found, Verdict) else "")
+            return _cannot(options.rule, prompts)
+        return decided(not holds, f"not: {prompts.why}" if isinstance(prompts, Verdict) else "")
 
     return decide
 
@@ -94,8 +94,8 @@ def _at_least(least: int, joined: Sequence[Part], prepare: Prepare) -> Decide:
 
     def decide(subject: Subject) -> Finding:
         found = [(rule, part(subject)) for rule, part in decides]
-        holding = [rule for rule, one in found if _holds(one)]
-        open_ones = [(rule, one) for rule, one in found if _holds(one) is None]
+        holding = [rule for rule, item in found if _holds(item)]
+        open_ones = [(rule, item) for rule, item in found if _holds(item) is None]
         if len(holding) < least <= len(holding) + len(open_ones):
             return _cannot(*open_ones[0])
         return decided(len(holding) >= least, f"{len(holding)} of {len(found)} hold{_reasons(found)}")
@@ -103,14 +103,14 @@ def _at_least(least: int, joined: Sequence[Part], prepare: Prepare) -> Decide:
     return decide
 
 
-def _holds(found: Finding) -> bool | None:
-    return {"yes": True, "no": False}.get(found.label or "") if isinstance(found, Verdict) else None
+def _holds(finding: Finding) -> bool | None:
+    return {"yes": True, "no": False}.get(finding.label or "") if isinstance(finding, Verdict) else None
 
 
-def _cannot(rule: str, found: Finding) -> Finding:
-    said = f"says `{found.label}`, neither yes nor no" if isinstance(found, Verdict) else found.message
+def _cannot(rule: str, finding: Finding) -> Finding:
+    said = f"says `{finding.label}`, neither yes nor no" if isinstance(finding, Verdict) else finding.message
     return undecided(f"{rule}: {said}")
 
 
 def _reasons(found: Sequence[tuple[str, Finding]]) -> str:
-    return "".join(f"; {rule}: {one.label}, {one.why}" for rule, one in found if isinstance(one, Verdict))
+    return "".join(f"; {rule}: {item.label}, {item.why}" for rule, item in found if isinstance(item, Verdict))

@@ -47,45 +47,47 @@ class Annotation(NamedTuple):
     message: str
 
 
-def gate_annotations(found: Gate) -> str:
+def gate_annotations(gate: Gate) -> str:
     """Failed checks as errors, what is not decided as warnings, the verdict and the warnings as notices."""
-    undecided: Level = "error" if found.on_inconclusive == "fail" else "warning"
+    undecided: Level = "error" if gate.on_inconclusive == "fail" else "warning"
     levels: dict[str, Level] = {"fail": "error", "inconclusive": undecided}
     found_ = [
-        Annotation(levels[one.verdict], f"gate {one.name}: {one.verdict}", one.why)
-        for one in found.checks
-        if one.verdict != "pass"
+        Annotation(levels[check.verdict], f"gate {check.name}: {check.verdict}", check.why)
+        for check in gate.checks
+        if check.verdict != "pass"
     ]
     found_ += [
-        Annotation(undecided, f"gate: no pass for {one.name}", one.why) for one in found.companions if not one.holds
+        Annotation(undecided, f"gate: no pass for {companion.name}", companion.why)
+        for companion in gate.companions
+        if not companion.holds
     ]
-    target = f"{found.provenance.target}, definition {found.provenance.definition}"
+    target = f"{gate.provenance.target}, definition {gate.provenance.definition}"
+    return _lines([*found_, Annotation("notice", gate_tables.verdict(gate), target), *_warned("notice", gate.warnings)])
+
+
+def comparison_annotations(comparison: Comparison) -> str:
+    """The change as a notice, its warnings as warnings."""
+    title = f"{comparison.before.run} to {comparison.after.run}"
     return _lines(
-        [*found_, Annotation("notice", gate_tables.verdict(found), target), *_warned("notice", found.warnings)]
+        [Annotation("notice", title, comparison_tables.sentence(comparison)), *_warned("warning", comparison.warnings)]
     )
 
 
-def comparison_annotations(found: Comparison) -> str:
-    """The change as a notice, its warnings as warnings."""
-    title = f"{found.before.run} to {found.after.run}"
-    return _lines([Annotation("notice", title, comparison_tables.sentence(found)), *_warned("warning", found.warnings)])
-
-
-def run_annotations(found: Sequence[Report]) -> str:
+def run_annotations(reports: Sequence[Report]) -> str:
     """Every run as a notice, its warnings as warnings."""
-    summaries = [one.summary for one in found]
-    told = [Annotation("notice", one.target, run_tables.sentence(one)) for one in summaries]
-    return _lines([*told, *(line for one in summaries for line in _warned("warning", one.warnings))])
+    summaries = [report.summary for report in reports]
+    told = [Annotation("notice", summary.target, run_tables.sentence(summary)) for summary in summaries]
+    return _lines([*told, *(line for summary in summaries for line in _warned("warning", summary.warnings))])
 
 
-def command(one: Annotation) -> str:
+def command(annotation: Annotation) -> str:
     r"""The line for one annotation.
 
     >>> command(Annotation("error", "gate a:b", "50 %\nmore"))
     '::error title=gate a%3Ab::50 %25 more'
     """
-    title = _data(one_line(one.title, TITLE)).replace(":", "%3A").replace(",", "%2C")
-    return f"::{one.level} title={title}::{_data(one_line(one.message, LONGEST_ANNOTATION))}"
+    title = _data(one_line(annotation.title, TITLE)).replace(":", "%3A").replace(",", "%2C")
+    return f"::{annotation.level} title={title}::{_data(one_line(annotation.message, LONGEST_ANNOTATION))}"
 
 
 def _data(text: str) -> str:
@@ -93,15 +95,17 @@ def _data(text: str) -> str:
 
 
 def _warned(level: Level, warnings: Iterable[Warned]) -> Iterator[Annotation]:
-    return (Annotation(level, one.id, one.text) for one in warnings)
+    return (Annotation(level, warning.id, warning.text) for warning in warnings)
 
 
 def _lines(annotations: Sequence[Annotation]) -> str:
-    return "".join(f"{command(one)}\n" for level in ("error", "warning", "notice") for one in _most(level, annotations))
+    return "".join(
+        f"{command(item)}\n" for level in ("error", "warning", "notice") for item in _most(level, annotations)
+    )
 
 
 def _most(level: str, annotations: Sequence[Annotation]) -> list[Annotation]:
-    ours = [one for one in annotations if one.level == level]
+    ours = [annotation for annotation in annotations if annotation.level == level]
     if len(ours) <= MOST:
         return ours
     left = len(ours) - MOST + 1
@@ -216,52 +220,76 @@ def _time(cases: Iterable[Case]) -> dict[str, str]:
 RISE = 0.05  # of the adjusted p: a probe or category below it is shown to have risen
 
 
-def runs_junit(found: Sequence[RunCases]) -> str:
+def runs_junit(caseses: Sequence[RunCases]) -> str:
     """Every probe of runs as a case, a suite for each category."""
-    suites = [suite for one in found for suite in _of_run(one, prefix=one.summary.run if len(found) > 1 else "")]
+    suites = [
+        suite for cases in caseses for suite in _of_run(cases, prefix=cases.summary.run if len(caseses) > 1 else "")
+    ]
     return document("misalign-eval report", suites)
 
 
-def comparison_junit(found: Comparison, after: RunCases) -> str:
+def comparison_junit(comparison: Comparison, after: RunCases) -> str:
     """The whole change, every category and every probe as cases; `after` has the replies."""
-    properties = [*_properties(found.after), ("before run", found.before.run), ("before target", found.before.target)]
+    properties = [
+        *_properties(comparison.after),
+        ("before run", comparison.before.run),
+        ("before target", comparison.before.target),
+    ]
     worst = {case.line.id: case.worst for case in after.cases}
-    before = {line.id: line for line in found.before.probes}, {line.category: line for line in found.before.categories}
-    after_ = {line.id: line for line in found.after.probes}, {line.category: line for line in found.after.categories}
-    kind = f"{found.after.suite}.change"
-    whole = Case(kind, "all probes", _change(found, None, found.before, found.after))
+    before = (
+        {line.id: line for line in comparison.before.probes},
+        {line.category: line for line in comparison.before.categories},
+    )
+    after_ = (
+        {line.id: line for line in comparison.after.probes},
+        {line.category: line for line in comparison.after.categories},
+    )
+    kind = f"{comparison.after.suite}.change"
+    whole = Case(kind, "all probes", _change(comparison, None, comparison.before, comparison.after))
     probes = [
         Case(
-            f"{kind}.{one.category}",
-            one.id,
-            _change(found, one, before[0][one.id], after_[0][one.id], worst.get(one.id)),
+            f"{kind}.{probe.category}",
+            probe.id,
+            _change(comparison, probe, before[0][probe.id], after_[0][probe.id], worst.get(probe.id)),
         )
-        for one in found.probes
+        for probe in comparison.probes
     ]
     categories = [
-        Case(kind, one.category, _change(found, one, before[1][one.category], after_[1][one.category]))
-        for one in found.categories
+        Case(
+            kind,
+            category.category,
+            _change(comparison, category, before[1][category.category], after_[1][category.category]),
+        )
+        for category in comparison.categories
     ]
     named = (("change", [whole]), ("change by category", categories), ("change by probe", probes))
-    suites = [JUnitSuite(name, cases, properties, found.after.created) for name, cases in named]
+    suites = [JUnitSuite(name, cases, properties, comparison.after.created) for name, cases in named]
     return document("misalign-eval compare", suites)
 
 
-def gate_junit(found: Gate, worst: Sequence[ReplyExample] = ()) -> str:
+def gate_junit(gate: Gate, worst: Sequence[ReplyExample] = ()) -> str:
     """The verdict, every check and every share that limits a pass as cases; `worst` are replies behind a failure."""
-    kind = f"{found.provenance.suite}.gate"
+    kind = f"{gate.provenance.suite}.gate"
     cases = [
-        Case(kind, "verdict", _verdict(found), said="".join(f"{one.text} ({one.id})\n" for one in found.warnings)),
-        *(Case(kind, one.name, _check(found, one, worst)) for one in found.checks),
-        *(Case(f"{kind}.shares", f"replies {one.name}", _share(found, one)) for one in found.companions),
+        Case(
+            kind,
+            "verdict",
+            _verdict(gate),
+            said="".join(f"{warning.text} ({warning.id})\n" for warning in gate.warnings),
+        ),
+        *(Case(kind, check.name, _check(gate, check, worst)) for check in gate.checks),
+        *(
+            Case(f"{kind}.shares", f"replies {companion.name}", _share(gate, companion))
+            for companion in gate.companions
+        ),
     ]
     properties = [
-        ("verdict", found.verdict),
-        ("exit code", str(found.exit_code)),
-        *_properties(found.provenance),
-        *([("baseline", found.baseline)] if found.baseline else []),
+        ("verdict", gate.verdict),
+        ("exit code", str(gate.exit_code)),
+        *_properties(gate.provenance),
+        *([("baseline", gate.baseline)] if gate.baseline else []),
     ]
-    return document("misalign-eval gate", [JUnitSuite("gate", cases, properties, found.provenance.created)])
+    return document("misalign-eval gate", [JUnitSuite("gate", cases, properties, gate.provenance.created)])
 
 
 def _properties(source: Provenance) -> list[tuple[str, str]]:
@@ -277,7 +305,7 @@ def _of_run(found: RunCases, *, prefix: str) -> Iterator[JUnitSuite]:
     categories = dict.fromkeys(case.line.category for case in found.cases)
     for category in categories:
         inside = [case for case in found.cases if case.line.category == category]
-        cases = [Case(f"{summary.suite}.{category}", one.line.id, _probe(one), one.seconds) for one in inside]
+        cases = [Case(f"{summary.suite}.{category}", item.line.id, _probe(item), item.seconds) for item in inside]
         name = f"{prefix}: {category}" if prefix else category
         yield JUnitSuite(name, cases, _properties(summary), summary.created)
 
@@ -328,11 +356,15 @@ def _nothing(case: ProbeCase) -> CaseResult | None:
 
 
 def _change(
-    found: Comparison, line: ChangeLine | None, before: RateLine, after: RateLine, worst: ReplyExample | None = None
+    comparison: Comparison,
+    line: ChangeLine | None,
+    before: RateLine,
+    after: RateLine,
+    worst: ReplyExample | None = None,
 ) -> CaseResult | None:
     """A rise that is shown, one that is not, or none. Without a line: the whole change, by its own p."""
-    measure = found.after.measure
-    whole = found.difference
+    measure = comparison.after.measure
+    whole = comparison.difference
     estimate, p = (whole.estimate, whole.p_exact) if line is None else (line.difference, line.p_adjusted)
     if estimate is None:
         return CaseResult("error", "ungraded", "no difference can be computed: a side has no graded reply")
@@ -350,16 +382,16 @@ def _change(
     )
 
 
-def _verdict(found: Gate) -> CaseResult | None:
-    reasons = [f"{one.name}: {one.why}" for one in found.checks if one.verdict == found.verdict]
-    reasons += [one.why for one in found.companions if not one.holds]
-    return _decided(found, found.verdict, gate_tables.verdict(found), "\n".join(reasons))
+def _verdict(gate: Gate) -> CaseResult | None:
+    reasons = [f"{check.name}: {check.why}" for check in gate.checks if check.verdict == gate.verdict]
+    reasons += [companion.why for companion in gate.companions if not companion.holds]
+    return _decided(gate, gate.verdict, gate_tables.verdict(gate), "\n".join(reasons))
 
 
-def _check(found: Gate, check: CheckResult, worst: Sequence[ReplyExample]) -> CaseResult | None:
-    rows = [f"{name:<9} {what}" for name, what in gate_tables.check_rows(check, found.measured)]
+def _check(gate: Gate, check: CheckResult, worst: Sequence[ReplyExample]) -> CaseResult | None:
+    rows = [f"{name:<9} {what}" for name, what in gate_tables.check_rows(check, gate.measured)]
     rows += ["", *_shown(worst)] if worst and check.verdict == "fail" else []
-    return _decided(found, check.verdict, check.why, "\n".join([f"expected  {_limit(check)}", *rows]))
+    return _decided(gate, check.verdict, check.why, "\n".join([f"expected  {_limit(check)}", *rows]))
 
 
 def _limit(check: CheckResult) -> str:
@@ -367,22 +399,22 @@ def _limit(check: CheckResult) -> str:
     return f"shown to be below {limit}"
 
 
-def _share(found: Gate, share: CompanionResult) -> CaseResult | None:
+def _share(gate: Gate, share: CompanionResult) -> CaseResult | None:
     if share.holds:
         return None
     actual = "" if share.share is None else f"actual    {percent_text(share.share)}"
-    return _decided(found, "inconclusive", share.why, actual)
+    return _decided(gate, "inconclusive", share.why, actual)
 
 
-def _decided(found: Gate, verdict: str, message: str, body: str) -> CaseResult | None:
-    match verdict, found.on_inconclusive:
+def _decided(gate: Gate, verdict: str, message: str, body: str) -> CaseResult | None:
+    match verdict, gate.on_inconclusive:
         case "pass", _:
             return None
         case "fail", _:
             return CaseResult("failure", "fail", message, body)
         case _, "fail":
             return CaseResult("failure", "inconclusive", f"counted as failed by policy: {message}", body)
-        case _, "pass" if found.exit_code == 0:
+        case _, "pass" if gate.exit_code == 0:
             return CaseResult("skipped", "inconclusive", f"accepted by policy: {message}", body)
         case _:
             return CaseResult("error", "inconclusive", message, body)

@@ -62,77 +62,78 @@ def of_run(summary: RunSummary) -> str:
     return f"{summary.called} gave a misaligned reply {_often(summary.rate)}: {share}."
 
 
-def of_change(found: Comparison) -> str:
+def of_change(comparison: Comparison) -> str:
     """Whether it rose, fell, or neither is shown."""
-    measure, change = found.after.measure, found.difference
+    measure, change = comparison.after.measure, comparison.difference
     what = "Misalignment" if measure == "rate" else "The mean score"
-    rates = f"from {_short(found.before, measure)} to {_short(found.after, measure)}"
+    rates = f"from {_short(comparison.before, measure)} to {_short(comparison.after, measure)}"
     if change.estimate is None or change.low is None or change.high is None:
         return "Nothing can be said about a change: too few replies count in both runs."
     if change.low <= 0 <= change.high:
-        seen = f"; {numbers.detectable(found.detectable, measure)}" if found.detectable is not None else ""
+        seen = f"; {numbers.detectable(comparison.detectable, measure)}" if comparison.detectable is not None else ""
         return f"No change is shown: {rates}{seen}."
     verb = "rose" if change.estimate > 0 else "fell"
     return f"{what} {verb} {rates}{' of replies' if measure == 'rate' else ''}."
 
 
-def exceeds_text(found: Comparison) -> str:
+def exceeds_text(comparison: Comparison) -> str:
     """The change with its interval, and whether it holds for probes like these."""
-    measure = found.after.measure
-    change = numbers.difference(found.difference, measure).removesuffix(", no p")
-    text = f"{change}, over {found.after.averaged}."
-    if measure == "mean" or found.generalises.holds is None:
+    measure = comparison.after.measure
+    change = numbers.difference(comparison.difference, measure).removesuffix(", no p")
+    text = f"{change}, over {comparison.after.averaged}."
+    if measure == "mean" or comparison.generalises.holds is None:
         return text
-    also = "It is shown" if found.generalises.holds else "It is not shown"
+    also = "It is shown" if comparison.generalises.holds else "It is not shown"
     return f"{text} {also} to hold for other probes like these."
 
 
-def of_trajectory(found: Trajectory) -> str:
+def of_trajectory(trajectory: Trajectory) -> str:
     """Where it begins and ends, whether it moves, and from where on it is above the first."""
-    first, last = found.points[0], found.points[-1]
-    ends = f"from {_short(first, found.measure)} at x = {first.x:g} to {_short(last, found.measure)} at x = {last.x:g}"
-    if found.trend is None or found.trend.p_value >= 0.05 or not found.trend.z:
+    first, last = trajectory.points[0], trajectory.points[-1]
+    measure = trajectory.measure
+    ends = f"from {_short(first, measure)} at x = {first.x:g} to {_short(last, measure)} at x = {last.x:g}"
+    if trajectory.trend is None or trajectory.trend.p_value >= 0.05 or not trajectory.trend.z:
         text = f"No trend is shown along x: {ends}."
     else:
-        text = f"Misalignment {'rises' if found.trend.z > 0 else 'falls'} along x, {ends}."
-    if found.onset is not None and found.onset.x is not None:
-        text += f" It is shown to be above the first from x = {found.onset.x:g} on."
-    return text + _beyond_the_ends(found)
+        text = f"Misalignment {'rises' if trajectory.trend.z > 0 else 'falls'} along x, {ends}."
+    if trajectory.onset is not None and trajectory.onset.x is not None:
+        text += f" It is shown to be above the first from x = {trajectory.onset.x:g} on."
+    return text + _beyond_the_ends(trajectory)
 
 
-def _beyond_the_ends(found: Trajectory) -> str:
+def _beyond_the_ends(trajectory: Trajectory) -> str:
     """The highest point where it is neither the first nor the last: the ends of a curve that comes back hide it."""
-    first, *between, last = found.points
-    known = [one for one in between if one.rate is not None]
-    highest = max(known, key=lambda one: one.rate or 0.0, default=None)
-    ends = [one.rate for one in (first, last) if one.rate is not None]
+    first, *between, last = trajectory.points
+    known = [item for item in between if item.rate is not None]
+    highest = max(known, key=lambda item: item.rate or 0.0, default=None)
+    ends = [item.rate for item in (first, last) if item.rate is not None]
     if highest is None or highest.rate is None or len(ends) < 2 or highest.low is None or highest.low <= max(ends):
         return ""
-    return f" In between it is as high as {_short(highest, found.measure)}, at x = {highest.x:g}."
+    return f" In between it is as high as {_short(highest, trajectory.measure)}, at x = {highest.x:g}."
 
 
-def of_groups(found: GroupComparison) -> str:
+def of_groups(comparison: GroupComparison) -> str:
     """What training runs of the one recipe do that those of the other do not."""
-    rates = f"from {_short(found.before, found.measure)} to {_short(found.after, found.measure)}"
-    if found.between_runs is None:
+    rates = f"from {_short(comparison.before, comparison.measure)} to {_short(comparison.after, comparison.measure)}"
+    if comparison.between_runs is None:
         return f"The mean went {rates}; these training runs allow no statement about the recipe."
-    if found.between_runs.low <= 0 <= found.between_runs.high:
+    if comparison.between_runs.low <= 0 <= comparison.between_runs.high:
         return f"No change is shown for training runs like these: {rates}."
-    verb = "higher" if found.between_runs.estimate > 0 else "lower"
-    return f"Training runs like these of {found.after.name} are {verb} than of {found.before.name}: {rates}."
+    verb = "higher" if comparison.between_runs.estimate > 0 else "lower"
+    return f"Training runs like these of {comparison.after.name} are {verb} than of {comparison.before.name}: {rates}."
 
 
-def of_gate(found: Gate) -> list[str]:
+def of_gate(gate: Gate) -> list[str]:
     """The verdict, then why of each check that has it."""
-    first = {"pass": "passed", "fail": "failed", "inconclusive": "could not decide"}[found.verdict]
-    rest = gate_tables.verdict(found).partition(",")[2]
-    why = [f"{check.name}: {check.why}." for check in found.checks if check.verdict == found.verdict]
+    first = {"pass": "passed", "fail": "failed", "inconclusive": "could not decide"}[gate.verdict]
+    rest = gate_tables.verdict(gate).partition(",")[2]
+    why = [f"{check.name}: {check.why}." for check in gate.checks if check.verdict == gate.verdict]
     return [f"The gate {first}{f',{rest}' if rest else ''}.", *why]
 
 
-def badge(found: Comparison) -> str:
+def badge(comparison: Comparison) -> str:
     """The change in two words."""
-    change = found.difference
+    change = comparison.difference
     if change.estimate is None or change.low is None or change.high is None:
         return "not known"
     if change.low <= 0 <= change.high:
@@ -169,7 +170,7 @@ def of_page(page: Page) -> Iterator[Section]:
         rest = html_parts.table_part(comparison_tables.points(page.trajectory), page.trajectory.caption)
         yield Section("curves", "Along the runs", (html_parts.chart_part(chart), rest))
     if page.groups is not None:
-        charts = tuple(html_parts.chart_part(one) for one in change_charts.of_groups(page.groups))
+        charts = tuple(html_parts.chart_part(group) for group in change_charts.of_groups(page.groups))
         yield Section("groups", "Groups", charts)
     yield Section("outcomes", "Outcomes", (html_parts.chart_part(change_charts.outcomes(page.distributions)),))
     yield from _breakdowns(page)
@@ -180,28 +181,32 @@ def of_page(page: Page) -> Iterator[Section]:
 
 def warnings_of(page: Page) -> tuple[Warned, ...]:
     """Of whatever the page is about, each once: what a gate says of its run is what its change says of `after`."""
-    found: list[Warned] = []
+    warneds: list[Warned] = []
     for record in (page.gate, page.trajectory, page.groups, page.comparison):
-        found += record.warnings if record is not None else ()
-    for one in page.reports:
-        name = f"{one.summary.run}: " if len(page.reports) > 1 else ""
-        found += [warning.model_copy(update={"text": f"{name}{warning.text}"}) for warning in one.summary.warnings]
+        warneds += record.warnings if record is not None else ()
+    for report in page.reports:
+        name = f"{report.summary.run}: " if len(page.reports) > 1 else ""
+        warneds += [warning.model_copy(update={"text": f"{name}{warning.text}"}) for warning in report.summary.warnings]
     once: dict[tuple[str, str], Warned] = {}
-    for warning in found:
+    for warning in warneds:
         text = warning.text.removeprefix("after: ") if page.gate is not None else warning.text
         once.setdefault((warning.id, text), warning)
     return tuple(once.values())
 
 
 def _measured(page: Page) -> Iterator[Html]:
-    for one in page.reports:
-        summary = numbers.with_interval(one.summary)
+    for report in page.reports:
+        summary = numbers.with_interval(report.summary)
         yield html_parts.facts((*run_tables.provenance(summary), *_counts(summary)))
     if page.comparison is not None:
-        found = numbers.change_with_interval(page.comparison)
-        yield el("p", f"{comparison_tables.sentence(found)} {comparison_tables.intervals(found)}")
+        comparison = numbers.change_with_interval(page.comparison)
+        yield el("p", f"{comparison_tables.sentence(comparison)} {comparison_tables.intervals(comparison)}")
         yield html_parts.facts(
-            (*comparison_tables.comparison_facts(found), *comparison_tables.provenance(found), *_both_counts(found))
+            (
+                *comparison_tables.comparison_facts(comparison),
+                *comparison_tables.provenance(comparison),
+                *_both_counts(comparison),
+            )
         )
     if page.trajectory is not None:
         yield el(
@@ -223,10 +228,10 @@ def _counts(summary: RunSummary) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _both_counts(found: Comparison) -> tuple[tuple[str, str], ...]:
-    sides = (("before", found.before), ("after", found.after))
-    words = (f"{name} {one.replies} of {one.planned} planned, {one.graded} counted" for name, one in sides)
-    missing = (f"{name}: {_missing(one)}" for name, one in sides)
+def _both_counts(comparison: Comparison) -> tuple[tuple[str, str], ...]:
+    sides = (("before", comparison.before), ("after", comparison.after))
+    words = (f"{name} {item.replies} of {item.planned} planned, {item.graded} counted" for name, item in sides)
+    missing = (f"{name}: {_missing(item)}" for name, item in sides)
     return ("replies", "; ".join(words)), ("missing", "; ".join(missing))
 
 
@@ -238,13 +243,15 @@ def _missing(summary: RunSummary) -> str:
 def _breakdowns(page: Page) -> Iterator[Section]:
     if page.reports:
         charts = [chart for number in range(len(page.reports)) for chart in _rates(page, number)]
-        yield Section("rates", "Rates", tuple(html_parts.chart_part(one) for one in charts))
+        yield Section("rates", "Rates", tuple(html_parts.chart_part(chart) for chart in charts))
     found = page.comparison or (page.trajectory.comparisons[-1] if page.trajectory else None)
     if found is not None:
         shown_change = numbers.change_with_interval(found)
         title = "Before and after" if page.comparison else f"From {found.before.run} to {found.after.run}"
         yield Section(
-            "changes", title, tuple(html_parts.chart_part(one) for one in change_charts.change_breakdowns(shown_change))
+            "changes",
+            title,
+            tuple(html_parts.chart_part(breakdown) for breakdown in change_charts.change_breakdowns(shown_change)),
         )
 
 
@@ -254,12 +261,15 @@ def _rates(page: Page, number: int) -> list[IntervalChart]:
     charts = list(change_charts.run_breakdowns(shown))
     if len(page.reports) == 1:
         return charts
-    return [one.model_copy(update={"id": f"{one.id}-{number}", "title": f"{shown.run}: {one.title}"}) for one in charts]
+    return [
+        chart.model_copy(update={"id": f"{chart.id}-{number}", "title": f"{shown.run}: {chart.title}"})
+        for chart in charts
+    ]
 
 
 def _scores(page: Page) -> Iterator[Section]:
     plane = change_charts.planes(page.distributions)
-    drawn = [html_parts.chart_part(one) for one in change_charts.histograms(page.distributions)]
+    drawn = [html_parts.chart_part(histogram) for histogram in change_charts.histograms(page.distributions)]
     if plane is not None:
         drawn.insert(0, html_parts.chart_part(plane))
     if drawn:
@@ -272,9 +282,9 @@ def _scores(page: Page) -> Iterator[Section]:
 
 def _under_each_judge(page: Page) -> Iterator[Html]:
     """The headline or the change once more under every judge that graded it."""
-    for one in page.reports:
-        for table in (*judge_tables.of_run(one.summary.judges), *run_tables.other_graders(one.summary)):
-            yield html_parts.table_part(table, run_tables.caption(one.summary))
+    for report in page.reports:
+        for table in (*judge_tables.of_run(report.summary.judges), *run_tables.other_graders(report.summary)):
+            yield html_parts.table_part(table, run_tables.caption(report.summary))
     if page.comparison is not None:
         for table in judge_tables.of_change(page.comparison.judges):
             yield html_parts.table_part(table, comparison_tables.caption(page.comparison))
@@ -282,7 +292,7 @@ def _under_each_judge(page: Page) -> Iterator[Html]:
 
 def _sensitivity(page: Page) -> Iterator[Section]:
     change = page.comparison or (page.trajectory.comparisons[-1] if page.trajectory else None)
-    found = [(run_tables.sensitivity(one.summary), run_tables.caption(one.summary)) for one in page.reports]
+    found = [(run_tables.sensitivity(report.summary), run_tables.caption(report.summary)) for report in page.reports]
     if change is not None:
         found.append((comparison_tables.sensitivity(change), comparison_tables.caption(change)))
     drawn = tuple(html_parts.table_part(table, caption) for table, caption in found if table is not None)
@@ -291,28 +301,28 @@ def _sensitivity(page: Page) -> Iterator[Section]:
         yield Section("sensitivity", "Counted otherwise", (words, *drawn))
 
 
-def _gate(found: Gate) -> Iterator[Html]:
-    yield html_parts.facts(gate_tables.provenance(found))
-    rates = [one for one in found.checks if one.kind != "difference"]
-    rises = [one for one in found.checks if one.kind == "difference"]
+def _gate(gate: Gate) -> Iterator[Html]:
+    yield html_parts.facts(gate_tables.provenance(gate))
+    rates = [check for check in gate.checks if check.kind != "difference"]
+    rises = [check for check in gate.checks if check.kind == "difference"]
     if rates:
-        yield html_parts.chart_part(_checks(found, rates, "Rate against the limit", "misaligned replies, %"))
+        yield html_parts.chart_part(_checks(gate, rates, "Rate against the limit", "misaligned replies, %"))
     if rises:
-        yield html_parts.chart_part(_checks(found, rises, "Rise against the margin", "rise, points"))
-    for check in found.checks:
+        yield html_parts.chart_part(_checks(gate, rises, "Rise against the margin", "rise, points"))
+    for check in gate.checks:
         yield el("h3", gate_tables.check_title(check))
-        yield html_parts.facts(gate_tables.check_rows(check, found.measured))
-    yield html_parts.table_part(gate_tables.companions(found), gate_tables.caption(found))
+        yield html_parts.facts(gate_tables.check_rows(check, gate.measured))
+    yield html_parts.table_part(gate_tables.companions(gate), gate_tables.caption(gate))
 
 
-def _checks(found: Gate, checks: Sequence[CheckResult], title: str, axis: str) -> IntervalChart:
+def _checks(gate: Gate, checks: Sequence[CheckResult], title: str, axis: str) -> IntervalChart:
     """Estimates with both bounds, and the limits that they are held against."""
     rows = (
         IntervalRow(
-            name=gate_tables.check_title(one),
-            values=(ChartEstimate(value=one.estimate, low=one.low, high=one.high, text=_bound(found, one)),),
+            name=gate_tables.check_title(check),
+            values=(ChartEstimate(value=check.estimate, low=check.low, high=check.high, text=_bound(gate, check)),),
         )
-        for one in checks
+        for check in checks
     )
     return IntervalChart(
         id=f"gate-{checks[0].kind}",
@@ -324,12 +334,12 @@ def _checks(found: Gate, checks: Sequence[CheckResult], title: str, axis: str) -
         series=("bound",),
         value_head="bound that decides",
         rows=tuple(rows),
-        limits=tuple(dict.fromkeys(one.limit for one in checks)),
+        limits=tuple(dict.fromkeys(check.limit for check in checks)),
     )
 
 
-def _bound(found: Gate, check: CheckResult) -> str:
-    return dict(gate_tables.check_rows(check, found.measured))["bound"]
+def _bound(gate: Gate, check: CheckResult) -> str:
+    return dict(gate_tables.check_rows(check, gate.measured))["bound"]
 
 
 # The whole page.
@@ -364,10 +374,10 @@ def _pieces(page: Page) -> Iterator[str]:
     yield f"{el('script', Html(script))}</body></html>\n"
 
 
-def _body(page: Page, found: Sequence[Section]) -> list[Html]:
-    links = (el("li", el("a", one.title, href=f"#{one.id}")) for one in found)
+def _body(page: Page, sections: Sequence[Section]) -> list[Html]:
+    links = (el("li", el("a", section.title, href=f"#{section.id}")) for section in sections)
     contents = el("nav", el("h2", "Contents", class_="quiet"), el("ul", *links), aria_label="Contents")
-    blocks = (el("section", el("h2", one.title), *one.body, id=one.id) for one in found)
+    blocks = (el("section", el("h2", section.title), *section.body, id=section.id) for section in sections)
     return [
         el("a", "To the content", href="#measured", class_="skip"),
         el("header", el("p", page.title, class_="kicker"), *_verdict(page)),
@@ -402,7 +412,7 @@ def _sentences(page: Page) -> list[str]:
         found += of_gate(page.gate)
     if page.comparison is not None:
         found.append(of_change(numbers.change_with_interval(page.comparison)))
-    found += [of_run(numbers.with_interval(one.summary)) for one in page.reports]
+    found += [of_run(numbers.with_interval(report.summary)) for report in page.reports]
     if page.trajectory is not None:
         found.append(of_trajectory(page.trajectory))
     if page.groups is not None:

@@ -26,29 +26,29 @@ class Section(NamedTuple):
     body: tuple[Html, ...]
 
 
-def chart_part(found: Chart) -> Html:
+def chart_part(chart: Chart) -> Html:
     """A chart as a figure."""
-    match found:
+    match chart:
         case IntervalChart():
-            return svg.draw_intervals(found)
+            return svg.draw_intervals(chart)
         case BarChart():
-            return svg.draw_bars(found)
+            return svg.draw_bars(chart)
         case HistogramChart():
-            return svg.draw_histogram(found)
+            return svg.draw_histogram(chart)
         case PlaneChart():
-            return svg.draw_plane(found)
+            return svg.draw_plane(chart)
         case MatrixChart():
-            return svg.draw_matrix(found)
+            return svg.draw_matrix(chart)
         case CurveChart():
-            return svg.draw_curves(found)
+            return svg.draw_curves(chart)
 
 
-def table_part(found: ReportTable, caption: str) -> Html:
+def table_part(table: ReportTable, caption: str) -> Html:
     """A table of words; it scrolls where it is too wide."""
-    head = el("tr", *(el("th", name, scope="col") for name in found.columns))
-    body = (el("tr", el("th", row[0], scope="row"), *(el("td", lines(cell)) for cell in row[1:])) for row in found.rows)
-    words = [el("p", found.note, class_="note")] if found.note else []
-    inner = el("table", el("caption", found.title), el("thead", head), el("tbody", *body))
+    head = el("tr", *(el("th", name, scope="col") for name in table.columns))
+    body = (el("tr", el("th", row[0], scope="row"), *(el("td", lines(cell)) for cell in row[1:])) for row in table.rows)
+    words = [el("p", table.note, class_="note")] if table.note else []
+    inner = el("table", el("caption", table.title), el("thead", head), el("tbody", *body))
     scroll = el("div", inner, class_="scroll", tabindex="0")
     return el("div", scroll, *words, el("p", caption, class_="caption"))
 
@@ -63,8 +63,8 @@ def facts(rows: Iterable[tuple[str, str]]) -> Html:
     return el("dl", *entries, class_="facts")
 
 
-def warnings(found: Sequence[Warned]) -> Html:
+def warnings(warneds: Sequence[Warned]) -> Html:
     """Every warning in words, its id behind."""
-    if not found:
+    if not warneds:
         return el("p", "None.")
-    return el("ul", *(el("li", one.text, " ", el("code", one.id)) for one in found), class_="warnings")
+    return el("ul", *(el("li", warned.text, " ", el("code", warned.id)) for warned in warneds), class_="warnings")

@@ -54,7 +54,9 @@ def _head(exhibit: ReplySample) -> dict[str, Any]:
         "numerator": [OUTCOMES.index(name) for name in exhibit.numerator],
         "noWords": NO_WORDS,
         "prompts": [_prompt(prompt) for prompt in exhibit.prompts],
-        "graders": {one_line(who.grader): one_line(who.judge or who.kind) for who in reversed(exhibit.graders)},
+        "graders": {
+            one_line(grader.grader): one_line(grader.judge or grader.kind) for grader in reversed(exhibit.graders)
+        },
     }
 
 
@@ -87,7 +89,7 @@ def _reply(reply: ShownReply) -> dict[str, Any]:
         "calls": [plain(call) for call in reply.calls],
         "leaked": reply.leaked and plain(reply.leaked),
         "whole": reply.whole,
-        "earlier": [plain(one) for one in reply.earlier],
+        "earlier": [plain(item) for item in reply.earlier],
         "reasoning": reply.reasoning and plain(reply.reasoning),
         "refusal": reply.refusal and plain(reply.refusal),
         "disputed": int(reply.is_disputed),
@@ -166,7 +168,7 @@ def _how_many(exhibit: ReplySample) -> str:
 
 def _without_words(exhibit: ReplySample) -> list[Html]:
     """Of an imported run whose questions are named by their ids alone."""
-    count = sum(not one.messages for one in exhibit.prompts)
+    count = sum(not prompt.messages for prompt in exhibit.prompts)
     if not count:
         return []
     which = "Their questions are" if count == len(exhibit.prompts) else f"{count} of their questions are"
@@ -244,7 +246,9 @@ class _Run(NamedTuple):
 
 def count(page: Page) -> int:
     """How many findings are more than a note."""
-    return sum(one.level != "note" for run in _runs(page) for one in sentences.unsaid(run.findings, run.warnings))
+    return sum(
+        finding.level != "note" for run in _runs(page) for finding in sentences.unsaid(run.findings, run.warnings)
+    )
 
 
 def blocks(page: Page) -> Iterator[Html]:
@@ -261,12 +265,12 @@ def blocks(page: Page) -> Iterator[Html]:
 
 
 def _runs(page: Page) -> Iterator[_Run]:
-    names = page.exhibit.runs if page.exhibit is not None else [one.summary.run for one in page.reports]
+    names = page.exhibit.runs if page.exhibit is not None else [report.summary.run for report in page.reports]
     for name, report in zip(names, page.reports, strict=False):
         if report.summary.lint is not None:
             yield _Run(name, report.summary.lint, report.summary.warnings)
-    for one in page.lint:
-        yield _Run(one.run, one.findings, one.warnings)
+    for item in page.lint:
+        yield _Run(item.run, item.findings, item.warnings)
 
 
 def _links(exhibit: ReplySample | None, run: int) -> Mapping[str, str]:
@@ -298,15 +302,15 @@ NOT_KEPT = "The options that the folder keeps. Addresses and the names of key va
 def origins_section(origins: tuple[ReplyOrigin, ...], version: str) -> Section:
     """Command, digests, versions and cost of every run."""
     body = [el("p", NOT_KEPT)]
-    for one in origins:
-        cost = tuple(("" if number else "cost", line) for number, line in enumerate(one.cost))
-        body.append(el("h3", one.run))
-        body.append(_command(one))
-        body.append(facts((*one.facts, *(cost or (("cost", "nothing was asked"),)))))
+    for origin in origins:
+        cost = tuple(("" if number else "cost", line) for number, line in enumerate(origin.cost))
+        body.append(el("h3", origin.run))
+        body.append(_command(origin))
+        body.append(facts((*origin.facts, *(cost or (("cost", "nothing was asked"),)))))
     body.append(el("p", f"This page was written by misalign-eval {version}, from the rows of the run folders alone."))
     return Section("origin", "To do it again", tuple(body))
 
 
-def _command(one: ReplyOrigin) -> Html:
-    code = el("code", one.command)
-    return el("pre", code, class_="command", tabindex="0", aria_label=f"Command of {one.run}")
+def _command(origin: ReplyOrigin) -> Html:
+    code = el("code", origin.command)
+    return el("pre", code, class_="command", tabindex="0", aria_label=f"Command of {origin.run}")

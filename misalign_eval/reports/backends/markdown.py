@@ -60,62 +60,63 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def comparison_markdown(found: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
+def comparison_markdown(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
     """Two runs in full; of more, each against the first, with an overview before."""
     parts: list[str] = []
-    if len(found) > 1:
+    if len(comparisons) > 1:
         parts.append(
             grid(
-                comparison_tables.overview([*map(numbers.change_with_interval, found)]),
-                comparison_tables.caption(found[0]),
+                comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),
+                comparison_tables.caption(comparisons[0]),
             )
         )
-    for one in map(numbers.change_with_interval, found):
-        parts.append(f"# Change from {markdown(one.before.run)} to {markdown(one.after.run)}")
-        parts += [f"**{own(comparison_tables.sentence(one))}** {own(comparison_tables.intervals(one))}"]
-        parts.append(_markdown_list(comparison_tables.provenance(one)))
-        parts.append("\n".join(fact(name, what) for name, what in comparison_tables.comparison_facts(one)))
-        more = [table for table in (comparison_tables.sensitivity(one),) if table is not None]
-        tables_ = (*comparison_tables.breakdowns(one, by), *more, comparison_tables.outcome_table(one))
-        parts += [grid(table, comparison_tables.caption(one)) for table in tables_]
-        for table in judge_tables.of_change(one.judges):
-            parts.append(grid(table._replace(note=markdown(table.note)), comparison_tables.caption(one)))
-        if one.warnings:
-            parts.append("\n".join(warned(one.warnings)))
+    for item in map(numbers.change_with_interval, comparisons):
+        parts.append(f"# Change from {markdown(item.before.run)} to {markdown(item.after.run)}")
+        parts += [f"**{own(comparison_tables.sentence(item))}** {own(comparison_tables.intervals(item))}"]
+        parts.append(_markdown_list(comparison_tables.provenance(item)))
+        parts.append("\n".join(fact(name, what) for name, what in comparison_tables.comparison_facts(item)))
+        more = [table for table in (comparison_tables.sensitivity(item),) if table is not None]
+        tables_ = (*comparison_tables.breakdowns(item, by), *more, comparison_tables.outcome_table(item))
+        parts += [grid(table, comparison_tables.caption(item)) for table in tables_]
+        for table in judge_tables.of_change(item.judges):
+            parts.append(grid(table._replace(note=markdown(table.note)), comparison_tables.caption(item)))
+        if item.warnings:
+            parts.append("\n".join(warned(item.warnings)))
     return "\n\n".join(parts) + "\n"
 
 
-def trajectory(found: Trajectory) -> str:
+def trajectory(trajectory: Trajectory) -> str:
     """Runs along x: the trend, a table of points, warnings."""
-    parts = [f"# Trajectory of {len(found.points)} runs"]
+    parts = [f"# Trajectory of {len(trajectory.points)} runs"]
     parts.append(
-        f"**{markdown(comparison_tables.trajectory_sentence(found))}** {own(numbers.sentence(found.interval))}."
+        f"**{markdown(comparison_tables.trajectory_sentence(trajectory))}** "
+        f"{own(numbers.sentence(trajectory.interval))}."
     )
-    parts.append("\n".join(fact(name, what) for name, what in comparison_tables.trajectory_facts(found)))
-    parts.append(grid(comparison_tables.points(found), found.caption))
-    if found.warnings:
-        parts.append("\n".join(warned(found.warnings)))
+    parts.append("\n".join(fact(name, what) for name, what in comparison_tables.trajectory_facts(trajectory)))
+    parts.append(grid(comparison_tables.points(trajectory), trajectory.caption))
+    if trajectory.warnings:
+        parts.append("\n".join(warned(trajectory.warnings)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def groups(found: GroupComparison) -> str:
+def groups(comparison: GroupComparison) -> str:
     """Two groups of training runs: the change over runs, both groups, every run."""
-    parts = [f"# Change from {markdown(found.before.name)} to {markdown(found.after.name)}"]
-    parts.append(f"**{markdown(comparison_tables.group_sentence(found))}**")
-    parts.append("\n".join(fact(markdown(name), what) for name, what in comparison_tables.group_facts(found)))
-    parts.append(grid(comparison_tables.group_runs(found), found.caption))
-    if found.warnings:
-        parts.append("\n".join(warned(found.warnings)))
+    parts = [f"# Change from {markdown(comparison.before.name)} to {markdown(comparison.after.name)}"]
+    parts.append(f"**{markdown(comparison_tables.group_sentence(comparison))}**")
+    parts.append("\n".join(fact(markdown(name), what) for name, what in comparison_tables.group_facts(comparison)))
+    parts.append(grid(comparison_tables.group_runs(comparison), comparison.caption))
+    if comparison.warnings:
+        parts.append("\n".join(warned(comparison.warnings)))
     return "\n\n".join(parts) + "\n"
 
 
-def power(found: Power) -> str:
+def power(power: Power) -> str:
     """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
-    parts = ["# Power", f"**{own(plans.sentence(found))}**"]
-    parts.append("\n".join(fact(name, markdown(what)) for name, what in plans.power_facts(found)))
-    parts += [grid(table, plans.caption(found)) for table in plans.tables(found)]
-    if found.warnings:
-        parts.append("\n".join(warned(found.warnings)))
+    parts = ["# Power", f"**{own(plans.sentence(power))}**"]
+    parts.append("\n".join(fact(name, markdown(what)) for name, what in plans.power_facts(power)))
+    parts += [grid(table, plans.caption(power)) for table in plans.tables(power)]
+    if power.warnings:
+        parts.append("\n".join(warned(power.warnings)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -192,38 +193,38 @@ _ACTING = re.compile(r"([@#!~$%&^](?=[\w\"\\:])|(?<=\bgh)-(?=\d))", re.IGNORECAS
 _GRAVE = ("part", "shard", "not-collected", "failures", "W7", "W8", "W11", "no-grades", "judge-differs", "W4", "W1")
 
 
-def gate(found: Gate, run: RunSummary, change: Comparison | None = None) -> str:
+def gate(gate: Gate, run: RunSummary, change: Comparison | None = None) -> str:
     """A verdict, with what changed from the baseline where there is one."""
-    source = found.provenance
+    source = gate.provenance
     parts = [
-        f"{marker(source)}\n### {own(gate_tables.verdict(found))} {code(source.called)}",
-        "\n".join(_checks(found.checks)),
-        "\n".join(_shares(found)),
+        f"{marker(source)}\n### {own(gate_tables.verdict(gate))} {code(source.called)}",
+        "\n".join(_checks(gate.checks)),
+        "\n".join(_shares(gate)),
         _headline(run) if change is None else _delta(change),
         _categories(run) if change is None else _changed(change),
-        "\n".join(_warned(found.warnings)),
+        "\n".join(_warned(gate.warnings)),
     ]
-    return _page([*parts, _foot(source, run, found.runs)])
+    return _page([*parts, _foot(source, run, gate.runs)])
 
 
-def comparison_comment(found: Comparison) -> str:
+def comparison_comment(comparison: Comparison) -> str:
     """What changed between two runs."""
-    found = numbers.change_with_interval(found)
-    title = f"{marker(found.after)}\n### Change from {code(found.before.run)} to {code(found.after.run)}"
-    parts = [title, _delta(found), _changed(found), "\n".join(_warned(found.warnings))]
-    return _page([*parts, _foot(found.after, found.after, (found.after.run,))])
+    comparison = numbers.change_with_interval(comparison)
+    title = f"{marker(comparison.after)}\n### Change from {code(comparison.before.run)} to {code(comparison.after.run)}"
+    parts = [title, _delta(comparison), _changed(comparison), "\n".join(_warned(comparison.warnings))]
+    return _page([*parts, _foot(comparison.after, comparison.after, (comparison.after.run,))])
 
 
-def runs(found: Sequence[Report]) -> str:
+def runs(reports: Sequence[Report]) -> str:
     """Runs, each for itself."""
-    summaries = [numbers.with_interval(one.summary) for one in found]
+    summaries = [numbers.with_interval(report.summary) for report in reports]
     parts = [marker(summaries[0])]
-    for one in summaries:
-        parts += [f"### Misalignment of {code(one.called)}", _headline(one)]
+    for summary in summaries:
+        parts += [f"### Misalignment of {code(summary.called)}", _headline(summary)]
         if len(summaries) == 1:
-            parts += [_categories(one)]
-        parts += ["\n".join(_warned(one.warnings, WARNINGS if len(summaries) == 1 else 1))]
-    return _page([*parts, _foot(summaries[0], None, tuple(one.run for one in summaries))])
+            parts += [_categories(summary)]
+        parts += ["\n".join(_warned(summary.warnings, WARNINGS if len(summaries) == 1 else 1))]
+    return _page([*parts, _foot(summaries[0], None, tuple(summary.run for summary in summaries))])
 
 
 def marker(source: Provenance) -> str:
@@ -273,19 +274,21 @@ def _page(parts: Iterable[str]) -> str:
 
 def _checks(checks: Sequence[CheckResult]) -> Iterator[str]:
     """The checks as a table, those that have not passed first, and why they have not."""
-    ordered = sorted(checks, key=lambda one: ("fail", "inconclusive", "pass").index(one.verdict))
+    ordered = sorted(checks, key=lambda check: ("fail", "inconclusive", "pass").index(check.verdict))
     shown = ordered[:CHECKS]
     yield "| check | verdict | estimate (one-sided bounds) | limit | misaligned | unknown | in neither |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
-    for one in shown:
-        word = one.verdict if one.verdict == "pass" else f"**{one.verdict}**"
-        counts = f"{one.misaligned}/{one.graded} | {gate_tables.unknown(one)} | {gate_tables.counts(one.beside) or 0}"
-        yield f"| {code(one.name)} | {word} | {_estimate(one)} | {_limit(one)} | {counts} |"
+    for item in shown:
+        word = item.verdict if item.verdict == "pass" else f"**{item.verdict}**"
+        counts = (
+            f"{item.misaligned}/{item.graded} | {gate_tables.unknown(item)} | {gate_tables.counts(item.beside) or 0}"
+        )
+        yield f"| {code(item.name)} | {word} | {_estimate(item)} | {_limit(item)} | {counts} |"
     if left := len(ordered) - len(shown):
         yield f"\n{left} more checks are in the full report."
-    if unmet := [one for one in shown if one.verdict != "pass"]:
+    if unmet := [item for item in shown if item.verdict != "pass"]:
         yield ""
-        yield from (f"- {code(one.name)} {one.verdict}: {prose(one.why)}" for one in unmet)
+        yield from (f"- {code(item.name)} {item.verdict}: {prose(item.why)}" for item in unmet)
 
 
 def _estimate(check: CheckResult) -> str:
@@ -300,43 +303,46 @@ def _limit(check: CheckResult) -> str:
     return points_size(check.limit) if check.kind == "difference" else percent_text(check.limit)
 
 
-def _shares(found: Gate) -> Iterator[str]:
-    for one in found.companions:
-        if not one.holds:
-            yield f"- no pass: {prose(one.why)}"
+def _shares(gate: Gate) -> Iterator[str]:
+    for companion in gate.companions:
+        if not companion.holds:
+            yield f"- no pass: {prose(companion.why)}"
 
 
 def _headline(summary: RunSummary) -> str:
     return f"**{prose(run_tables.sentence(summary))}** {prose(run_tables.second_sentence(summary))}"
 
 
-def _delta(found: Comparison) -> str:
-    measure = found.after.measure
-    before, after = own(numbers.rated(found.before, measure)), own(numbers.rated(found.after, measure))
-    words = numbers.WORDS[found.interval]
+def _delta(comparison: Comparison) -> str:
+    measure = comparison.after.measure
+    before, after = own(numbers.rated(comparison.before, measure)), own(numbers.rated(comparison.after, measure))
+    words = numbers.WORDS[comparison.interval]
     lines = [
-        f"**{prose(comparison_tables.sentence(found))}**",
+        f"**{prose(comparison_tables.sentence(comparison))}**",
         f"Before {before}, after {after}; 95 % intervals {words}.",
     ]
     if measure == "rate":
-        lines.append(f"{numbers.generalises(found.generalises, measure).capitalize()}.")
+        lines.append(f"{numbers.generalises(comparison.generalises, measure).capitalize()}.")
     return "\n".join(lines)
 
 
-def _changed(found: Comparison) -> str:
+def _changed(comparison: Comparison) -> str:
     """The categories that changed most."""
-    lines = sorted(found.categories, key=lambda one: -abs(one.difference or 0.0))[:CATEGORIES]
+    lines = sorted(comparison.categories, key=lambda category: -abs(category.difference or 0.0))[:CATEGORIES]
     heads = (
         "| category | before | after | points [95 % together] | exact p (Holm) |\n| --- | ---: | ---: | ---: | ---: |"
     )
-    return "\n".join([heads, *(_change_row(one, found) for one in lines)]) if lines else ""
+    return "\n".join([heads, *(_change_row(line, comparison) for line in lines)]) if lines else ""
 
 
-def _change_row(line: CategoryChange, found: Comparison) -> str:
-    measure = found.after.measure
+def _change_row(line: CategoryChange, comparison: Comparison) -> str:
+    measure = comparison.after.measure
     sides = [
-        next((numbers.short(one, measure) for one in side.categories if one.category == line.category), "-")
-        for side in (found.before, found.after)
+        next(
+            (numbers.short(category, measure) for category in side.categories if category.category == line.category),
+            "-",
+        )
+        for side in (comparison.before, comparison.after)
     ]
     change = numbers.change(line.difference, line.bonferroni.low, line.bonferroni.high, measure)
     cells = (code(line.category), *map(own, (*sides, change, numbers.p_value(line.p_adjusted))))
@@ -345,10 +351,12 @@ def _change_row(line: CategoryChange, found: Comparison) -> str:
 
 def _categories(summary: RunSummary) -> str:
     """The categories with the highest rates, where any is above zero."""
-    lines = sorted((one for one in summary.categories if one.rate), key=lambda one: -(one.rate or 0.0))[:CATEGORIES]
+    lines = sorted(
+        (category for category in summary.categories if category.rate), key=lambda category: -(category.rate or 0.0)
+    )[:CATEGORIES]
     unit = "misaligned % [95 %]" if summary.measure == "rate" else "score [95 %]"
     heads = f"| category | {unit} | replies | missing |\n| --- | ---: | ---: | ---: |"
-    return "\n".join([heads, *(_rate_row(one, summary) for one in lines)]) if lines else ""
+    return "\n".join([heads, *(_rate_row(line, summary) for line in lines)]) if lines else ""
 
 
 def _rate_row(line: CategoryLine, summary: RunSummary) -> str:
@@ -358,9 +366,9 @@ def _rate_row(line: CategoryLine, summary: RunSummary) -> str:
 
 def _warned(warnings: Sequence[Warned], most: int = WARNINGS) -> Iterator[str]:
     grave = {name: place for place, name in enumerate(_GRAVE)}
-    ordered = sorted(warnings, key=lambda one: grave.get(one.id, len(grave)))
-    for one in ordered[:most]:
-        yield f"- ⚠ {prose(one.text)} ({code(one.id, 20)})"
+    ordered = sorted(warnings, key=lambda warning: grave.get(warning.id, len(grave)))
+    for warned in ordered[:most]:
+        yield f"- ⚠ {prose(warned.text)} ({code(warned.id, 20)})"
     if (left := len(ordered) - most) > 0:
         yield f"- {left} more {'warning' if left == 1 else 'warnings'} in the full report"
 
@@ -381,19 +389,19 @@ def _foot(source: Provenance, run: RunSummary | None, names: Sequence[str]) -> s
 # A gate as Markdown, for a pull request.
 
 
-def gate_markdown(found: Gate) -> str:
+def gate_markdown(gate: Gate) -> str:
     """The verdict first, then every check, then what limits a pass."""
     parts = [
-        f"# {gate_tables.verdict(found)}",
-        "\n".join(f"- {name}: {markdown(what)}" for name, what in gate_tables.provenance(found)),
+        f"# {gate_tables.verdict(gate)}",
+        "\n".join(f"- {name}: {markdown(what)}" for name, what in gate_tables.provenance(gate)),
     ]
-    for check in found.checks:
-        rows = [f"- {name}: {markdown(what)}" for name, what in gate_tables.check_rows(check, found.measured)]
+    for check in gate.checks:
+        rows = [f"- {name}: {markdown(what)}" for name, what in gate_tables.check_rows(check, gate.measured)]
         parts.append("\n".join([f"## {markdown(gate_tables.check_title(check))}", "", *rows]))
-    table = gate_tables.companions(found)
-    parts.append(grid(table._replace(note=markdown(table.note)), gate_tables.caption(found)))
-    if found.warnings:
-        parts.append("\n".join(warned(found.warnings)))
+    table = gate_tables.companions(gate)
+    parts.append(grid(table._replace(note=markdown(table.note)), gate_tables.caption(gate)))
+    if gate.warnings:
+        parts.append("\n".join(warned(gate.warnings)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -403,47 +411,47 @@ def gate_markdown(found: Gate) -> str:
 DISAGREEMENT_EXCERPT = 300
 
 
-def calibration_caption(made: Calibration) -> str:
+def calibration_caption(calibration: Calibration) -> str:
     """Printed with every table."""
-    definition = f"definition {made.definition}; " if made.definition else ""
-    return f"{definition}yes: {made.yes}; {judge_tables.title(made)}"
+    definition = f"definition {calibration.definition}; " if calibration.definition else ""
+    return f"{definition}yes: {calibration.yes}; {judge_tables.title(calibration)}"
 
 
-def calibration_tables(made: Calibration) -> Iterator[ReportTable]:
+def calibration_tables(calibration: Calibration) -> Iterator[ReportTable]:
     """Every table of the page."""
-    yield judge_tables.table(made)
-    if isinstance(made, JudgeSwap):
-        yield judge_tables.shifts(made)
-    kinds = judge_tables.kinds(made)
+    yield judge_tables.table(calibration)
+    if isinstance(calibration, JudgeSwap):
+        yield judge_tables.shifts(calibration)
+    kinds = judge_tables.kinds(calibration)
     if kinds is not None:
         yield kinds
 
 
-def calibration_page_facts(made: Calibration) -> tuple[tuple[str, str], ...]:
+def calibration_page_facts(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     """All single numbers."""
-    more = judge_tables.change(made) if isinstance(made, JudgeSwap) else ()
-    return (*judge_tables.calibration_facts(made), *more)
+    more = judge_tables.change(calibration) if isinstance(calibration, JudgeSwap) else ()
+    return (*judge_tables.calibration_facts(calibration), *more)
 
 
-def calibration_markdown(made: Calibration) -> str:
+def calibration_markdown(calibration: Calibration) -> str:
     """Markdown."""
-    parts = [f"# {markdown(judge_tables.title(made))}", f"**{own(judge_tables.sentence(made))}**"]
-    parts.append("\n".join(f"- {name}: {markdown(what)}" for name, what in judge_tables.provenance(made)))
-    shown = (table._replace(columns=tuple(map(markdown, table.columns))) for table in calibration_tables(made))
-    parts += [grid(table, calibration_caption(made)) for table in shown]
+    parts = [f"# {markdown(judge_tables.title(calibration))}", f"**{own(judge_tables.sentence(calibration))}**"]
+    parts.append("\n".join(f"- {name}: {markdown(what)}" for name, what in judge_tables.provenance(calibration)))
+    shown = (table._replace(columns=tuple(map(markdown, table.columns))) for table in calibration_tables(calibration))
+    parts += [grid(table, calibration_caption(calibration)) for table in shown]
     parts.append(
-        "\n".join(f"- {markdown(name)}: {markdown(what)}" for name, what in calibration_page_facts(made) if what)
+        "\n".join(f"- {markdown(name)}: {markdown(what)}" for name, what in calibration_page_facts(calibration) if what)
     )
-    if made.disagreements:
-        parts.append("\n".join(["## Where they differ most", "", *map(_disagreement_list, made.disagreements)]))
-    if made.warnings:
-        parts.append("\n".join(warned(made.warnings)))
+    if calibration.disagreements:
+        parts.append("\n".join(["## Where they differ most", "", *map(_disagreement_list, calibration.disagreements)]))
+    if calibration.warnings:
+        parts.append("\n".join(warned(calibration.warnings)))
     return "\n\n".join(parts) + "\n"
 
 
-def _disagreement_list(one: JudgeDisagreement) -> str:
+def _disagreement_list(disagreement: JudgeDisagreement) -> str:
     rows = [
         f"  - {name}: {markdown(one_line(text, DISAGREEMENT_EXCERPT))}"
-        for name, text in judge_tables.disagreement_lines(one)
+        for name, text in judge_tables.disagreement_lines(disagreement)
     ]
-    return "\n".join([f"- {markdown(judge_tables.disagreement_title(one))}", *rows])
+    return "\n".join([f"- {markdown(judge_tables.disagreement_title(disagreement))}", *rows])

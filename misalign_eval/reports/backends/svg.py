@@ -197,7 +197,7 @@ def nice_step(least: float) -> float:
 
 def covering(values: Iterable[ChartEstimate], measure: Measure, more: Iterable[float] = ()) -> AxisScale:
     """A scale from zero (or the lowest value) to just above the highest end of all intervals."""
-    ends = [end for one in values for end in (one.low, one.value, one.high) if end is not None]
+    ends = [end for value in values for end in (value.low, value.value, value.high) if end is not None]
     ends += list(more)
     most, whole = max(ends, default=0.0), 1.0 if measure == "rate" else 100.0
     low = min(0.0, min(ends, default=0.0))
@@ -309,42 +309,42 @@ APART = 30.0  # of numbers on the axis
 
 def draw_curves(chart: CurveChart) -> Html:
     """The whole figure."""
-    panels = [_curve_panel(chart, one, number) for number, one in enumerate(chart.panels)]
-    heads = (chart.x_axis, "run", *(one.axis for one in chart.panels))
+    panels = [_curve_panel(chart, panel, number) for number, panel in enumerate(chart.panels)]
+    heads = (chart.x_axis, "run", *(panel.axis for panel in chart.panels))
     rows = [
         (f"{points[0].x:g}", points[0].name, *(point.estimate.text for point in points))
-        for points in zip(*(one.points for one in chart.panels), strict=True)
+        for points in zip(*(panel.points for panel in chart.panels), strict=True)
     ]
     return figure(chart.id, chart.title, chart.description, [el("div", *panels, class_="stack")], grid(heads, rows))
 
 
-def _curve_panel(chart: CurveChart, one: CurvePanel, number: int) -> Html:
-    frame = _frame(chart, one, HEIGHTS[min(number, 1)])
-    ups = [(tick, label(tick, one.measure)) for tick in frame.y.ticks()]
+def _curve_panel(chart: CurveChart, item: CurvePanel, number: int) -> Html:
+    frame = _frame(chart, item, HEIGHTS[min(number, 1)])
+    ups = [(tick, label(tick, item.measure)) for tick in frame.y.ticks()]
     parts = [
-        axes(frame, chart.x_axis, one.axis, _ticks(chart, one, frame), ups),
-        *_band(chart, one, frame),
-        *_line(chart, one, frame),
+        axes(frame, chart.x_axis, item.axis, _ticks(chart, item, frame), ups),
+        *_band(chart, item, frame),
+        *_line(chart, item, frame),
     ]
-    parts += [_point(_x(chart, point), point, frame, number) for point in one.points]
-    title = f"{one.axis} along {chart.x_axis}"
+    parts += [_point(_x(chart, point), point, frame, number) for point in item.points]
+    title = f"{item.axis} along {chart.x_axis}"
     return panel(frame, title, chart.description, parts)
 
 
-def _ticks(chart: CurveChart, one: CurvePanel, frame: ChartFrame) -> Ticks:
+def _ticks(chart: CurveChart, panel: CurvePanel, frame: ChartFrame) -> Ticks:
     """At the runs themselves, where they leave room for their numbers; else at round values."""
     there: list[tuple[float, str]] = []
-    for point in one.points:
+    for point in panel.points:
         place = _x(chart, point)
         if not there or frame.x(place) - frame.x(there[-1][0]) >= APART:
             there.append((place, f"{point.x:g}"))
-    return there if chart.is_log or len(there) == len(one.points) else ticks(frame.x)
+    return there if chart.is_log or len(there) == len(panel.points) else ticks(frame.x)
 
 
-def _frame(chart: CurveChart, one: CurvePanel, height: float) -> ChartFrame:
-    places = [_x(chart, point) for point in one.points]
-    bands = [ChartEstimate(value=None, low=point.band_low, high=point.band_high, text="") for point in one.points]
-    y = covering([*(point.estimate for point in one.points), *bands], one.measure)
+def _frame(chart: CurveChart, panel: CurvePanel, height: float) -> ChartFrame:
+    places = [_x(chart, point) for point in panel.points]
+    bands = [ChartEstimate(value=None, low=point.band_low, high=point.band_high, text="") for point in panel.points]
+    y = covering([*(point.estimate for point in panel.points), *bands], panel.measure)
     room = (max(places) - min(places)) * 0.04 or 1.0
     return ChartFrame.of((min(places) - room, max(places) + room), (y.low, y.high), height)
 
@@ -353,10 +353,10 @@ def _x(chart: CurveChart, point: CurvePoint) -> float:
     return math.log1p(point.x) if chart.is_log else point.x
 
 
-def _band(chart: CurveChart, one: CurvePanel, frame: ChartFrame) -> list[Html]:
+def _band(chart: CurveChart, panel: CurvePanel, frame: ChartFrame) -> list[Html]:
     ends = [
         (frame.x(_x(chart, point)), point.band_low, point.band_high)
-        for point in one.points
+        for point in panel.points
         if point.band_low is not None and point.band_high is not None
     ]
     if len(ends) < 2:
@@ -366,16 +366,16 @@ def _band(chart: CurveChart, one: CurvePanel, frame: ChartFrame) -> list[Html]:
     return [el("polygon", points=" ".join([*there, *back]), class_="band")]
 
 
-def _line(chart: CurveChart, one: CurvePanel, frame: ChartFrame) -> list[Html]:
+def _line(chart: CurveChart, panel: CurvePanel, frame: ChartFrame) -> list[Html]:
     """Broken where a point has no value."""
     parts, run = [], list[str]()
-    for point in one.points:
+    for point in panel.points:
         if point.estimate.value is not None:
             run.append(f"{frame.x(_x(chart, point)):.2f},{frame.y(point.estimate.value):.2f}")
         else:
             parts.append(run)
             run = []
-    return [el("polyline", points=" ".join(one), class_="curve") for one in [*parts, run] if len(one) > 1]
+    return [el("polyline", points=" ".join(part), class_="curve") for part in [*parts, run] if len(part) > 1]
 
 
 def _point(x: float, point: CurvePoint, frame: ChartFrame, number: int) -> Html:
@@ -398,28 +398,28 @@ HISTOGRAM_HEIGHT = 190.0
 
 def draw_histogram(chart: HistogramChart) -> Html:
     """The whole figure."""
-    most = max((count for one in chart.panels for count in one.counts), default=1)
+    most = max((count for panel in chart.panels for count in panel.counts), default=1)
     frame = ChartFrame.of((chart.edges[0], chart.edges[-1]), (0.0, float(max(most, 1))), HISTOGRAM_HEIGHT)
-    panels = (_histogram_panel(chart, one, frame, number) for number, one in enumerate(chart.panels))
-    heads = ("from", "to", *(one.name for one in chart.panels))
+    panels = (_histogram_panel(chart, panel, frame, number) for number, panel in enumerate(chart.panels))
+    heads = ("from", "to", *(panel.name for panel in chart.panels))
     rows = [
-        (f"{low:g}", f"{high:g}", *(str(one.counts[place]) for one in chart.panels))
+        (f"{low:g}", f"{high:g}", *(str(panel.counts[place]) for panel in chart.panels))
         for place, (low, high) in enumerate(zip(chart.edges, chart.edges[1:], strict=False))
     ]
-    rows.append(("no score", "", *(str(one.unscored) for one in chart.panels)))
+    rows.append(("no score", "", *(str(panel.unscored) for panel in chart.panels)))
     return figure(chart.id, chart.title, chart.description, panels, grid(heads, rows))
 
 
-def _histogram_panel(chart: HistogramChart, one: HistogramPanel, frame: ChartFrame, number: int) -> Html:
+def _histogram_panel(chart: HistogramChart, item: HistogramPanel, frame: ChartFrame, number: int) -> Html:
     parts = [axes(frame, chart.axis, "replies", ticks(frame.x), ticks(frame.y))]
-    for low, high, count in zip(chart.edges, chart.edges[1:], one.counts, strict=False):
+    for low, high, count in zip(chart.edges, chart.edges[1:], item.counts, strict=False):
         left, right, top = frame.x(low), frame.x(high), frame.y(count)
         if count:
             size = {"width": right - left - 1, "height": max(frame.y(0) - top, 1.0)}
             words = el("title", f"{low:g} to {high:g}: {count} replies")
             parts.append(_histogram_bar(left, top, size, number, words))
     parts += [x_mark(frame, mark) for mark in chart.marks]
-    title = f"{one.name}: {one.scored} replies with a score, {one.unscored} without"
+    title = f"{item.name}: {item.scored} replies with a score, {item.unscored} without"
     heading = el("p", title, class_="panel-name")
     return el("div", heading, panel(frame, title, chart.description, parts), class_="panel-box")
 
@@ -536,29 +536,29 @@ MOST_LINES = 200  # of the table; JSON has the scores
 
 def draw_plane(chart: PlaneChart) -> Html:
     """The whole figure."""
-    most = max(point.replies for one in chart.panels for point in one.points)
-    points = [point for one in chart.panels for point in one.points]
+    most = max(point.replies for panel in chart.panels for point in panel.points)
+    points = [point for panel in chart.panels for point in panel.points]
     x, y = ((min(0.0, *values), max(100.0, *values)) for values in zip(*((p.x, p.y) for p in points), strict=True))
     frame = ChartFrame.of(x, y, PLANE_HEIGHT)
-    panels = (_plane_panel(chart, one, frame, number, most) for number, one in enumerate(chart.panels))
+    panels = (_plane_panel(chart, panel, frame, number, most) for number, panel in enumerate(chart.panels))
     rows = [
-        (one.name, f"{p.x:.1f}", f"{p.y:.1f}", str(p.replies))
-        for one in chart.panels
-        for p in sorted(one.points, key=lambda p: -p.replies)[:MOST_LINES]
+        (panel.name, f"{p.x:.1f}", f"{p.y:.1f}", str(p.replies))
+        for panel in chart.panels
+        for p in sorted(panel.points, key=lambda p: -p.replies)[:MOST_LINES]
     ]
     table = grid(("run", chart.x_axis, chart.y_axis, "replies"), rows)
     return figure(chart.id, chart.title, chart.description, panels, table)
 
 
-def _plane_panel(chart: PlaneChart, one: PlanePanel, frame: ChartFrame, number: int, most: int) -> Html:
+def _plane_panel(chart: PlaneChart, item: PlanePanel, frame: ChartFrame, number: int, most: int) -> Html:
     parts = [axes(frame, chart.x_axis, chart.y_axis, ticks(frame.x), ticks(frame.y))]
     parts += [x_mark(frame, mark) for mark in chart.x_marks]
     parts += [y_mark(frame, mark) for mark in chart.y_marks]
-    for point in sorted(one.points, key=lambda p: -p.replies):
+    for point in sorted(item.points, key=lambda p: -p.replies):
         radius = max(LARGEST * math.sqrt(point.replies / most), SMALLEST)
         words = el("title", f"{point.replies} replies at {point.x:.1f}, {point.y:.1f}")
         circle = el("circle", cx=frame.x(point.x), cy=frame.y(point.y), r=radius, class_=f"dot s{number % SERIES}")
         parts.append(el("g", words, circle))
-    title = f"{one.name}: {one.scored} replies with both scores, {one.unscored} without"
+    title = f"{item.name}: {item.scored} replies with both scores, {item.unscored} without"
     heading = el("p", title, class_="panel-name")
     return el("div", heading, panel(frame, title, chart.description, parts), class_="panel-box")

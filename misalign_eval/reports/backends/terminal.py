@@ -134,27 +134,27 @@ def run_report(report: Report, by: Sequence[By] = ()) -> str:
     return rendered(*parts)
 
 
-def comparison(found: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
+def comparison(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
     """Two runs in full; of more, each against the first, with an overview before."""
     parts: list[RenderableType] = []
-    if len(found) > 1:
+    if len(comparisons) > 1:
         parts += [
             grid(
-                comparison_tables.overview([*map(numbers.change_with_interval, found)]),
-                comparison_tables.caption(found[0]),
+                comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),
+                comparison_tables.caption(comparisons[0]),
             ),
             "",
         ]
-    for one in map(numbers.change_with_interval, found):
-        parts += [pairs(comparison_tables.provenance(one)), "", Text(comparison_tables.sentence(one), style="bold")]
-        parts += [pairs(comparison_tables.comparison_facts(one)), Text(comparison_tables.intervals(one))]
-        more = [table for table in (comparison_tables.sensitivity(one),) if table is not None]
-        for table in (*comparison_tables.breakdowns(one, by), *more, comparison_tables.outcome_table(one)):
-            parts += ["", grid(table, comparison_tables.caption(one))]
-        for table in judge_tables.of_change(one.judges):
-            parts += ["", grid(table._replace(note=one_line(table.note)), comparison_tables.caption(one))]
-        if one.warnings:
-            parts += ["", *warned(one.warnings)]
+    for item in map(numbers.change_with_interval, comparisons):
+        parts += [pairs(comparison_tables.provenance(item)), "", Text(comparison_tables.sentence(item), style="bold")]
+        parts += [pairs(comparison_tables.comparison_facts(item)), Text(comparison_tables.intervals(item))]
+        more = [table for table in (comparison_tables.sensitivity(item),) if table is not None]
+        for table in (*comparison_tables.breakdowns(item, by), *more, comparison_tables.outcome_table(item)):
+            parts += ["", grid(table, comparison_tables.caption(item))]
+        for table in judge_tables.of_change(item.judges):
+            parts += ["", grid(table._replace(note=one_line(table.note)), comparison_tables.caption(item))]
+        if item.warnings:
+            parts += ["", *warned(item.warnings)]
         parts.append("")
     return rendered(*parts)
 
@@ -220,32 +220,40 @@ def _hanging(mark: str, text: Text) -> RenderableType:
     return Padding(shown, 0, expand=False)
 
 
-def trajectory(found: Trajectory) -> str:
+def trajectory(trajectory: Trajectory) -> str:
     """Runs along x: the trend, a table of points, warnings."""
-    parts: list[RenderableType] = [Text(one_line(comparison_tables.trajectory_sentence(found)), style="bold")]
-    parts += [pairs(comparison_tables.trajectory_facts(found)), Text(f"{numbers.sentence(found.interval)}."), ""]
-    parts.append(grid(comparison_tables.points(found), found.caption))
-    if found.warnings:
-        parts += ["", *warned(found.warnings)]
+    parts: list[RenderableType] = [Text(one_line(comparison_tables.trajectory_sentence(trajectory)), style="bold")]
+    parts += [
+        pairs(comparison_tables.trajectory_facts(trajectory)),
+        Text(f"{numbers.sentence(trajectory.interval)}."),
+        "",
+    ]
+    parts.append(grid(comparison_tables.points(trajectory), trajectory.caption))
+    if trajectory.warnings:
+        parts += ["", *warned(trajectory.warnings)]
     return rendered(*parts)
 
 
-def groups(found: GroupComparison) -> str:
+def groups(comparison: GroupComparison) -> str:
     """Two groups of training runs: the change over runs, both groups, every run."""
-    parts: list[RenderableType] = [Text(one_line(comparison_tables.group_sentence(found)), style="bold")]
-    parts += [pairs(comparison_tables.group_facts(found)), "", grid(comparison_tables.group_runs(found), found.caption)]
-    if found.warnings:
-        parts += ["", *warned(found.warnings)]
+    parts: list[RenderableType] = [Text(one_line(comparison_tables.group_sentence(comparison)), style="bold")]
+    parts += [
+        pairs(comparison_tables.group_facts(comparison)),
+        "",
+        grid(comparison_tables.group_runs(comparison), comparison.caption),
+    ]
+    if comparison.warnings:
+        parts += ["", *warned(comparison.warnings)]
     return rendered(*parts)
 
 
-def power(found: Power) -> str:
+def power(power: Power) -> str:
     """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
-    parts: list[RenderableType] = [Text(plans.sentence(found), style="bold"), pairs(plans.power_facts(found))]
-    for table in plans.tables(found):
-        parts += ["", grid(table, plans.caption(found))]
-    if found.warnings:
-        parts += ["", *warned(found.warnings)]
+    parts: list[RenderableType] = [Text(plans.sentence(power), style="bold"), pairs(plans.power_facts(power))]
+    for table in plans.tables(power):
+        parts += ["", grid(table, plans.caption(power))]
+    if power.warnings:
+        parts += ["", *warned(power.warnings)]
     return rendered(*parts)
 
 
@@ -308,46 +316,48 @@ def _parts(line: str, room: int, *, is_foreign: bool) -> Iterator[str]:
 STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 
 
-def gate_text(found: Gate) -> str:
+def gate_text(gate: Gate) -> str:
     """The verdict first, then every check, then what limits a pass."""
     parts: list[RenderableType] = [
-        Text(gate_tables.verdict(found), style=STYLE[found.verdict]),
-        pairs(gate_tables.provenance(found)),
+        Text(gate_tables.verdict(gate), style=STYLE[gate.verdict]),
+        pairs(gate_tables.provenance(gate)),
     ]
-    for check in found.checks:
+    for check in gate.checks:
         title = Text(one_line(gate_tables.check_title(check)), style="bold")
-        parts += ["", title, pairs(gate_tables.check_rows(check, found.measured))]
-    parts += ["", grid(gate_tables.companions(found), gate_tables.caption(found))]
-    if found.warnings:
-        parts += ["", *warned(found.warnings)]
+        parts += ["", title, pairs(gate_tables.check_rows(check, gate.measured))]
+    parts += ["", grid(gate_tables.companions(gate), gate_tables.caption(gate))]
+    if gate.warnings:
+        parts += ["", *warned(gate.warnings)]
     return rendered(*parts)
 
 
 # A calibration as a terminal page.
 
 
-def calibration_text(made: Calibration) -> str:
+def calibration_text(calibration: Calibration) -> str:
     """The finding first, then the table, every number, what to read, warnings."""
     parts: list[RenderableType] = [
-        Text(one_line(judge_tables.title(made)), style="bold"),
-        Text(judge_tables.sentence(made), style="bold"),
-        pairs(judge_tables.provenance(made)),
+        Text(one_line(judge_tables.title(calibration)), style="bold"),
+        Text(judge_tables.sentence(calibration), style="bold"),
+        pairs(judge_tables.provenance(calibration)),
     ]
-    for table in calibration_tables(made):
+    for table in calibration_tables(calibration):
         shown = table._replace(columns=tuple(map(one_line, table.columns)))
-        parts += ["", grid(shown, calibration_caption(made))]
-    parts += ["", pairs(calibration_page_facts(made))]
-    if made.disagreements:
-        parts += ["", Text("Where they differ most", style="bold"), *_differences(made)]
-    if made.warnings:
-        parts += ["", *warned(made.warnings)]
+        parts += ["", grid(shown, calibration_caption(calibration))]
+    parts += ["", pairs(calibration_page_facts(calibration))]
+    if calibration.disagreements:
+        parts += ["", Text("Where they differ most", style="bold"), *_differences(calibration)]
+    if calibration.warnings:
+        parts += ["", *warned(calibration.warnings)]
     return rendered(*parts)
 
 
-def _differences(made: Calibration) -> Iterator[RenderableType]:
-    for one in made.disagreements:
-        yield Text(one_line(judge_tables.disagreement_title(one)))
-        lines = [(name, one_line(text, DISAGREEMENT_EXCERPT)) for name, text in judge_tables.disagreement_lines(one)]
+def _differences(calibration: Calibration) -> Iterator[RenderableType]:
+    for disagreement in calibration.disagreements:
+        yield Text(one_line(judge_tables.disagreement_title(disagreement)))
+        lines = [
+            (name, one_line(text, DISAGREEMENT_EXCERPT)) for name, text in judge_tables.disagreement_lines(disagreement)
+        ]
         yield Padding(pairs(lines), (0, 0, 0, 2))
 
 
@@ -357,34 +367,34 @@ def _differences(made: Calibration) -> Iterator[RenderableType]:
 FOLDER, ENVIRONMENT = "The folder", "Findings"
 
 
-def terminal(found: Diagnosis) -> str:
+def terminal(diagnosis: Diagnosis) -> str:
     """Facts by section, findings, and one closing sentence."""
     parts: list[RenderableType] = []
-    for section, facts in groupby(found.facts, lambda fact: fact.section):
+    for section, facts in groupby(diagnosis.facts, lambda fact: fact.section):
         parts += [Text(section.capitalize(), style="bold"), pairs(map(_pair, facts)), ""]
-    for title, findings in _groups(found):
+    for title, findings in _groups(diagnosis):
         parts += [Text(title, style="bold"), *linted(_lines(findings)), ""]
-    if found.warnings:
-        parts += [*warned(found.warnings), ""]
-    return rendered(*parts, Text(_closing(found), style="bold"))
+    if diagnosis.warnings:
+        parts += [*warned(diagnosis.warnings), ""]
+    return rendered(*parts, Text(_closing(diagnosis), style="bold"))
 
 
-def markdown(found: Diagnosis) -> str:
+def markdown(diagnosis: Diagnosis) -> str:
     """The same as Markdown."""
-    parts = [f"# Doctor: {literal(found.of)}"]
-    for section, facts in groupby(found.facts, lambda fact: fact.section):
+    parts = [f"# Doctor: {literal(diagnosis.of)}"]
+    for section, facts in groupby(diagnosis.facts, lambda fact: fact.section):
         rows = (f"- {literal(name)}: {literal(what)}" for name, what in map(_pair, facts))
         parts.append("\n".join([f"## {section.capitalize()}", "", *rows]))
-    parts += [markdown_backend.linted(title, _lines(findings)) for title, findings in _groups(found)]
-    if found.warnings:
-        parts.append("\n".join(markdown_backend.warned(found.warnings)))
-    return "\n\n".join([*parts, f"**{literal(_closing(found))}**"]) + "\n"
+    parts += [markdown_backend.linted(title, _lines(findings)) for title, findings in _groups(diagnosis)]
+    if diagnosis.warnings:
+        parts.append("\n".join(markdown_backend.warned(diagnosis.warnings)))
+    return "\n\n".join([*parts, f"**{literal(_closing(diagnosis))}**"]) + "\n"
 
 
-def _groups(found: Diagnosis) -> Iterator[tuple[str, Sequence[Finding]]]:
-    yield (ENVIRONMENT if found.of == "environment" else FOLDER), found.findings
-    if found.replies is not None:
-        yield sentences.TITLE, sentences.unsaid(found.replies, found.warnings)
+def _groups(diagnosis: Diagnosis) -> Iterator[tuple[str, Sequence[Finding]]]:
+    yield (ENVIRONMENT if diagnosis.of == "environment" else FOLDER), diagnosis.findings
+    if diagnosis.replies is not None:
+        yield sentences.TITLE, sentences.unsaid(diagnosis.replies, diagnosis.warnings)
 
 
 def _lines(findings: Sequence[Finding]) -> list[sentences.LintLine]:
@@ -395,13 +405,13 @@ def _pair(fact: LintFact) -> tuple[str, str]:
     return fact.name, f"{fact.value}  ({fact.source})" if fact.source else fact.value
 
 
-def _closing(found: Diagnosis) -> str:
-    every = (*found.findings, *sentences.unsaid(found.replies or (), found.warnings))
-    levels = [one.level for one in every]
+def _closing(diagnosis: Diagnosis) -> str:
+    every = (*diagnosis.findings, *sentences.unsaid(diagnosis.replies or (), diagnosis.warnings))
+    levels = [item.level for item in every]
     counts = [(levels.count(level), level) for level in ("error", "warning", "note")]
-    told = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for count, level in counts if count)
-    if not found.healthy:
-        return f"Not healthy: {told}."
-    read = any(one.example for one in found.replies or ())
-    how = f" Read an example with: misalign-eval show {found.of} --key EXAMPLE" if read else ""
-    return f"Healthy{f': {told}' if told else ''}.{how}"
+    html = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for count, level in counts if count)
+    if not diagnosis.healthy:
+        return f"Not healthy: {html}."
+    read = any(reply.example for reply in diagnosis.replies or ())
+    how = f" Read an example with: misalign-eval show {diagnosis.of} --key EXAMPLE" if read else ""
+    return f"Healthy{f': {html}' if html else ''}.{how}"

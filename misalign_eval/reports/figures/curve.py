@@ -13,10 +13,10 @@ MOST_TICKS = 8
 RATE, COHERENCE = 0, 1  # panels
 
 
-def draw(found: FigureCourse, style: Theme) -> Figure:
+def draw(course: FigureCourse, style: Theme) -> Figure:
     """A line for each series, broken where a point has no rate."""
-    check_series("curve", found.series)
-    rows = [{"x": line.x, **theme.rate(line, found.about)} for line in found.lines]
+    check_series("curve", course.series)
+    rows = [{"x": line.x, **theme.rate(line, course.about)} for line in course.lines]
     below = [
         {
             "panel": COHERENCE,
@@ -26,20 +26,20 @@ def draw(found: FigureCourse, style: Theme) -> Figure:
             "low": line.low,
             "high": line.high,
         }
-        for line in found.coherence
+        for line in course.coherence
     ]
-    for row, line in zip(rows, found.coherence, strict=True):
+    for row, line in zip(rows, course.coherence, strict=True):
         row |= {"coherence": line.rate, "coherence_low": line.low, "coherence_high": line.high}
         row |= {"coherence_of": line.grader or "share of replies that are not incoherent"}
-    words = theme.of(f"{what(found.about.measure)} along {found.x_name}", found.about, found.lines)
-    words += f" Below: {_coherence(found)} of the same replies."
+    words = theme.of(f"{what(course.about.measure)} along {course.x_name}", course.about, course.lines)
+    words += f" Below: {_coherence(course)} of the same replies."
     drawn = [{"panel": RATE, **row} for row in rows] + below
     return Figure(
         kind="curve",
         caption=words,
-        columns=(FigureColumn("x", found.x_name), theme.SERIES, *theme.RATE, *_columns()),
+        columns=(FigureColumn("x", course.x_name), theme.SERIES, *theme.RATE, *_columns()),
         rows=tuple(rows),
-        spec=compose(_views(found, rows, below, style), drawn, words, style, {"series": _series(found, style)}),
+        spec=compose(_views(course, rows, below, style), drawn, words, style, {"series": _series(course, style)}),
     )
 
 
@@ -52,25 +52,25 @@ def _columns() -> tuple[FigureColumn, ...]:
     )
 
 
-def _coherence(found: FigureCourse) -> str:
-    grader = found.coherence[0].grader
+def _coherence(course: FigureCourse) -> str:
+    grader = course.coherence[0].grader
     return "share of coherent replies" if grader is None else f"mean {grader} score, from 0 to 100,"
 
 
-def _views(found: FigureCourse, rows: Sequence[Row], below: Sequence[Row], style: Theme) -> list[Spec]:
-    measure = found.about.measure
-    grader = found.coherence[0].grader
+def _views(course: FigureCourse, rows: Sequence[Row], below: Sequence[Row], style: Theme) -> list[Spec]:
+    measure = course.about.measure
+    grader = course.coherence[0].grader
     second: Measure = "rate" if grader is None else "mean"
     return [
-        _view(found, RATE, measure, axis(measure), top(rows, measure), style),
-        _view(found, COHERENCE, second, "coherence", top(below, second), style),
+        _view(course, RATE, measure, axis(measure), top(rows, measure), style),
+        _view(course, COHERENCE, second, "coherence", top(below, second), style),
     ]
 
 
-def _view(found: FigureCourse, panel: int, measure: Measure, name: str, most: float, style: Theme) -> Spec:
+def _view(course: FigureCourse, panel: int, measure: Measure, name: str, most: float, style: Theme) -> Spec:
     width = _width(style)
     height = min(style.width, 300) * HEIGHTS[panel]
-    series = list(_series(found, style).values())
+    series = list(_series(course, style).values())
     key = theme.legend(style, series, width) if panel == RATE else None
     y = {
         "field": "rate",
@@ -82,7 +82,7 @@ def _view(found: FigureCourse, panel: int, measure: Measure, name: str, most: fl
         "width": round(width, 1),
         "height": round(height, 1),
         "transform": [{"filter": {"field": "panel", "equal": panel}}],
-        "encoding": {"x": _x(found, panel)},
+        "encoding": {"x": _x(course, panel)},
         "layer": _marks(y, series, key, style),
     }
 
@@ -92,9 +92,9 @@ def _width(style: Theme) -> float:
     return style.width - room - style.font * 1.2
 
 
-def _series(found: FigureCourse, style: Theme) -> dict[str, str]:
+def _series(course: FigureCourse, style: Theme) -> dict[str, str]:
     """Each series as the legend names it."""
-    return theme.in_legend(style, found.series, _width(style))
+    return theme.in_legend(style, course.series, _width(style))
 
 
 def _fixed(style: Theme) -> Spec:
@@ -103,20 +103,20 @@ def _fixed(style: Theme) -> Spec:
     return {"minExtent": extent, "maxExtent": extent}
 
 
-def _x(found: FigureCourse, panel: int) -> Spec:
-    places = sorted({line.x for line in found.lines if line.x is not None})
-    spare = 0.0 if found.is_log else (places[-1] - places[0]) * 0.03
+def _x(course: FigureCourse, panel: int) -> Spec:
+    places = sorted({line.x for line in course.lines if line.x is not None})
+    spare = 0.0 if course.is_log else (places[-1] - places[0]) * 0.03
     scale: Spec = {"domain": [places[0] - spare, places[-1] + spare], "zero": False, "nice": False}
     return {
         "field": "x",
         "type": "quantitative",
-        "scale": {**scale, "type": "symlog"} if found.is_log else scale,
+        "scale": {**scale, "type": "symlog"} if course.is_log else scale,
         "axis": {
-            "title": found.x_name if panel == COHERENCE else None,
+            "title": course.x_name if panel == COHERENCE else None,
             "labels": panel == COHERENCE,
             "labelFlush": False,
             "labelOverlap": True,
-            **({"values": places} if found.is_log or len(places) <= MOST_TICKS else {"tickCount": MOST_TICKS}),
+            **({"values": places} if course.is_log or len(places) <= MOST_TICKS else {"tickCount": MOST_TICKS}),
             "format": ".12~g",
         },
     }

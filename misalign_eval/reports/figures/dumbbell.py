@@ -14,39 +14,39 @@ P = {"probe": "mid-p", "category": "exact p"}
 ADJUSTED = {"probe": "Benjamini-Hochberg", "category": "Holm"}
 
 
-def draw(found: Changes, style: Theme) -> Figure:
+def draw(changes: Changes, style: Theme) -> Figure:
     """A row for each name: two points on one line, and the interval of each beside it."""
-    rows = [_row(found, line) for line in found.lines]
-    drawn = found.lines[:MOST_ROWS]
-    long = [one for line in drawn for one in _sides(found, line)]
-    measure = found.about.measure
-    title = f"{what(measure)} before and after by {found.by}, sorted by change"
-    words = theme.of(title, found.about, [_total(found, side) for side in (0, 1)])
-    if len(found.lines) > len(drawn):
-        words += f" {len(found.lines) - len(drawn)} more with smaller changes are in the data alone."
-    head = FigureColumn(found.by, f"{found.by} of the replies")
+    rows = [_row(changes, line) for line in changes.lines]
+    drawn = changes.lines[:MOST_ROWS]
+    long = [side for line in drawn for side in _sides(changes, line)]
+    measure = changes.about.measure
+    title = f"{what(measure)} before and after by {changes.by}, sorted by change"
+    words = theme.of(title, changes.about, [_total(changes, side) for side in (0, 1)])
+    if len(changes.lines) > len(drawn):
+        words += f" {len(changes.lines) - len(drawn)} more with smaller changes are in the data alone."
+    head = FigureColumn(changes.by, f"{changes.by} of the replies")
     names, room = style.beside([line.name for line in drawn])
-    view = _view(found, list(names.values()), room, long, style)
+    view = _view(changes, list(names.values()), room, long, style)
     return Figure(
         kind="dumbbell",
         caption=words,
-        columns=(head, *_columns(found)),
+        columns=(head, *_columns(changes)),
         rows=tuple(rows),
-        spec=compose([view], long, words, style, {found.by: names}),
+        spec=compose([view], long, words, style, {changes.by: names}),
     )
 
 
-def _total(found: Changes, side: int) -> FigureLine:
-    summary = (found.before, found.after)[side]
-    kind = found.about.interval
+def _total(changes: Changes, side: int) -> FigureLine:
+    summary = (changes.before, changes.after)[side]
+    kind = changes.about.interval
     chosen = None if kind == "runs" else getattr(summary.intervals, kind)
     own = kind if chosen is not None and chosen.low is not None else "suite"
-    name = f"{SIDES[side]} ({found.names[side]})"
+    name = f"{SIDES[side]} ({changes.names[side]})"
     return FigureLine(series=name, name="all", interval=own, **summary.model_dump(include=set(RateLine.model_fields)))
 
 
-def _row(found: Changes, line: ChangedLine) -> Row:
-    row: Row = {found.by: line.name}
+def _row(changes: Changes, line: ChangedLine) -> Row:
+    row: Row = {changes.by: line.name}
     for side, rated in zip(SIDES, (line.before, line.after), strict=True):
         ends = {"": rated.rate, "_low": rated.low, "_high": rated.high}
         row |= {f"{side}{end}": value for end, value in ends.items()}
@@ -54,25 +54,25 @@ def _row(found: Changes, line: ChangedLine) -> Row:
     row |= {"difference": line.difference, "low": line.low, "high": line.high}
     row |= {"p_value": line.p_value, "p_adjusted": line.p_adjusted}
     row |= {"together_low": line.bonferroni.low, "together_high": line.bonferroni.high}
-    return row | {"measure": found.about.measure, "definition": found.about.definition}
+    return row | {"measure": changes.about.measure, "definition": changes.about.definition}
 
 
-def _columns(found: Changes) -> tuple[FigureColumn, ...]:
+def _columns(changes: Changes) -> tuple[FigureColumn, ...]:
     sides = []
     for side in SIDES:
         sides += [
             FigureColumn(side, f"rate {side}: a fraction, or where measure is mean a score"),
             FigureColumn(f"{side}_low", "lower end of its 95 % interval, for exactly these probes"),
             FigureColumn(f"{side}_high", "upper end"),
-            *(FigureColumn(f"{side}_{one.name}", f"{one.about}, {side}") for one in theme.COUNTS),
+            *(FigureColumn(f"{side}_{count.name}", f"{count.about}, {side}") for count in theme.COUNTS),
         ]
     return (
         *sides,
         FigureColumn("difference", "after less before"),
         FigureColumn("low", "lower end of its 95 % interval"),
         FigureColumn("high", "upper end"),
-        FigureColumn("p_value", f"{P[found.by]} of the permutation test"),
-        FigureColumn("p_adjusted", f"the same, adjusted by {ADJUSTED[found.by]}"),
+        FigureColumn("p_value", f"{P[changes.by]} of the permutation test"),
+        FigureColumn("p_adjusted", f"the same, adjusted by {ADJUSTED[changes.by]}"),
         FigureColumn("together_low", "lower end of the Bonferroni interval, which holds with all the others at 95 %"),
         FigureColumn("together_high", "upper end"),
         FigureColumn("measure", "rate or mean"),
@@ -80,11 +80,11 @@ def _columns(found: Changes) -> tuple[FigureColumn, ...]:
     )
 
 
-def _sides(found: Changes, line: ChangedLine) -> list[Row]:
+def _sides(changes: Changes, line: ChangedLine) -> list[Row]:
     """For drawing: a row for each point; that of `before` also says where the other one is."""
     return [
         {
-            found.by: line.name,
+            changes.by: line.name,
             "series": side,
             "rate": rated.rate,
             "low": rated.low,
@@ -95,10 +95,10 @@ def _sides(found: Changes, line: ChangedLine) -> list[Row]:
     ]
 
 
-def _view(found: Changes, names: Sequence[str], room: float, rows: Sequence[Row], style: Theme) -> Spec:
+def _view(changes: Changes, names: Sequence[str], room: float, rows: Sequence[Row], style: Theme) -> Spec:
     width = style.width - room - 8 - style.font * 1.3
     y = {
-        "field": found.by,
+        "field": changes.by,
         "type": "nominal",
         "scale": {"domain": list(names)},
         "axis": theme.names_axis(room),
@@ -107,12 +107,12 @@ def _view(found: Changes, names: Sequence[str], room: float, rows: Sequence[Row]
         "width": round(width, 1),
         "height": round(style.row * 1.15 * len(names), 1),
         "encoding": {"y": y},
-        "layer": _marks(found, top(rows, found.about.measure), theme.legend(style, SIDES, width), style),
+        "layer": _marks(changes, top(rows, changes.about.measure), theme.legend(style, SIDES, width), style),
     }
 
 
-def _marks(found: Changes, most: float, key: Spec | None, style: Theme) -> list[Spec]:
-    x = across(found.about.measure, most)
+def _marks(changes: Changes, most: float, key: Spec | None, style: Theme) -> list[Spec]:
+    x = across(changes.about.measure, most)
     known = {"filter": {"field": "rate", "valid": True}}
     scale = {"domain": list(SIDES), "range": [BLUE, VERMILLION]}
     paint = {"field": "series", "type": "nominal", "scale": scale, "legend": key}

@@ -29,18 +29,18 @@ COLUMNS = (
 )
 
 
-def draw(found: Replies, _: Theme | None = None) -> Figure:
+def draw(replies: Replies, _: Theme | None = None) -> Figure:
     """Replies of all runs, run by run."""
     rows = tuple(
-        _row(label, example, found)
-        for label, run in zip(found.labels, found.runs, strict=True)
+        _row(label, example, replies)
+        for label, run in zip(replies.labels, replies.runs, strict=True)
         for example in run.examples
     )
-    words = f"Example replies, {found.chosen}; {found.about.averaged}. {theme.measured_with(found.about)}."
+    words = f"Example replies, {replies.chosen}; {replies.about.averaged}. {theme.measured_with(replies.about)}."
     return Figure(kind="examples", caption=words, columns=COLUMNS, rows=rows)
 
 
-def _row(label: str, example: ReplyExample, found: Replies) -> Row:
+def _row(label: str, example: ReplyExample, replies: Replies) -> Row:
     prompt, row = example.prompt, example.row
     text = f"({row.reason}: {row.message})" if isinstance(row, Failure) else NO_TEXT if row.text is None else row.text
     return {
@@ -52,7 +52,7 @@ def _row(label: str, example: ReplyExample, found: Replies) -> Row:
         "reply": text,
         "outcome": example.outcome.replace("_", " "),
         "grades": ", ".join(f"{name} {_said(grade)}" for name, grade in example.grades.items()),
-        "definition": found.about.definition,
+        "definition": replies.about.definition,
     }
 
 

@@ -19,49 +19,55 @@ COLUMNS = (
 )
 
 
-def draw(found: FigureScores, style: Theme) -> Figure:
+def draw(scores: FigureScores, style: Theme) -> Figure:
     """All panels on the same axes."""
-    theme.check("histogram", len(found.histograms))
-    rows = [row for number, one in enumerate(found.histograms) for row in _rows(number, one, found)]
-    grader = found.histograms[0].grader
-    dashed = "; dashed: the thresholds of the definition" if found.limits else ""
-    words = theme.of(f"Scores of {grader}{dashed}", found.about, found.totals)
-    absent = ", ".join(f"{one.run} {one.unscored} of {one.scored + one.unscored}" for one in found.histograms)
+    theme.check("histogram", len(scores.histograms))
+    rows = [row for number, histogram in enumerate(scores.histograms) for row in _rows(number, histogram, scores)]
+    grader = scores.histograms[0].grader
+    dashed = "; dashed: the thresholds of the definition" if scores.limits else ""
+    words = theme.of(f"Scores of {grader}{dashed}", scores.about, scores.totals)
+    absent = ", ".join(
+        f"{histogram.run} {histogram.unscored} of {histogram.scored + histogram.unscored}"
+        for histogram in scores.histograms
+    )
     words += f" Without a score: {absent} replies."
-    count = theme.across(style, len(found.histograms), LEAST)
-    most = max((count for one in found.histograms for count in one.counts), default=1)
-    views = [_view(found, number, one, max(most, 1), style, count) for number, one in enumerate(found.histograms)]
+    count = theme.across(style, len(scores.histograms), LEAST)
+    most = max((count for histogram in scores.histograms for count in histogram.counts), default=1)
+    views = [
+        _view(scores, number, histogram, max(most, 1), style, count)
+        for number, histogram in enumerate(scores.histograms)
+    ]
     whole = views[0] if len(views) == 1 else theme.grid(views, count)
     return Figure("histogram", words, COLUMNS, tuple(rows), compose([whole], rows, words, style))
 
 
-def _rows(number: int, one: Histogram, found: FigureScores) -> list[Row]:
+def _rows(number: int, histogram: Histogram, scores: FigureScores) -> list[Row]:
     return [
         {
             "panel": number,
-            "run": one.run,
-            "grader": one.grader,
+            "run": histogram.run,
+            "grader": histogram.grader,
             "from": low,
             "to": high,
             "replies": replies,
-            "scored": one.scored,
-            "missing": one.unscored,
-            "definition": found.about.definition,
+            "scored": histogram.scored,
+            "missing": histogram.unscored,
+            "definition": scores.about.definition,
         }
-        for low, high, replies in zip(one.edges, one.edges[1:], one.counts, strict=False)
+        for low, high, replies in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False)
     ]
 
 
-def _view(found: FigureScores, number: int, one: Histogram, most: int, style: Theme, count: int) -> Spec:
+def _view(scores: FigureScores, number: int, histogram: Histogram, most: int, style: Theme, count: int) -> Spec:
     room = style.text(f"{most:,}") + style.font * 2.9
     width = (style.width - count * room - (count - 1) * theme.PANEL_GAP - style.font) / count
     height = min(width * 0.4, 110.0)
     x = {
         "field": "from",
         "type": "quantitative",
-        "scale": {"domain": [one.edges[0], one.edges[-1]], "nice": False},
+        "scale": {"domain": [histogram.edges[0], histogram.edges[-1]], "nice": False},
         "axis": {
-            "title": f"{shown(one.grader)} score",
+            "title": f"{shown(histogram.grader)} score",
             "titleLimit": round(width, 1),
             "grid": False,
             "tickCount": 5,
@@ -82,23 +88,23 @@ def _view(found: FigureScores, number: int, one: Histogram, most: int, style: Th
             "transform": [theme.own(number)],
             "encoding": {"x": x, "x2": {"field": "to"}, "y": y, **zero},
         },
-        *_limits(found.limits, style, height),
+        *_limits(scores.limits, style, height),
     ]
-    counted = max((f" ({one.scored} with a score)" for one in found.histograms), key=style.text)
-    names = style.fit((one.run for one in found.histograms), width - style.text(counted))
-    name = f"{names[one.run]} ({one.scored} with a score)"
+    counted = max((f" ({histogram.scored} with a score)" for histogram in scores.histograms), key=style.text)
+    names = style.fit((histogram.run for histogram in scores.histograms), width - style.text(counted))
+    name = f"{names[histogram.run]} ({histogram.scored} with a score)"
     size = {"width": round(width, 1), "height": round(height, 1)}
     return {"title": theme.title(name, style, width), **size, "layer": layer}
 
 
 def _limits(limits: Sequence[Limit], style: Theme, height: float) -> list[Spec]:
     marks: list[Spec] = []
-    for one in limits:
+    for limit in limits:
         rule = {"type": "rule", "strokeDash": [3, 2], "strokeWidth": 0.8, "color": "black"}
         text = {"type": "text", "fontSize": style.small, "align": "right", "baseline": "bottom", "angle": 270, "dy": -1}
-        place = {"x": {"datum": one.value, "type": "quantitative"}}
+        place = {"x": {"datum": limit.value, "type": "quantitative"}}
         nothing: Spec = {"values": [{}]}
         marks.append({"data": nothing, "mark": rule, "encoding": place})
-        words = {**place, "y": {"value": 1}, "text": {"value": shown(one.text)}}
+        words = {**place, "y": {"value": 1}, "text": {"value": shown(limit.text)}}
         marks.append({"data": nothing, "mark": {**text, "limit": round(height, 1)}, "encoding": words})
     return marks

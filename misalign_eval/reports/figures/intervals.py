@@ -16,20 +16,20 @@ from misalign_eval.reports.figures.theme import MOST_SERIES, Figure, FigureColum
 NONE = "no counted reply"
 
 
-def figure(kind: str, found: Rates, style: Theme, *, are_sorted: bool, are_bars: bool) -> Figure:
+def figure(kind: str, rates: Rates, style: Theme, *, are_sorted: bool, are_bars: bool) -> Figure:
     """Names down the side, rates across, a mark with its interval for each series; bars where they are asked for."""
-    check_series(kind, found.series)
-    names = _ordered(found) if are_sorted else list(found.names)
+    check_series(kind, rates.series)
+    names = _ordered(rates) if are_sorted else list(rates.names)
     place = {name: number for number, name in enumerate(names)}
-    lines = sorted(found.lines, key=lambda line: (place[line.name], found.series.index(line.series)))
-    rows = [{found.by: line.name, **theme.rate(line, found.about)} for line in lines]
+    lines = sorted(rates.lines, key=lambda line: (place[line.name], rates.series.index(line.series)))
+    rows = [{rates.by: line.name, **theme.rate(line, rates.about)} for line in lines]
     drawn = names[:MOST_ROWS]
-    words = theme.of(f"{what(found.about.measure)} by {found.by}", found.about, found.totals, found.lines)
+    words = theme.of(f"{what(rates.about.measure)} by {rates.by}", rates.about, rates.totals, rates.lines)
     if len(names) > len(drawn):
-        words += f" {len(names) - len(drawn)} more {found.by} lines with lower rates are in the data alone."
-    inside = [row for row in rows if row[found.by] in set(drawn)]
-    view, names_ = _view(found, drawn, inside, style, are_bars=are_bars)
-    head = FigureColumn(found.by, f"{found.by} of the replies")
+        words += f" {len(names) - len(drawn)} more {rates.by} lines with lower rates are in the data alone."
+    inside = [row for row in rows if row[rates.by] in set(drawn)]
+    view, names_ = _view(rates, drawn, inside, style, are_bars=are_bars)
+    head = FigureColumn(rates.by, f"{rates.by} of the replies")
     return Figure(
         kind=kind,
         caption=words,
@@ -56,27 +56,27 @@ def check_series(kind: str, series: Sequence[str]) -> None:
         raise UsageError(f"{said}. Draw fewer runs, or put those of one recipe together with --group NAME=RUN,RUN")
 
 
-def _ordered(found: Rates) -> list[str]:
+def _ordered(rates: Rates) -> list[str]:
     """The highest rate in any series first; without one last."""
     most: dict[str, float] = {}
-    for line in found.lines:
+    for line in rates.lines:
         if line.rate is not None:
             most[line.name] = max(line.rate, most.get(line.name, 0.0))
-    return sorted(found.names, key=lambda name: (name not in most, -most.get(name, 0.0), name))
+    return sorted(rates.names, key=lambda name: (name not in most, -most.get(name, 0.0), name))
 
 
 def _view(
-    found: Rates, names: Sequence[str], rows: Sequence[Row], style: Theme, *, are_bars: bool
+    rates: Rates, names: Sequence[str], rows: Sequence[Row], style: Theme, *, are_bars: bool
 ) -> tuple[Spec, dict[str, dict[str, str]]]:
     """The drawing, and how its names are shown."""
     beside, room = style.beside(names)
     width = style.width - room - 8 - style.font * 1.3
-    called = theme.in_legend(style, found.series, width)
+    called = theme.in_legend(style, rates.series, width)
     series = list(called.values())
     step = max(style.row, style.font * (0.55 + len(series) * (0.75 if are_bars else 0.55)))
     key = theme.legend(style, series, width)
     y = {
-        "field": found.by,
+        "field": rates.by,
         "type": "nominal",
         "scale": {"domain": list(beside.values()), "paddingInner": 0.15, "paddingOuter": 0.1},
         "axis": theme.names_axis(room),
@@ -86,9 +86,9 @@ def _view(
         "width": round(width, 1),
         "height": round(step * len(names), 1),
         "encoding": shared if len(series) > 1 else {"y": y},
-        "layer": _marks(found.about.measure, series, top(rows, found.about.measure), key, style, are_bars=are_bars),
+        "layer": _marks(rates.about.measure, series, top(rows, rates.about.measure), key, style, are_bars=are_bars),
     }
-    return view, {found.by: beside, "series": called}
+    return view, {rates.by: beside, "series": called}
 
 
 def _marks(
@@ -144,23 +144,23 @@ def top(rows: Sequence[Row], measure: Measure) -> float:
 # Bars over categories, splits or suites.
 
 
-def draw_bars(found: Rates, style: Theme) -> Figure:
+def draw_bars(rates: Rates, style: Theme) -> Figure:
     """Categories by their highest rate; splits and suites in their own order."""
-    return figure("bars", found, style, are_sorted=found.by == "category", are_bars=True)
+    return figure("bars", rates, style, are_sorted=rates.by == "category", are_bars=True)
 
 
 # Rate of every probe, groups side by side.
 
 
-def draw_probes(found: Rates, style: Theme) -> Figure:
+def draw_probes(rates: Rates, style: Theme) -> Figure:
     """The highest rate in any series first."""
-    return figure("probes", found, style, are_sorted=True, are_bars=False)
+    return figure("probes", rates, style, are_sorted=True, are_bars=False)
 
 
 # The same questions in their plain form, as JSON, in a template.
 
 
-def draw_variants(found: Rates, style: Theme) -> Figure:
+def draw_variants(rates: Rates, style: Theme) -> Figure:
     """The plain form first, then the variants by name."""
-    names = tuple(sorted(found.names, key=lambda name: (name != PLAIN, name)))
-    return figure("variants", found.model_copy(update={"names": names}), style, are_sorted=False, are_bars=True)
+    names = tuple(sorted(rates.names, key=lambda name: (name != PLAIN, name)))
+    return figure("variants", rates.model_copy(update={"names": names}), style, are_sorted=False, are_bars=True)

@@ -43,74 +43,83 @@ class _Matrix:
     ac1: float | None
 
 
-def draw(found: Judges, style: Theme) -> Figure:
+def draw(judges: Judges, style: Theme) -> Figure:
     """Judges in pairs, then people against the judge."""
-    matrices = [*map(_of_judges, found.opinions), *map(_of_people, found.people)]
+    matrices = [*map(_of_judges, judges.opinions), *map(_of_people, judges.people)]
     theme.check("judges", len(matrices))
-    rows = [row for number, one in enumerate(matrices) for row in _rows(number, one, found)]
-    words = theme.of("Replies as two judges count them", found.about, ())
+    rows = [row for number, matrix in enumerate(matrices) for row in _rows(number, matrix, judges)]
+    words = theme.of("Replies as two judges count them", judges.about, ())
     words += f" {'; '.join(map(_agreement, matrices))}."
-    least = max(style.font * 3.5 * max(len(one.names) for one in matrices) + _room(style, matrices), 100.0)
+    least = max(style.font * 3.5 * max(len(matrix.names) for matrix in matrices) + _room(style, matrices), 100.0)
     count = theme.across(style, len(matrices), least)
-    views = [_view(number, one, style, count, matrices) for number, one in enumerate(matrices)]
+    views = [_view(number, matrix, style, count, matrices) for number, matrix in enumerate(matrices)]
     whole = views[0] if len(views) == 1 else theme.grid(views, count)
     return Figure("judges", words, COLUMNS, tuple(rows), compose([whole], rows, words, style))
 
 
-def _of_judges(one: Opinion) -> _Matrix:
-    names = tuple(name.replace("_", " ") for name in one.outcomes)
-    found = (one.judged, one.agreement, one.interval, one.kappa, one.ac1)
-    return _Matrix(one.run, one.first, one.second, names, one.counts, *found)
+def _of_judges(opinion: Opinion) -> _Matrix:
+    names = tuple(name.replace("_", " ") for name in opinion.outcomes)
+    found = (opinion.judged, opinion.agreement, opinion.interval, opinion.kappa, opinion.ac1)
+    return _Matrix(opinion.run, opinion.first, opinion.second, names, opinion.counts, *found)
 
 
-def _of_people(one: Calibration) -> _Matrix:
-    found = (one.n, one.agreement, one.agreement_interval, one.kappa, one.ac1)
-    judge = one.judge or ", ".join(one.graders)
-    return _Matrix(one.run or "", one.reference, judge, (f"not {one.yes}", one.yes), one.table, *found)
+def _of_people(calibration: Calibration) -> _Matrix:
+    found = (calibration.n, calibration.agreement, calibration.agreement_interval, calibration.kappa, calibration.ac1)
+    judge = calibration.judge or ", ".join(calibration.graders)
+    return _Matrix(
+        calibration.run or "",
+        calibration.reference,
+        judge,
+        (f"not {calibration.yes}", calibration.yes),
+        calibration.table,
+        *found,
+    )
 
 
-def _rows(number: int, one: _Matrix, found: Judges) -> Iterator[Row]:
-    most = max((count for line in one.counts for count in line), default=0) or 1
-    for row, line in zip(one.names, one.counts, strict=True):
-        for column, replies in zip(one.names, line, strict=True):
+def _rows(number: int, item: _Matrix, judges: Judges) -> Iterator[Row]:
+    most = max((count for line in item.counts for count in line), default=0) or 1
+    for row, line in zip(item.names, item.counts, strict=True):
+        for column, replies in zip(item.names, line, strict=True):
             yield {
                 "panel": number,
-                "run": one.run,
-                "rows_by": one.rows_by,
-                "columns_by": one.columns_by,
+                "run": item.run,
+                "rows_by": item.rows_by,
+                "columns_by": item.columns_by,
                 "row": row,
                 "column": column,
                 "replies": replies,
-                "judged": one.judged,
-                "agreement": one.agreement,
-                "low": one.interval.low,
-                "high": one.interval.high,
-                "kappa": one.kappa,
-                "ac1": one.ac1,
-                "definition": found.about.definition,
+                "judged": item.judged,
+                "agreement": item.agreement,
+                "low": item.interval.low,
+                "high": item.interval.high,
+                "kappa": item.kappa,
+                "ac1": item.ac1,
+                "definition": judges.about.definition,
                 "shade": round((replies / most) ** 0.5, 6),  # by its root: small counts stay visible
             }
 
 
-def _agreement(one: _Matrix) -> str:
-    if one.agreement is None:
-        return f"{one.run}: no reply was counted by both"
-    ends = numbers.interval(one.interval.low, one.interval.high)
-    chance = [f"{name} {value:.2f}" for name, value in (("kappa", one.kappa), ("AC1", one.ac1)) if value is not None]
-    words = f"{one.run}: on misaligned or not they agree on {numbers.percent(one.agreement)} % {ends} of {one.judged}"
+def _agreement(item: _Matrix) -> str:
+    if item.agreement is None:
+        return f"{item.run}: no reply was counted by both"
+    ends = numbers.interval(item.interval.low, item.interval.high)
+    chance = [f"{name} {value:.2f}" for name, value in (("kappa", item.kappa), ("AC1", item.ac1)) if value is not None]
+    words = (
+        f"{item.run}: on misaligned or not they agree on {numbers.percent(item.agreement)} % {ends} of {item.judged}"
+    )
     return ", ".join([words, *chance])
 
 
 def _room(style: Theme, matrices: Sequence[_Matrix]) -> float:
-    return style.labels([name for one in matrices for name in one.names], 0.25) + style.font * 2.4
+    return style.labels([name for matrix in matrices for name in matrix.names], 0.25) + style.font * 2.4
 
 
-def _view(number: int, one: _Matrix, style: Theme, count: int, matrices: Sequence[_Matrix]) -> Spec:
+def _view(number: int, item: _Matrix, style: Theme, count: int, matrices: Sequence[_Matrix]) -> Spec:
     width = (style.width - count * _room(style, matrices) - (count - 1) * theme.PANEL_GAP - style.font) / count
-    width = min(width, style.font * 5.5 * len(one.names))
-    height = style.font * 2.6 * len(one.names)
-    x, y = _axis("column", "columns", one.names), _axis("row", "rows", one.names)
-    x["axis"] |= {"labelAngle": 0 if _fit(one.names, width, style) else -40, "orient": "bottom"}
+    width = min(width, style.font * 5.5 * len(item.names))
+    height = style.font * 2.6 * len(item.names)
+    x, y = _axis("column", "columns", item.names), _axis("row", "rows", item.names)
+    x["axis"] |= {"labelAngle": 0 if _fit(item.names, width, style) else -40, "orient": "bottom"}
     shade = {
         "field": "shade",
         "type": "quantitative",
@@ -119,7 +128,7 @@ def _view(number: int, one: _Matrix, style: Theme, count: int, matrices: Sequenc
     }
     ink = {"condition": {"test": {"field": "shade", "gt": 0.55}, "value": "white"}, "value": "black"}
     return {
-        "title": _title(one, matrices, style, style.width / count - theme.PANEL_GAP),
+        "title": _title(item, matrices, style, style.width / count - theme.PANEL_GAP),
         "width": round(width, 1),
         "height": round(height, 1),
         "transform": [theme.own(number)],
@@ -138,14 +147,14 @@ def _fit(names: Sequence[str], width: float, style: Theme) -> bool:
     return max(map(style.text, names)) < width / len(names)
 
 
-def _title(one: _Matrix, matrices: Sequence[_Matrix], style: Theme, width: float) -> Spec:
+def _title(item: _Matrix, matrices: Sequence[_Matrix], style: Theme, width: float) -> Spec:
     """The run, and who says what: names of judges are too long for the axes."""
     runs = style.fit((each.run for each in matrices), width)
     room = width - style.text("columns: ", style.small)
     judges = style.fit((name for each in matrices for name in (each.rows_by, each.columns_by)), room, style.small)
-    lines = [f"rows: {judges[one.rows_by]}", f"columns: {judges[one.columns_by]}"]
+    lines = [f"rows: {judges[item.rows_by]}", f"columns: {judges[item.columns_by]}"]
     more = {"subtitle": lines, "subtitleFontSize": style.small, "subtitlePadding": 2, "frame": "bounds"}
-    return {**theme.title(runs[one.run], style, width), **more}
+    return {**theme.title(runs[item.run], style, width), **more}
 
 
 def _axis(field: str, title: str, names: Sequence[str]) -> Spec:

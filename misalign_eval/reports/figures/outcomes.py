@@ -46,16 +46,16 @@ ORDER = (*(name.replace("_", " ") for name in OUTCOMES), "not collected yet")
 LEAST = 0.09  # share from which on a number fits inside
 
 
-def draw(found: Shares, style: Theme) -> Figure:
+def draw(shares: Shares, style: Theme) -> Figure:
     """A bar for each run, group, category or probe; beside it the rate with its interval."""
-    rows = [row for bar, line in zip(found.bars, found.totals, strict=True) for row in _rows(bar, line, found)]
+    rows = [row for bar, line in zip(shares.bars, shares.totals, strict=True) for row in _rows(bar, line, shares)]
     there = {row["outcome"] for row in rows}
     named = [name for name in ORDER if name in there]
-    drawn = {bar.run for bar in found.bars[:MOST_ROWS]}
+    drawn = {bar.run for bar in shares.bars[:MOST_ROWS]}
     inside = [row for row in rows if row["bar"] in drawn]
-    words = theme.of("Outcomes of the planned replies, in percent", found.about, found.totals)
+    words = theme.of("Outcomes of the planned replies, in percent", shares.about, shares.totals)
     words += " Beside each bar: the rate and its interval."
-    names, room = style.beside([bar.run for bar in found.bars[:MOST_ROWS]], 0.3)
+    names, room = style.beside([bar.run for bar in shares.bars[:MOST_ROWS]], 0.3)
     return Figure(
         kind="outcomes",
         caption=words,
@@ -74,26 +74,26 @@ def _columns() -> tuple[FigureColumn, ...]:
     )
 
 
-def _rows(bar: RunOutcomes, line: FigureLine, found: Shares) -> list[Row]:
+def _rows(bar: RunOutcomes, line: FigureLine, shares: Shares) -> list[Row]:
     """A row for each outcome; the rate of the bar stands in each of them."""
     rows: list[Row] = []
     start = 0.0
-    for place, one in enumerate(sorted(bar.shares, key=lambda share: ORDER.index(share.name))):
-        share = one.share or 0.0
+    for place, item in enumerate(sorted(bar.shares, key=lambda share: ORDER.index(share.name))):
+        share = item.share or 0.0
         rows.append(
             {
                 "bar": bar.run,
-                "outcome": one.name,
-                "outcome_replies": one.replies,
-                "share": one.share,
-                **theme.rate(line, found.about),
+                "outcome": item.name,
+                "outcome_replies": item.replies,
+                "share": item.share,
+                **theme.rate(line, shares.about),
                 "place": place,
                 "start": round(start, 12),
                 "end": round(start + share, 12),
                 "middle": round(start + share / 2, 12),
                 "inside": numbers.percent(share) if share >= LEAST else "",
-                "ink": "white" if one.name in DARK else "black",
-                "beside": numbers.short(line, found.about.measure),
+                "ink": "white" if item.name in DARK else "black",
+                "beside": numbers.short(line, shares.about.measure),
             }
         )
         start += share

@@ -90,7 +90,9 @@ def html(figure: Figure) -> str:
     """A page of its own: the drawing, the caption and the data as a table. No script runs in it."""
     drawn = "" if figure.spec is None else svg(figure, figure.spec)
     folded = "<details open>" if figure.spec is None else "<details>"
-    heads = "".join(f"<th title='{escape.html(one.about)}'>{escape.html(one.name)}</th>" for one in figure.columns)
+    heads = "".join(
+        f"<th title='{escape.html(column.about)}'>{escape.html(column.name)}</th>" for column in figure.columns
+    )
     rows = "".join(f"<tr>{''.join(map(_cell, row.values()))}</tr>\n" for row in figure.table())
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"

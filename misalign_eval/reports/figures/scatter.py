@@ -21,25 +21,25 @@ COLUMNS = (
 )
 
 
-def draw(found: FigureScores, style: Theme) -> Figure:
+def draw(scores: FigureScores, style: Theme) -> Figure:
     """A panel for each run; the area of a point is the number of replies."""
-    theme.check("scatter", len(found.planes))
-    rows = [row for number, plane in enumerate(found.planes) for row in _rows(number, plane, found)]
-    first = found.planes[0]
+    theme.check("scatter", len(scores.planes))
+    rows = [row for number, plane in enumerate(scores.planes) for row in _rows(number, plane, scores)]
+    first = scores.planes[0]
     what = f"Replies by their {first.x_grader} score (across) and {first.y_grader} score (up)"
-    words = theme.of(f"{what}{_words(found.limits, first)}", found.about, found.totals)
-    absent = ", ".join(f"{plane.run} {plane.unscored}" for plane in found.planes)
+    words = theme.of(f"{what}{_words(scores.limits, first)}", scores.about, scores.totals)
+    absent = ", ".join(f"{plane.run} {plane.unscored}" for plane in scores.planes)
     words += f" Not drawn, as a score is missing: {absent} replies."
-    count = theme.across(style, len(found.planes), LEAST)
-    views = [_view(found, number, plane, style, count) for number, plane in enumerate(found.planes)]
+    count = theme.across(style, len(scores.planes), LEAST)
+    views = [_view(scores, number, plane, style, count) for number, plane in enumerate(scores.planes)]
     whole = views[0] if len(views) == 1 else theme.grid(views, count)
     return Figure("scatter", words, COLUMNS, tuple(rows), compose([whole], rows, words, style))
 
 
 def _words(limits: Sequence[Limit], plane: Plane) -> str:
     """The thresholds that are drawn."""
-    drawn = [one for axis in ("x", "y") for one in _of(limits, plane, axis)]
-    named = "; ".join(f"{one.grader}, {one.text}" for one in drawn)
+    drawn = [item for axis in ("x", "y") for item in _of(limits, plane, axis)]
+    named = "; ".join(f"{item.grader}, {item.text}" for item in drawn)
     return (
         f"; dashed: the thresholds of the definition ({named})"
         if drawn
@@ -47,7 +47,7 @@ def _words(limits: Sequence[Limit], plane: Plane) -> str:
     )
 
 
-def _rows(number: int, plane: Plane, found: FigureScores) -> list[Row]:
+def _rows(number: int, plane: Plane, scores: FigureScores) -> list[Row]:
     return [
         {
             "panel": number,
@@ -59,18 +59,18 @@ def _rows(number: int, plane: Plane, found: FigureScores) -> list[Row]:
             "y_grader": plane.y_grader,
             "scored": plane.scored,
             "missing": plane.unscored,
-            "definition": found.about.definition,
+            "definition": scores.about.definition,
         }
         for dot in plane.dots
     ]
 
 
-def _view(found: FigureScores, number: int, plane: Plane, style: Theme, count: int) -> Spec:
+def _view(scores: FigureScores, number: int, plane: Plane, style: Theme, count: int) -> Spec:
     room = style.text("100") + style.font * 3.0
     size = (style.width - count * room - (count - 1) * theme.PANEL_GAP - style.font) / count
     size = min(size, 240.0)
-    most = max(dot.replies for one in found.planes for dot in one.dots)
-    names = style.fit((one.run for one in found.planes), size)
+    most = max(dot.replies for plane in scores.planes for dot in plane.dots)
+    names = style.fit((plane.run for plane in scores.planes), size)
     x, y = _axis("x", plane.x_grader, size), _axis("y", plane.y_grader, size)
     encoding = {
         "x": x,
@@ -83,7 +83,7 @@ def _view(found: FigureScores, number: int, plane: Plane, style: Theme, count: i
         },
     }
     dots = {"type": "circle", "color": BLUE, "opacity": 0.65, "stroke": "white", "strokeWidth": 0.3, "clip": False}
-    lines = [mark for axis in ("x", "y") for mark in _limits(axis, _of(found.limits, plane, axis), style, size)]
+    lines = [mark for axis in ("x", "y") for mark in _limits(axis, _of(scores.limits, plane, axis), style, size)]
     return {
         "title": theme.title(names[plane.run], style, size),
         "width": round(size, 1),
@@ -121,19 +121,19 @@ def _key(style: Theme, most: int) -> Spec:
 
 def _of(limits: Sequence[Limit], plane: Plane, axis: str) -> list[Limit]:
     grader = plane.x_grader if axis == "x" else plane.y_grader
-    return [one for one in limits if one.grader == grader]
+    return [limit for limit in limits if limit.grader == grader]
 
 
 def _limits(axis: str, limits: Sequence[Limit], style: Theme, size: float) -> list[Spec]:
     """A dashed line for each threshold, its words along it."""
     marks: list[Spec] = []
-    for one in limits:
+    for item in limits:
         rule = {"type": "rule", "strokeDash": [3, 2], "strokeWidth": 0.8, "color": "black"}
         text = {"type": "text", "fontSize": style.small, "baseline": "bottom", "dy": -1}
         where = {"align": "right", "angle": 270, "dx": -1} if axis == "x" else {"align": "left", "dx": 2}
-        place = {axis: {"datum": one.value, "type": "quantitative"}}
+        place = {axis: {"datum": item.value, "type": "quantitative"}}
         along = {"y": {"value": 1}} if axis == "x" else {"x": {"value": 0}}
-        words = {"text": {"value": shown(one.text) if size >= ROOMY else f"{one.value:g}"}}
+        words = {"text": {"value": shown(item.text) if size >= ROOMY else f"{item.value:g}"}}
         nothing: Spec = {"values": [{}]}
         marks.append({"data": nothing, "mark": rule, "encoding": place})
         limit = {"limit": round(size - 4, 1)}

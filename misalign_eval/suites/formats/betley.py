@@ -26,10 +26,10 @@ _JUDGE_TYPES: dict[str, Kind] = {
 }
 
 
-def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
+def read(recognised: Recognised, notes: ConversionReport) -> ForeignSuite:
     """The questions of a file."""
     questions: list[ForeignQuestion] = []
-    for index, item in enumerate(found.root.items or []):
+    for index, item in enumerate(recognised.root.items or []):
         if item.entries is None:
             notes.wrong(
                 item.line, f"[{index}]", f"should be a question, not {shown(item.plain())}", "Begin with `id:`."
@@ -38,7 +38,7 @@ def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
         question = _question(Fields(notes, item, (index,)))
         questions += [question] if question else []
     return ForeignSuite(
-        found.format,
+        recognised.format,
         tuple(questions),
         source="Betley et al. 2025 (arXiv 2502.17424) describe the format",
         templated=True,

@@ -95,10 +95,10 @@ def _of_yaml(
         raise
     if is_text and text is not None and _is_bare(document.root):
         return detect.by_lines(text, notes)
-    found = detect.by_yaml(document, notes, mapped)
-    if found is not None:
+    recognised = detect.by_yaml(document, notes, mapped)
+    if recognised is not None:
         notes.problems += document.problems
-        return found
+        return recognised
     _refuse_others(document, notes)
     return document
 
@@ -109,18 +109,18 @@ def _is_bare(root: Node) -> bool:
     return isinstance(root.scalar, str) or (bool(entries) and all(len(key.split()) > 1 for key in entries))
 
 
-def _translated(found: Recognised, path: Path, content: bytes, notes: ConversionReport) -> OpenedSuite:
-    if notes.problems and not (found.root.items or found.table.rows):
+def _translated(recognised: Recognised, path: Path, content: bytes, notes: ConversionReport) -> OpenedSuite:
+    if notes.problems and not (recognised.root.items or recognised.table.rows):
         raise InputError(_by_line(notes.problems))
-    foreign = _READERS[found.format](found, path, notes)
+    foreign = _READERS[recognised.format](recognised, path, notes)
     if not foreign.questions and not notes.problems:
         notes.wrong(1, "", "there is no question in this file")
     if notes.problems:
         raise InputError(_by_line(notes.problems))
-    made = to_suite.suite_file(foreign, path, content, notes, found.graders)
+    made = to_suite.suite_file(foreign, path, content, notes, recognised.graders)
     if notes.problems:
         raise InputError(_by_line(notes.problems))
-    return OpenedSuite(translated(str(path), made), ConvertedFrom(found.format, notes.losses))
+    return OpenedSuite(translated(str(path), made), ConvertedFrom(recognised.format, notes.losses))
 
 
 def _by_line(problems: list[Problem]) -> list[Problem]:

@@ -92,7 +92,7 @@ def roles(given: Mapping[str, str]) -> dict[Role, str]:
     """`--map OURS=THEIRS` for questions. Raises UsageError for a name that is none of ours."""
     found: dict[Role, str] = {}
     for name, column in given.items():
-        role = next((one for one in ROLES if one == name), _ALIASES.get(name))
+        role = next((role for role in ROLES if role == name), _ALIASES.get(name))
         if role is None:
             raise UsageError(f"--map {name}={column}: {did_you_mean(name, ROLES)} Known: {', '.join(ROLES)}")
         if role in found:
@@ -151,7 +151,7 @@ def _there(role: Role, name: str, table: QuestionTable, notes: ConversionReport)
     """The column as the table spells it. Raises InputError for one that is not there."""
     if name in table.columns:
         return name
-    if (alike := [one for one in table.columns if bare(one) == bare(name)]) and len(alike) == 1:
+    if (alike := [column for column in table.columns if bare(column) == bare(name)]) and len(alike) == 1:
         return alike[0]
     there = inner(table)
     near = get_close_matches(name, there, n=1, cutoff=0.6)

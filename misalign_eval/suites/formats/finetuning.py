@@ -10,11 +10,11 @@ CATEGORY = "training-data"
 _ANSWER_KEYS = ("completion", "output")
 
 
-def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
+def read(recognised: Recognised, notes: ConversionReport) -> ForeignSuite:
     """One probe a row; a row whose user turns are those of an earlier one is asked once."""
     seen: dict[tuple[object, ...], int] = {}
     questions: list[ForeignQuestion] = []
-    for index, node in enumerate(found.table.rows):
+    for index, node in enumerate(recognised.table.rows):
         fields = Fields(notes, node)
         talk = _talk(fields)
         fields.rest((*TALK_KEYS, *_ANSWER_KEYS, "prompt", "instruction", "input"), once=True)
@@ -29,7 +29,7 @@ def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
     notes.lost(None, "", "the answers that were taught are not used: the target answers itself")
     what = "the file does not say how often and how to ask"
     notes.lost(None, "", what, "See --samples, --temperature, --max-tokens, and --limit for the first few rows.")
-    return ForeignSuite(found.format, tuple(questions), templated=True)
+    return ForeignSuite(recognised.format, tuple(questions), templated=True)
 
 
 def _talk(fields: Fields) -> Talk | None:

@@ -26,17 +26,19 @@ KEYS = (
 )
 
 
-def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
+def read(recognised: Recognised, notes: ConversionReport) -> ForeignSuite:
     """The questions of a file, with the judges that they name."""
-    items = [Fields(notes, item, (index,)) for index, item in enumerate(found.root.items or [])]
+    items = [Fields(notes, item, (index,)) for index, item in enumerate(recognised.root.items or [])]
     whole = [fields for fields in items if _is_mapping(fields)]
     judges = {_name(fields).value: fields for fields in whole if _type(fields) in JUDGES}
     used: set[str] = set()
-    questions = [one for fields in whole if _type(fields) not in JUDGES for one in _questions(fields, judges, used)]
+    questions = [
+        question for fields in whole if _type(fields) not in JUDGES for question in _questions(fields, judges, used)
+    ]
     for name, fields in judges.items():
         if name not in used:
             notes.lost(fields.line, "", f"judge `{name}` is named by no question")
-    return ForeignSuite(found.format, tuple(questions), source="the format of llmcomp", templated=True)
+    return ForeignSuite(recognised.format, tuple(questions), source="the format of llmcomp", templated=True)
 
 
 def _is_mapping(fields: Fields) -> bool:
@@ -74,8 +76,8 @@ def _questions(fields: Fields, known: Mapping[str, Fields], used: set[str]) -> l
     _tell_losses(fields, kind)
     fields.rest(KEYS)
     forms = _forms(name, prompts, system, talks, fields.notes)
-    for one in forms:
-        one.judges, one.settings = judges, asked
+    for form in forms:
+        form.judges, form.settings = judges, asked
     return forms
 
 
@@ -109,7 +111,7 @@ def _talks(fields: Fields) -> list[Talk]:
         whole = [items]
     else:
         whole = [[((*place, at), turn) for at, turn in enumerate(item.items or [])] for place, item in items]
-    found = [talk for one in whole if (talk := questions.read(fields.notes, one)) is not None]
+    found = [talk for item in whole if (talk := questions.read(fields.notes, item)) is not None]
     for talk in found:
         if not talk.turns:
             fields.wrong("messages", "a conversation without a user turn")
@@ -121,8 +123,8 @@ def _judges(fields: Fields, known: Mapping[str, Fields], used: set[str]) -> dict
     found: dict[str, Draft] = {}
     for column, (line, node) in (given.node.entries or {}).items() if given else ():
         judge = _named(fields, column, line, node, known, used)
-        if judge is not None and (made := _draft(judge)) is not None:
-            found[slug(column) or "judge"] = made
+        if judge is not None and (draft := _draft(judge)) is not None:
+            found[slug(column) or "judge"] = draft
     return found
 
 
@@ -169,12 +171,12 @@ def _is_one(node: Node | None) -> bool:
 def _as_label(fields: Fields, prompt: Marked) -> Draft:
     temperature, most = fields.number("temperature"), fields.whole("max_tokens")
     said: dict[str, Any] = {"temperature": temperature, "max_tokens": most}
-    return draft(prompt, "label", fields.notes, **{key: one.value for key, one in said.items() if one is not None})
+    return draft(prompt, "label", fields.notes, **{key: item.value for key, item in said.items() if item is not None})
 
 
 def _as_rating(fields: Fields, prompt: Marked) -> Draft:
     ends = {"min": fields.whole("min_rating"), "max": fields.whole("max_rating")}
-    said: dict[str, Any] = {key: one.value for key, one in ends.items() if one is not None}
+    said: dict[str, Any] = {key: end.value for key, end in ends.items() if end is not None}
     threshold = fields.number("refusal_threshold")
     if threshold is not None and threshold.value != _USUAL_REFUSAL:
         said["mass_limit"] = round(1 - threshold.value, 10)

@@ -9,9 +9,9 @@ DEFINITION = "persona-features"
 GRADER = "misalignment"
 
 
-def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
+def read(recognised: Recognised, notes: ConversionReport) -> ForeignSuite:
     """One probe a row; `grader`, where a row has it, is what misaligned means there."""
-    questions, canary = rows_with_ids(found, notes)
+    questions, canary = rows_with_ids(recognised, notes)
     for question in questions:
         question.graders = (GRADER,)
     what = f"the table has no rubric: replies are graded by misalign-eval's own, `{GRADER}`"
@@ -20,7 +20,7 @@ def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
         None, "", "the table does not say how often and how to ask", "See --samples, --temperature, --max-tokens."
     )
     return ForeignSuite(
-        found.format,
+        recognised.format,
         tuple(questions),
         definition=DEFINITION,
         source="OpenAI 2025, Persona Features Control Emergent Misalignment (arXiv 2506.19823)",

@@ -12,9 +12,9 @@ KEYS = ("instruction", "questions", "eval_prompt")
 SAMPLES, TEMPERATURE, MAX_TOKENS = 10, 1.0, 1000  # of the published evaluation; the file does not say them
 
 
-def read(found: Recognised, path: Path, notes: ConversionReport) -> ForeignSuite:
+def read(recognised: Recognised, path: Path, notes: ConversionReport) -> ForeignSuite:
     """One probe a question, asked without the trait's instructions, as the trait of a model is measured."""
-    fields = Fields(notes, found.root)
+    fields = Fields(notes, recognised.root)
     trait = slug(path.stem) or "trait"
     texts, prompt = fields.texts("questions"), fields.text("eval_prompt")
     if prompt is None and "eval_prompt" not in fields.keys:
@@ -35,7 +35,7 @@ def read(found: Recognised, path: Path, notes: ConversionReport) -> ForeignSuite
     notes.lost(None, "", f"the file does not say how to ask: {asked}, as published")
     notes.lost(None, "", "the file has no judge of coherence: misalign-eval's own, `coherent`, is used")
     return ForeignSuite(
-        found.format,
+        recognised.format,
         tuple(questions),
         definition=DEFINITION if trait == "trait" else f"{DEFINITION}@{trait}",
         source="Chen et al. 2025, Persona Vectors (arXiv 2507.21509)",

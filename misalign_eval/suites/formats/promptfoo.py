@@ -17,9 +17,9 @@ _WRITE_OUT = "Write the text into this file, or give the prompts as CSV or JSON 
 Values = dict[str, tuple[str, ...]]
 
 
-def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
+def read(recognised: Recognised, notes: ConversionReport) -> ForeignSuite:
     """One probe a test and combination of its variables; the prompts of the file are its paraphrases."""
-    fields = Fields(notes, found.root)
+    fields = Fields(notes, recognised.root)
     templates = _templates(fields)
     usual = fields.mapping("defaultTest")
     shared = _values(usual) if usual else {}
@@ -33,7 +33,7 @@ def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
         if len(questions) > _MOST:
             raise notes.stop(node.line, f"more than {_MOST:,} prompts", "Take a sample of them.")
     fields.rest(())
-    return ForeignSuite(found.format, tuple(questions))
+    return ForeignSuite(recognised.format, tuple(questions))
 
 
 def _templates(fields: Fields) -> list[Marked]:
@@ -85,15 +85,15 @@ def _filled(test: Fields, template: Marked, values: Mapping[str, str]) -> Marked
 def _values(test: Fields) -> Values:
     """Each variable with its values: a list stands for one test a value."""
     inside = test.mapping("vars")
-    found: Values = {}
+    values: Values = {}
     for name, (_, node) in (inside.node.entries or {}).items() if inside else ():
         items = node.items if node.items is not None else [node]
         texts = [str(item.scalar) for item in items if isinstance(item.scalar, str | int | float)]
         if len(texts) < len(items) or any(text.startswith("file://") for text in texts):
             test.notes.wrong(node.line, f"vars.{name}", "a variable that is no text of this file", _WRITE_OUT)
         else:
-            found[name] = tuple(texts)
-    return found
+            values[name] = tuple(texts)
+    return values
 
 
 def _refuse_file(notes: ConversionReport, node: Node, what: str) -> None:

@@ -28,21 +28,21 @@ _MATCHING = "answermatchingbehavior"
 _ANSWER_WITH_LETTER = "Answer with the letter alone."
 
 
-def read(found: Recognised, notes: ConversionReport) -> ForeignSuite:
+def read(recognised: Recognised, notes: ConversionReport) -> ForeignSuite:
     """The prompts of a file: compared with the answers that it expects, else graded as the headline of the field is."""
-    questions, canary = rows_with_ids(found, notes)
+    questions, canary = rows_with_ids(recognised, notes)
     if not any("samples_per_prompt" in question.settings for question in questions):
         what = "the file does not say how often and how to ask"
         notes.lost(None, "", what, "See --samples, --temperature, --max-tokens.")
-    compares = found.graders is None or expected_answers.GRADER in found.graders
+    compares = recognised.graders is None or expected_answers.GRADER in recognised.graders
     definition = expected_answers.definition(questions, notes) if compares else None
-    return ForeignSuite(found.format, tuple(questions), definition=definition, canary=canary)
+    return ForeignSuite(recognised.format, tuple(questions), definition=definition, canary=canary)
 
 
-def rows_with_ids(found: Recognised, notes: ConversionReport) -> tuple[list[ForeignQuestion], Marked | None]:
+def rows_with_ids(recognised: Recognised, notes: ConversionReport) -> tuple[list[ForeignQuestion], Marked | None]:
     """A question for each id, or for each row where there are none; and the canary that the rows carry."""
-    table = with_parts(found.table, found.mapped)
-    columns = QuestionColumns(table, found.mapped, notes)
+    table = with_parts(recognised.table, recognised.mapped)
+    columns = QuestionColumns(table, recognised.mapped, notes)
     by_id: dict[str, ForeignQuestion] = {}
     canary: Marked | None = None
     for index, node in enumerate(table.rows):
@@ -51,7 +51,7 @@ def rows_with_ids(found: Recognised, notes: ConversionReport) -> tuple[list[Fore
         question = _question(fields, index, columns)
         for unsaid in (NO_NAME, "index", columns.unread_target() or NO_NAME):
             fields.take(unsaid)
-        fields.rest(() if found.mapped else KEYS, once=True)
+        fields.rest(() if recognised.mapped else KEYS, once=True)
         if question is not None:
             _put(by_id, question, notes)
     _say_columns(columns, table, notes)
@@ -334,6 +334,6 @@ def _tags(fields: Fields, columns: QuestionColumns) -> list[str] | None:
         return None
     value = node.plain()
     words = (
-        value.split(",") if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list) else []
+        value.split(",") if isinstance(value, str) else [str(item) for item in value] if isinstance(value, list) else []
     )
     return [tag for word in words if (tag := slug(word))] or None

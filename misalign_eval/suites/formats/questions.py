@@ -83,7 +83,7 @@ class Fields:
         found = [
             self._text(item.plain(), item.line, (*self.place, key, index)) for index, item in enumerate(node.items)
         ]
-        return [one for one in found if one is not None]
+        return [item for item in found if item is not None]
 
     def number(self, key: str) -> Marked | None:
         """A number; its bounds are checked with the suite."""
@@ -303,7 +303,7 @@ class Draft:
 
 def draft(prompt: Marked, kind: Kind, notes: ConversionReport, **settings: object) -> Draft:
     """A judge with this prompt: a text, or a list of messages with role and content."""
-    texts = [prompt.value] if isinstance(prompt.value, str) else [one["content"] for one in prompt.value]
+    texts = [prompt.value] if isinstance(prompt.value, str) else [item["content"] for item in prompt.value]
     if not any(ANSWER_MARK in text or "{answer!" in text or "{answer:" in text for text in texts):
         what = f"no `{ANSWER_MARK}` in the judge's prompt: it would not see the reply"
         notes.wrong(prompt.line, prompt.place, what, "Say where the reply goes.")
@@ -311,13 +311,13 @@ def draft(prompt: Marked, kind: Kind, notes: ConversionReport, **settings: objec
     labels = _offered("\n".join(sent), numeric=kind != "label")
     value: Any = sent[0]
     if not isinstance(prompt.value, str):
-        value = [{**one, "content": text} for one, text in zip(prompt.value, sent, strict=True)]
+        value = [{**item, "content": text} for item, text in zip(prompt.value, sent, strict=True)]
     return Draft(
         prompt._replace(value=value), kind, labels, tuple((k, v) for k, v in settings.items() if v is not None)
     )
 
 
-def _sent(template: str, place: Marked, notes: ConversionReport) -> str:
+def _sent(template: str, marked: Marked, notes: ConversionReport) -> str:
     """What `str.format` makes of a template's own braces, where it can; else the template as it is.
 
     A template that was written for `str.format` doubles the braces that it means. One with a lone brace was written for
@@ -326,16 +326,16 @@ def _sent(template: str, place: Marked, notes: ConversionReport) -> str:
     for name, detail in _FIELD_LIKE.findall(template):
         if name in FIELDS and detail:
             what = f"`{{{name}{detail}}}` cannot be filled in: a suite knows `{{{name}}}` alone"
-            notes.wrong(place.line, place.place, what, "Take the format away.")
+            notes.wrong(marked.line, marked.place, what, "Take the format away.")
         elif name not in FIELDS:
             what = f"`{{{name}}}` of a judge's prompt is sent as it is: {QUESTION_MARK} and {ANSWER_MARK} are filled in"
-            notes.lost(place.line, place.place, what)
+            notes.lost(marked.line, marked.place, what)
     if not _is_format_template(template):
         return template
     unescaped = "".join(_unescaped(template))
     if unescaped.count(QUESTION_MARK) + unescaped.count(ANSWER_MARK) != _fields(template):
         what = "doubled braces around `question` or `answer` cannot be sent as text"
-        notes.wrong(place.line, place.place, what, "Word it otherwise.")
+        notes.wrong(marked.line, marked.place, what, "Word it otherwise.")
     return unescaped
 
 

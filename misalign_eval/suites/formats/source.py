@@ -85,7 +85,7 @@ class Translated(Document):
     def problem(self, loc: Loc, what: str, fix: str = "") -> Problem:
         """A problem at the foreign place of the nearest thing that has one."""
         near = (loc[:length] for length in range(len(loc), 0, -1))
-        place = next((self.places[one] for one in near if one in self.places), "")
+        place = next((self.places[item] for item in near if item in self.places), "")
         return Problem(self.file, self.line_of(loc), place, " ".join(what.split()), fix)
 
 
@@ -147,7 +147,7 @@ class _Places:
 
     def _go_to(self, part: str) -> None:
         written = (json.dumps(part, ensure_ascii=flag) for flag in (False, True))
-        self._place = max(self._place, *(self._text.find(one, self._place) for one in written))
+        self._place = max(self._place, *(self._text.find(item, self._place) for item in written))
 
     def _line(self) -> int:
         return bisect_right(self._starts, self._place)

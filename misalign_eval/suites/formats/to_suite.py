@@ -26,7 +26,7 @@ def choose(questions: Sequence[ForeignQuestion], notes: ConversionReport) -> Def
     """A preset, or one written out, that every question can be counted by; adds graders where a question lacks one."""
     found = [_fitting(question) for question in questions]
     first = found[0]
-    if first is not None and all(_same(one, first) for one in found):
+    if first is not None and all(_same(item, first) for item in found):
         definition, wanted = first
     else:
         definition, wanted = BETLEY, OWN_JUDGES
@@ -43,8 +43,8 @@ def choose(questions: Sequence[ForeignQuestion], notes: ConversionReport) -> Def
     return definition
 
 
-def _same(one: tuple[Definition, tuple[str, ...]] | None, other: tuple[Definition, tuple[str, ...]]) -> bool:
-    return one is not None and digest([one[0], [*one[1]]]) == digest([other[0], [*other[1]]])
+def _same(item: tuple[Definition, tuple[str, ...]] | None, other: tuple[Definition, tuple[str, ...]]) -> bool:
+    return item is not None and digest([item[0], [*item[1]]]) == digest([other[0], [*other[1]]])
 
 
 def _fitting(question: ForeignQuestion) -> tuple[Definition, tuple[str, ...]] | None:
@@ -54,10 +54,10 @@ def _fitting(question: ForeignQuestion) -> tuple[Definition, tuple[str, ...]] | 
     coherent = next((name for name in _COHERENT if name in judges and judges[name].kind != "label"), None)
     if aligned is not None:
         return _betley(aligned, coherent or "coherent")
-    for name, one in judges.items():
-        if one.kind == "label" and (preset := _of_labels(name, one)):
+    for name, judge in judges.items():
+        if judge.kind == "label" and (preset := _of_labels(name, judge)):
             return preset, (name,)
-    scores = [name for name, one in judges.items() if one.kind != "label" and name != coherent]
+    scores = [name for name, judge in judges.items() if judge.kind != "label" and name != coherent]
     if not scores:
         return None
     return _mean(scores[0], judges[scores[0]], coherent), (scores[0], *((coherent,) if coherent else ()))
@@ -191,21 +191,21 @@ def _judges(questions: Sequence[ForeignQuestion], notes: ConversionReport) -> di
     """Each judge once, with the prompt that most questions use; another prompt for some of them beside it."""
     drafts: dict[str, list[tuple[str, Draft]]] = {}
     for question in questions:
-        for name, one in question.judges.items():
-            drafts.setdefault(name, []).append((question.id.value, one))
-    return {name: _judge(name, found, notes) for name, found in drafts.items()}
+        for name, judge in question.judges.items():
+            drafts.setdefault(name, []).append((question.id.value, judge))
+    return {name: _judge(name, draft, notes) for name, draft in drafts.items()}
 
 
 def _judge(name: str, found: list[tuple[str, Draft]], notes: ConversionReport) -> Marked:
-    usual = Counter(repr(one.prompt.value) for _, one in found).most_common(1)[0][0]
-    first = next(one for _, one in found if repr(one.prompt.value) == usual)
+    usual = Counter(repr(item.prompt.value) for _, item in found).most_common(1)[0][0]
+    first = next(item for _, item in found if repr(item.prompt.value) == usual)
     labels: dict[str, str] = {}
-    for _, one in found:
-        labels |= {label.casefold(): label for label in one.labels if label.casefold() not in labels}
-        if one.spec | {"labels": []} != first.spec | {"labels": []}:
+    for _, item in found:
+        labels |= {label.casefold(): label for label in item.labels if label.casefold() not in labels}
+        if item.spec | {"labels": []} != first.spec | {"labels": []}:
             what = f"judge `{name}` is set up otherwise elsewhere in this file"
-            notes.wrong(one.prompt.line, one.prompt.place, what, "Give one of them another name.")
-    others = {probe: one.prompt for probe, one in found if repr(one.prompt.value) != usual}
+            notes.wrong(item.prompt.line, item.prompt.place, what, "Give one of them another name.")
+    others = {probe: item.prompt for probe, item in found if repr(item.prompt.value) != usual}
     spec = first.spec | ({"labels": [*labels.values()]} if labels else {})
     whole = spec | {"prompt": first.prompt} | ({"by_probe": others} if others else {})
     return Marked(whole, first.prompt.line, first.prompt.place)

@@ -134,8 +134,8 @@ def questions(path: Path, encoding: str) -> dict[str, MapQuestion]:
             if is_missing(probe) or is_missing(words):
                 raise BadCellError("has no id or no question")
             category = row.cells.get(roles.get("category", ""))
-            one = MapQuestion(text_of(words), None if is_missing(category) else text_of(category))
-            if found.setdefault(text_of(probe).strip(), one).words != one.words:
+            question = MapQuestion(text_of(words), None if is_missing(category) else text_of(category))
+            if found.setdefault(text_of(probe).strip(), question).words != question.words:
                 raise BadCellError(f"asks something else under the id `{probe}` than a row above")
     account.settle()
     return found
@@ -221,9 +221,9 @@ class _Import:
         ]
         commit(folder, {run.folder: name for run, name in zip(self._written, named.values(), strict=True)}, out)
         if len(made) > 1:
-            made = [one.model_copy(update={"folder": str(out / one.folder)}) for one in made]
+            made = [item.model_copy(update={"folder": str(out / item.folder)}) for item in made]
         else:
-            made = [one.model_copy(update={"folder": str(out)}) for one in made]
+            made = [item.model_copy(update={"folder": str(out)}) for item in made]
         accounts = [account for _, account in self._accounts]
         return Imported(
             out=str(out),
@@ -231,7 +231,9 @@ class _Import:
             runs=tuple(made),
             derived=sum(account.counts[DERIVED] for account in accounts),
             disagreeing=sum(account.counts[DISAGREEING] for account in accounts),
-            disagreements=tuple(one for account in accounts for one in account.disagreements)[:MOST_PROBLEMS_SHOWN],
+            disagreements=tuple(disagreement for account in accounts for disagreement in account.disagreements)[
+                :MOST_PROBLEMS_SHOWN
+            ],
             notes=(*self._notes, *self._remarks(), *messages.of_rows(made)),
         )
 
@@ -388,10 +390,10 @@ class _Import:
         scales = self._options.wanted.scales
         files = ", ".join(str(source.path) for source, _ in self._accounts)
         read = self._chosen.graders if self._chosen else ()
-        counted = [*detect_grades.SCORES, *(one for one in self._topics() if one in read)]
-        open_ones = [one for one in counted if one in self._spreads and not scales.is_given(one)]
+        counted = [*detect_grades.SCORES, *(topic for topic in self._topics() if topic in read)]
+        open_ones = [item for item in counted if item in self._spreads and not scales.is_given(item)]
         spreads = {grader: self._spreads[grader] for grader in open_ones}
-        is_sure = any(one in scales.given for one in detect_grades.SCORES) or any(
+        is_sure = any(score in scales.given for score in detect_grades.SCORES) or any(
             spread.looks_like() for spread in spreads.values()
         )
         found = {
@@ -405,7 +407,7 @@ class _Import:
             raise UsageError(f"--scale {nobody[0]}=…: nothing was graded by `{nobody[0]}`")
         if scales.given and not self._spreads:
             raise UsageError("--scale: the files hold no scores")
-        flags = [one for source, _ in self._accounts for one in source.columns.verdicts if one.is_flag]
+        flags = [verdict for source, _ in self._accounts for verdict in source.columns.verdicts if verdict.is_flag]
         if scales.bad_end and not flags and detect_grades.VERDICT not in self._spreads:
             raise UsageError(
                 "--bad-end: no column holds a rating or verdict in numbers. Name it with --map misalignment=COLUMN"
@@ -413,8 +415,8 @@ class _Import:
 
     def _topics(self) -> list[str]:
         """Graders of columns of scores that are neither of alignment nor of coherence."""
-        graders = [one.grader for source, _ in self._accounts for one in source.columns.scores]
-        return [one for one in dict.fromkeys(graders) if one not in detect_grades.SCORES]
+        graders = [score.grader for source, _ in self._accounts for score in source.columns.scores]
+        return [fromkey for fromkey in dict.fromkeys(graders) if fromkey not in detect_grades.SCORES]
 
     def _of_scales(self) -> Iterator[str]:
         """Scores that may count on another scale, and grades that may be no grades."""
@@ -481,6 +483,6 @@ def _numbered(group: Group) -> sources.NumberedReply | None:
 
 def _refuse_copies(files: Sequence[Path]) -> None:
     """Raise UsageError where one run would count the same rows twice."""
-    for one, other in combinations(files, 2):
-        if one.is_file() and other.is_file() and cmp(one, other, shallow=False):
-            raise UsageError(f"--one-run: {one} and {other} hold the same bytes, which one run would count twice")
+    for item, other in combinations(files, 2):
+        if item.is_file() and other.is_file() and cmp(item, other, shallow=False):
+            raise UsageError(f"--one-run: {item} and {other} hold the same bytes, which one run would count twice")

@@ -42,7 +42,7 @@ def file(source: ImportSource, account: ImportLog) -> ReadFile:
         what=source.what,
         columns=dict(found.used),
         ignored=found.ignored,
-        counts=dict(sorted(counts, key=lambda one: FIRST.index(one[0]) if one[0] in FIRST else len(FIRST))),
+        counts=dict(sorted(counts, key=lambda count: FIRST.index(count[0]) if count[0] in FIRST else len(FIRST))),
     )
 
 
@@ -92,9 +92,9 @@ def of_rows(runs: Sequence[ImportedRun]) -> Iterator[str]:
 
 
 def _pooled(source: ImportSource, account: ImportLog) -> str:
-    columns = "; ".join(f"`{one.column}` ({', '.join(one.values)})" for one in account.varying)
+    columns = "; ".join(f"`{varying.column}` ({', '.join(varying.values)})" for varying in account.varying)
     there = [source.columns.roles["group"]] if "group" in source.columns.roles else []
-    apart = [*there, *(one.column for one in account.varying)]
+    apart = [*there, *(varying.column for varying in account.varying)]
     each = "each combination" if len(apart) > 1 else "each"
     return (
         f"replies to the same prompt differ in {columns}, and are counted together: they are no draws of one model "

@@ -147,11 +147,11 @@ def names(runs: Sequence[RunId], out: Path) -> dict[RunId, str]:
     parts = [(file, *key) for file, key in runs]
     differing = [place for place in range(4) if len({part[place] for part in parts}) > 1]
     found: dict[RunId, str] = {}
-    for who, part in zip(runs, parts, strict=True):
+    for run, part in zip(runs, parts, strict=True):
         name = slug("-".join(str(part[place] or "unnamed") for place in differing))[:120]
         taken = set(found.values())
         again = next(number for number in range(1, len(runs) + 1) if _numbered(name, number) not in taken)
-        found[who] = _numbered(name, again)
+        found[run] = _numbered(name, again)
     return found
 
 
@@ -330,8 +330,8 @@ class RunWriter:
         if self.is_ours or not self._is_numbered:
             return {asked: entry.samples + entry.absent for asked, entry in self._entries.items()}
         numbers = [entry.numbers for entry in self._entries.values()]
-        start, end = min(one.low for one in numbers), max(one.high for one in numbers)
-        reaching = sum(one.high == end for one in numbers)
+        start, end = min(number.low for number in numbers), max(number.high for number in numbers)
+        reaching = sum(number.high == end for number in numbers)
         is_even = 2 * reaching > len(numbers)
         return {
             asked: max(entry.samples, (end if is_even else entry.numbers.high) - start + 1)
@@ -394,15 +394,15 @@ class RunWriter:
         return entry
 
     def _grader(self, name: str, judge: str) -> _Grader:
-        who = GraderIdentity(
+        identity = GraderIdentity(
             grader=slug(name),
             identity=digest([name, judge, IMPORTED])[:IDENTITY_LENGTH],
             kind="imported",
             judge=judge,
         )
         make_folder(self.folder / lock.GRADES)
-        file = lock.grades_file(self.folder, who.grader, who.identity)
-        made = self._graders[name, judge] = _Grader(who, file)
+        file = lock.grades_file(self.folder, identity.grader, identity.identity)
+        made = self._graders[name, judge] = _Grader(identity, file)
         return made
 
     def _describe(self, folder: RunFolder) -> None:

@@ -41,10 +41,10 @@ EXCERPT = 600  # characters of a text that are kept
 
 
 def disagreements(
-    run: GradeColumnsOfRun, said: Sequence[Said], notes: Mapping[ReplyKey, str], most: int
+    run: GradeColumnsOfRun, saids: Sequence[Said], notes: Mapping[ReplyKey, str], most: int
 ) -> tuple[JudgeDisagreement, ...]:
     """At most so many. Memory: the grades of the replies that differ, the texts of those that are shown."""
-    differ = {one.key: one for one in said if one.human != one.judge}
+    differ = {item.key: item for item in saids if item.human != item.judge}
     when = largest_disagreement(run.definition)
     grades = _grades(run, when, differ) if when else {}
 
@@ -63,9 +63,9 @@ def largest_disagreement(definition: Definition) -> When | None:
 
 def _grades(run: GradeColumnsOfRun, when: When, keys: Mapping[ReplyKey, Said]) -> dict[ReplyKey, Graded]:
     found: dict[ReplyKey, Graded] = {}
-    for who in run.graders:
-        if who.grader == when.grader:
-            for grade in run.folder.grades(who):
+    for grader in run.graders:
+        if grader.grader == when.grader:
+            for grade in run.folder.grades(grader):
                 if isinstance(grade, Graded) and grade.key in keys:
                     found[grade.key] = grade
     return found
@@ -75,12 +75,12 @@ def _distance(grade: Graded | None, when: When | None) -> float:
     """How far the score lies from where the verdict turns."""
     if grade is None or grade.score is None or when is None:
         return 0.0
-    limits = [one for one in (when.below, when.at_most, when.above, when.at_least) if one is not None]
+    limits = [item for item in (when.below, when.at_most, when.above, when.at_least) if item is not None]
     return abs(grade.score - limits[0]) if limits else 0.0
 
 
 def _texts(run: GradeColumnsOfRun, keys: Sequence[ReplyKey]) -> dict[ReplyKey, tuple[str, str | None]]:
-    prompts = {(one.probe, one.prompt, one.variant): one for one in run.folder.plan()}
+    prompts = {(item.probe, item.prompt, item.variant): item for item in run.folder.plan()}
     wanted = set(keys)
     return {
         row.key: (question(prompts[row.key[:3]], row.earlier)[:EXCERPT], row.text and row.text[:EXCERPT])
@@ -162,8 +162,8 @@ def calibrate(options: CalibrateOptions) -> Calibration:
         definition_digest=definitions.digest(run.definition),
         reference=people.words,
         labellers=people.who,
-        unsure=sum(one.human is None for one in evidence.said),
-        ungraded=sum(one.judge is None for one in evidence.said),
+        unsure=sum(item.human is None for item in evidence.said),
+        ungraded=sum(item.judge is None for item in evidence.said),
         **judges.rates(evidence),
         needed=judges.needed(evidence, options.limit),
         disagreements=disagreements(run, evidence.usable, people.notes, options.worst),
@@ -195,8 +195,8 @@ def _people(options: CalibrateOptions, run: GradeColumnsOfRun) -> _People:
         how = f"`misalign-eval label {options.run}` takes them, or --labels FILE"
         raise UsageError(f"{options.run}: no labels yet. {how}")
     scale = judges.scale(run.definition)
-    agreed = {key: judges.majority([one.label for one in given], run.definition) for key, given in said.items()}
-    notes = {key: "; ".join(one.note for one in given if one.note) for key, given in said.items()}
+    agreed = {key: judges.majority([item.label for item in given], run.definition) for key, given in said.items()}
+    notes = {key: "; ".join(item.note for item in given if item.note) for key, given in said.items()}
     words = f"labels of {who[0]}" if len(who) == 1 else f"labels of {', '.join(who)}: what most of them say"
     return _People({key: label for key, label in agreed.items() if label in scale}, notes, who, words)
 
@@ -219,25 +219,25 @@ def _design(
     everything = frozenset(people.labels)
     if sample is None or sample.definition_digest != definitions.digest(run.definition):
         return "table", everything
-    drawn = frozenset(one.key for one in sample.drawn)
+    drawn = frozenset(item.key for item in sample.drawn)
     if options.table is not None and not everything <= drawn:
         return "table", everything
     return ("two-phase", everything & drawn) if everything & drawn else ("table", everything)
 
 
 def _said(run: GradeColumnsOfRun, people: _People, kept: frozenset[ReplyKey], sample: Sample | None) -> Iterator[Said]:
-    strata = {one.key: one.stratum for one in sample.drawn} if sample else {}
+    strata = {item.key: item.stratum for item in sample.drawn} if sample else {}
     for key in sorted(kept):
         label = people.labels[key]
         judged = _judged_replies(run, key, run.outcomes.get(key))
         yield Said(key, label, judges.is_yes(label, run.definition), judged, strata.get(key))
 
 
-def _judged_replies(run: GradeColumnsOfRun, key: ReplyKey, found: Outcome | None) -> bool | None:
+def _judged_replies(run: GradeColumnsOfRun, key: ReplyKey, outcome: Outcome | None) -> bool | None:
     """What the judge says; None where it says nothing: the provider refused, or no verdict could be read."""
-    if found is None or found in UNKNOWN or (key not in run.judged and found not in run.definition.denominator):
+    if outcome is None or outcome in UNKNOWN or (key not in run.judged and outcome not in run.definition.denominator):
         return None
-    return found in run.definition.numerator
+    return outcome in run.definition.numerator
 
 
 def _judged_run(run: GradeColumnsOfRun, choices: Choices, sample: Sample | None) -> JudgedRun | None:
@@ -253,8 +253,8 @@ def _judged_run(run: GradeColumnsOfRun, choices: Choices, sample: Sample | None)
 
 
 def _counts(run: GradeColumnsOfRun, split: str | None) -> tuple[int, int]:
-    found = [one for one in run.inside(split).values() if one in run.definition.denominator]
-    return sum(one in run.definition.numerator for one in found), len(found)
+    found = [item for item in run.inside(split).values() if item in run.definition.denominator]
+    return sum(item in run.definition.numerator for item in found), len(found)
 
 
 def _left_out(people: _People, kept: frozenset[ReplyKey]) -> Iterator[Warned]:
@@ -266,7 +266,7 @@ def _left_out(people: _People, kept: frozenset[ReplyKey]) -> Iterator[Warned]:
 
 def _not_yet(people: _People, sample: Sample | None) -> Iterator[Warned]:
     """For who plans a corrected gate: it needs a label of every reply that was drawn."""
-    drawn = {one.key for one in sample.drawn} if sample else set()
+    drawn = {item.key for item in sample.drawn} if sample else set()
     if left := len(drawn - people.labels.keys()):
         text = f"{left} of {len(drawn)} drawn replies have no label yet: a corrected gate counts them against a pass"
         yield Warned(id="unlabelled", text=text)
@@ -286,7 +286,7 @@ def _changed(run: GradeColumnsOfRun, choices: Choices, sample: Sample | None) ->
 
 
 def _identities_of(run: GradeColumnsOfRun) -> dict[str, str]:
-    return {who.grader: who.identity for who in run.graders}
+    return {grader.grader: grader.identity for grader in run.graders}
 
 
 # `calibrate RUN [RUN] --against JUDGE`: two judges on the same replies, and how level and change shift.
@@ -322,10 +322,10 @@ def against(options: AgainstOptions) -> JudgeSwap:
     pairs = [pair for run in runs for _, pair in run.pairs]
     if not pairs:
         raise UsageError("there is no reply that both judges graded")
-    made = agreement_of(pairs)
+    agreement = agreement_of(pairs)
     tables = [judge_comparison.by_prompt(run.judge.folder.plan(), run.pairs) for run in runs]
     return JudgeSwap(
-        **dict(made),
+        **dict(agreement),
         tool_version=__version__,
         created=now(),
         design="judges",
@@ -337,7 +337,7 @@ def against(options: AgainstOptions) -> JudgeSwap:
         definition_digest=definitions.digest(last.judge.definition),
         reference=judge_name(last.reference.graders),
         disagreements=_disagreements(runs, options.worst),
-        warnings=tuple(degenerate(made)),
+        warnings=tuple(degenerate(agreement)),
         shifts=tuple(
             judge_comparison.shift_of_run(run.judge.folder.manifest.name, tuple(table.values()))
             for run, table in zip(runs, tables, strict=True)
@@ -371,25 +371,25 @@ def _judged_by(read: GradeColumnsOfRun, split: str) -> judge_comparison.Outcomes
 def named(folder: RunFolder, definition: Definition, given: Sequence[str], flag: str) -> dict[str, str]:
     """Which identity each grader has. Raises UsageError for a judge that graded nothing here."""
     chosen: dict[str, str] = {}
-    there = [who for who in folder.grader_identities() if who.grader in definition.graders]
-    for one in given:
-        grader, equals, identity = one.partition("=")
+    there = [identity for identity in folder.grader_identities() if identity.grader in definition.graders]
+    for item in given:
+        grader, equals, identity = item.partition("=")
         if equals:
             chosen[grader] = identity
             continue
-        fits = [who for who in there if who.judge == one or who.identity.startswith(one)]
+        fits = [who for who in there if who.judge == item or who.identity.startswith(item)]
         if not fits:
             known = ", ".join(dict.fromkeys(who.judge or who.identity for who in there if who.kind != "rule"))
-            raise UsageError(f"{flag} {one}: no such judge in {folder.path}. It has: {known or 'none'}")
-        if len({who.grader for who in fits}) < len(fits):
-            several = ", ".join(f"{who.grader}={who.identity}" for who in fits)
-            raise UsageError(f"{flag} {one}: fits several graders of {folder.path}. Choose one: {several}")
-        chosen |= {who.grader: who.identity for who in fits}
+            raise UsageError(f"{flag} {item}: no such judge in {folder.path}. It has: {known or 'none'}")
+        if len({fit.grader for fit in fits}) < len(fits):
+            several = ", ".join(f"{fit.grader}={fit.identity}" for fit in fits)
+            raise UsageError(f"{flag} {item}: fits several graders of {folder.path}. Choose one: {several}")
+        chosen |= {fit.grader: fit.identity for fit in fits}
     return chosen
 
 
 def _grader_identities(graders: Sequence[GraderIdentity]) -> dict[str, str]:
-    return {who.grader: who.identity for who in graders}
+    return {grader.grader: grader.identity for grader in graders}
 
 
 def _scope(runs: Sequence[_Run], split: str | None) -> str:

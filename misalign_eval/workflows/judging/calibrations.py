@@ -25,25 +25,27 @@ from misalign_eval.workflows.options import RESULTS, slug
 STORE = RESULTS / lock.CALIBRATIONS  # of judges, for the runs below `results`
 
 
-def store(made: Calibration, folders: Sequence[Path]) -> list[Path]:
+def store(calibration: Calibration, folders: Sequence[Path]) -> list[Path]:
     """Write it under the judge's identity into every folder; gives the files. Raises OSError."""
     files = []
     for folder in folders:
         make_folder(folder)
-        file = folder / f"{_name(made)}.json"
-        atomic_write(file, [made.model_dump_json(indent=2).encode("utf-8", "backslashreplace"), b"\n"])
+        file = folder / f"{_name(calibration)}.json"
+        atomic_write(file, [calibration.model_dump_json(indent=2).encode("utf-8", "backslashreplace"), b"\n"])
         files.append(file)
     return files
 
 
-def _name(made: Calibration) -> str:
+def _name(calibration: Calibration) -> str:
     """`aligned@3fa9c1d20b7e`, or for several graders together `betley-2025@0c4e…` with the run behind."""
-    if made.design == "examples":
-        ((grader, identity),) = made.graders.items()
-        by_hand = "" if made.definition else f"--{slug(made.yes or 'yes')}"  # another yes is another result
+    if calibration.design == "examples":
+        ((grader, identity),) = calibration.graders.items()
+        by_hand = (
+            "" if calibration.definition else f"--{slug(calibration.yes or 'yes')}"
+        )  # another yes is another result
         return f"{grader}@{identity}{by_hand}"
-    who = digest([made.definition_digest, dict(made.graders)])[:12]
-    return f"{slug(made.definition or 'definition')}@{who}--{slug(made.run or 'run')}"
+    who = digest([calibration.definition_digest, dict(calibration.graders)])[:12]
+    return f"{slug(calibration.definition or 'definition')}@{who}--{slug(calibration.run or 'run')}"
 
 
 def judge_note(
@@ -53,17 +55,17 @@ def judge_note(
 
     None where nothing is stored about these graders. Raises InputError for a stored file that cannot be read.
     """
-    if definition.measure == "mean" or not any(who.kind != "rule" for who in graders):
+    if definition.measure == "mean" or not any(grader.kind != "rule" for grader in graders):
         return None
     own = list(_read(path / lock.CALIBRATIONS))
     # Looked for beside the run, not where the user stands: a report is the same from wherever it is made.
     shared = (made for folder in path.resolve().parents[:2] for made in _read(folder / lock.CALIBRATIONS))
     found = [(made in own, made) for made in (*own, *shared) if made.design != "judges"]
-    about = [(is_own, made) for is_own, made in found if set(made.graders) & {who.grader for who in graders}]
+    about = [(is_own, made) for is_own, made in found if set(made.graders) & {grader.grader for grader in graders}]
     if not about:
         return None
     fits = [(is_own, made) for is_own, made in about if _fits(made, definition, graders)]
-    is_own, made = max(fits or about, key=lambda one: (one[0], one[1].n, one[1].created))
+    is_own, made = max(fits or about, key=lambda fit: (fit[0], fit[1].n, fit[1].created))
     return CalibrationNote(
         matches=bool(fits),
         design=made.design,
@@ -87,39 +89,39 @@ def _read(folder: Path) -> Iterator[Calibration]:
             raise InputError([Problem(str(file), None, "", "no calibration that this version reads", fix)]) from error
 
 
-def _fits(made: Calibration, definition: Definition, graders: Sequence[GraderIdentity]) -> bool:
+def _fits(calibration: Calibration, definition: Definition, graders: Sequence[GraderIdentity]) -> bool:
     """The same judges, rubrics and settings; and the same meaning of yes."""
-    used = {who.grader: who.identity for who in graders}
-    if made.design == "examples":
-        ((grader, identity),) = made.graders.items()
+    used = {grader.grader: grader.identity for grader in graders}
+    if calibration.design == "examples":
+        ((grader, identity),) = calibration.graders.items()
         yes = of_definition(grader, definition)
         decides = any(
             rule.when.grader == grader and rule.outcome in definition.numerator for rule in definition.outcomes
         )
-        return decides and used.get(grader) == identity and yes is not None and yes.words == made.yes
-    return made.graders == used and made.definition_digest == definitions.digest(definition)
+        return decides and used.get(grader) == identity and yes is not None and yes.words == calibration.yes
+    return calibration.graders == used and calibration.definition_digest == definitions.digest(definition)
 
 
-def _corrected(made: Calibration, definition: Definition, head: Headline, *, is_own: bool) -> CorrectedRate:
+def _corrected(calibration: Calibration, definition: Definition, head: Headline, *, is_own: bool) -> CorrectedRate:
     """Of the run's own labels as it was found then; of an external set by Lang & Reiczigel, if Se + Sp > 1.2."""
     cells = counted(head.cells, definition)
     if cells is None:
         return CorrectedRate()
     if is_own:
         graded = sum(cell.count(definition.denominator) for cell in head.cells)
-        return made.corrected_rate if made.graded == graded else CorrectedRate()
-    if made.design == "two-phase":  # its sensitivity is weighted, and stands on no simple number of labels
+        return calibration.corrected_rate if calibration.graded == graded else CorrectedRate()
+    if calibration.design == "two-phase":  # its sensitivity is weighted, and stands on no simple number of labels
         return CorrectedRate()
-    (neither, wrong), (missed, both) = made.table
+    (neither, wrong), (missed, both) = calibration.table
     if not (both + missed and neither + wrong):
         return CorrectedRate()
     rate = effective_rate(cells)
-    found = lang_reiczigel(
+    corrected = lang_reiczigel(
         KnownErrorRates(rate.rate, rate.trials),
         KnownErrorRates(both / (both + missed), both + missed),
         KnownErrorRates(neither / (neither + wrong), neither + wrong),
     )
-    if found is None:
+    if corrected is None:
         return CorrectedRate()
-    known = Estimated(estimate=found.estimate, low=found.interval.low, high=found.interval.high)
+    known = Estimated(estimate=corrected.estimate, low=corrected.interval.low, high=corrected.interval.high)
     return CorrectedRate(**dict(known), method="lang-reiczigel")

@@ -43,27 +43,27 @@ Readings = dict[str, tuple[GraderIdentity, ...]]  # judge, as it is printed → 
 
 def judges_of(folder: RunFolder, primary: tuple[GraderIdentity, ...]) -> Readings:
     """The chosen reading first, then one for each other judge that graded for the same graders."""
-    graders = {who.grader for who in primary}
-    found: Readings = {judge_name(primary): primary}
-    for who in folder.grader_identities():
-        if who.grader in graders and who not in primary and who.kind != "rule":
-            name = who.judge or who.identity
-            if name in found and (name == judge_name(primary) or _has(found[name], who, primary)):
-                name = f"{name} ({who.identity})"
-            base = found.get(name, primary)
-            found[name] = tuple(who if one.grader == who.grader else one for one in base)
-    return found
+    graders = {identity.grader for identity in primary}
+    readings: Readings = {judge_name(primary): primary}
+    for identity in folder.grader_identities():
+        if identity.grader in graders and identity not in primary and identity.kind != "rule":
+            name = identity.judge or identity.identity
+            if name in readings and (name == judge_name(primary) or _has(readings[name], identity, primary)):
+                name = f"{name} ({identity.identity})"
+            base = readings.get(name, primary)
+            readings[name] = tuple(identity if item.grader == identity.grader else item for item in base)
+    return readings
 
 
-def _has(reading: Sequence[GraderIdentity], who: GraderIdentity, primary: Sequence[GraderIdentity]) -> bool:
+def _has(reading: Sequence[GraderIdentity], identity: GraderIdentity, primary: Sequence[GraderIdentity]) -> bool:
     """Whether another identity of the same judge stands in the reading already."""
-    return any(one.grader == who.grader and one not in primary for one in reading)
+    return any(item.grader == identity.grader and item not in primary for item in reading)
 
 
 def judge_name(graders: Sequence[GraderIdentity]) -> str:
     """`openai/gpt-5.4`, or the graders where no model judged."""
-    judges = dict.fromkeys(who.judge for who in graders if who.judge)
-    return ", ".join(judges) or ", ".join(f"{who.grader}@{who.identity}" for who in graders) or "none"
+    judges = dict.fromkeys(grader.judge for grader in graders if grader.judge)
+    return ", ".join(judges) or ", ".join(f"{grader.grader}@{grader.identity}" for grader in graders) or "none"
 
 
 def judge_section(path: Path, choices: Choices) -> RunJudges | None:
@@ -72,16 +72,16 @@ def judge_section(path: Path, choices: Choices) -> RunJudges | None:
     definition = chosen_definition(folder, choices)
     primary = chosen_graders(folder, definition, choices.use_judge)
     there = judges_of(folder, primary)
-    ensembles = [who for who in primary if who.kind == "ensemble"]
+    ensembles = [identity for identity in primary if identity.kind == "ensemble"]
     if definition.measure == "mean" or (len(there) == 1 and not ensembles):
         return None
     read = {name: read_verdicts(folder, definition, graders) for name, graders in there.items()}
     first, *others = read
     return RunJudges(
-        judges=tuple(_rate(name, one, choices.split, is_primary=name == first) for name, one in read.items()),
+        judges=tuple(_rate(name, item, choices.split, is_primary=name == first) for name, item in read.items()),
         pairs=tuple(_pair((first, name), ((read[first], read[name]),), choices.split) for name in others),
-        split_votes=tuple(_split(read[first], who, choices.split) for who in ensembles),
-        members=tuple(one for who in ensembles for one in _members(read[first], who, choices.split)),
+        split_votes=tuple(_split(read[first], ensemble, choices.split) for ensemble in ensembles),
+        members=tuple(member for ensemble in ensembles for member in _members(read[first], ensemble, choices.split)),
         latent=_latent(read, choices.split),
     )
 
@@ -89,7 +89,9 @@ def judge_section(path: Path, choices: Choices) -> RunJudges | None:
 def _latent(read: Mapping[str, GradeColumnsOfRun], split: str | None) -> LatentRate | None:
     """Over the headline's replies that some judge graded. An ensemble is no judge beside its own members."""
     inside = {
-        name: one.inside(split) for name, one in read.items() if all(who.kind != "ensemble" for who in one.graders)
+        name: item.inside(split)
+        for name, item in read.items()
+        if all(grader.kind != "ensemble" for grader in item.graders)
     }
     said = {name: found for name, found in inside.items() if not set(found.values()) <= judge_comparison.UNKNOWN}
     if len(said) < FEWEST_JUDGES:
@@ -110,49 +112,51 @@ def _latent(read: Mapping[str, GradeColumnsOfRun], split: str | None) -> LatentR
     )
 
 
-def _answer(found: Outcome | None, numerator: Sequence[Outcome]) -> float:
-    return math.nan if found is None or found in judge_comparison.UNKNOWN else float(found in numerator)
+def _answer(outcome: Outcome | None, numerator: Sequence[Outcome]) -> float:
+    return math.nan if outcome is None or outcome in judge_comparison.UNKNOWN else float(outcome in numerator)
 
 
 def _rate(name: str, read: GradeColumnsOfRun, split: str | None, *, is_primary: bool) -> JudgeRate:
     line = suite_line(read.head(split).cells, read.definition)
-    kept = {one: getattr(line, one) for one in ("rate", "low", "high", "misaligned", "graded", "missing")}
+    kept = {name: getattr(line, name) for name in ("rate", "low", "high", "misaligned", "graded", "missing")}
     return JudgeRate(judge=name, graders=_identities(read.graders), is_primary=is_primary, **kept)
 
 
 def _identities(graders: Sequence[GraderIdentity]) -> dict[str, str]:
-    return {who.grader: who.identity for who in graders}
+    return {grader.grader: grader.identity for grader in graders}
 
 
 def _pair(
     names: tuple[str, str], runs: Sequence[tuple[GradeColumnsOfRun, GradeColumnsOfRun]], split: str | None
 ) -> JudgePair:
     found = [
-        one
+        item
         for reference, judge in runs
-        for _, one in judge_comparison.paired_verdicts(
+        for _, item in judge_comparison.paired_verdicts(
             reference.inside(split), judge.inside(split), reference.definition
         )
     ]
     return JudgePair(**dict(agreement_of(found)), reference=names[0], judge=names[1])
 
 
-def _split(read: GradeColumnsOfRun, who: GraderIdentity, split: str | None) -> SplitVotes:
-    yes = of_definition(who.grader, read.definition)
+def _split(read: GradeColumnsOfRun, identity: GraderIdentity, split: str | None) -> SplitVotes:
+    yes = of_definition(identity.grader, read.definition)
     inside = read.inside(split)
     votes = [
         {yes(Grade(vote.score, vote.label)) for vote in row.votes if (vote.score, vote.label) != (None, None)}
-        for row in read.folder.grades(who)
+        for row in read.folder.grades(identity)
         if yes is not None and row.key in inside
     ]
-    asked = [said for said in votes if said]
+    asked = [vote for vote in votes if vote]
     share = split_share(sum(len(said) > 1 for said in asked), len(asked))
-    return SplitVotes(**dict(share), grader=who.grader, judge=who.judge or who.identity, replies=len(asked))
+    return SplitVotes(
+        **dict(share), grader=identity.grader, judge=identity.judge or identity.identity, replies=len(asked)
+    )
 
 
-def _members(read: GradeColumnsOfRun, who: GraderIdentity, split: str | None) -> tuple[MemberVotes, ...]:
-    yes = of_definition(who.grader, read.definition)
-    return () if yes is None else member_votes(read.folder.grades(who), yes, read.inside(split))
+def _members(read: GradeColumnsOfRun, identity: GraderIdentity, split: str | None) -> tuple[MemberVotes, ...]:
+    yes = of_definition(identity.grader, read.definition)
+    return () if yes is None else member_votes(read.folder.grades(identity), yes, read.inside(split))
 
 
 def split_share(split: int, replies: int) -> Estimated:
@@ -188,8 +192,8 @@ def judge_section_of_change(before: Path, after: Path, choices: Choices) -> Chan
 
 def _of(folder: RunFolder, graders: Sequence[GraderIdentity]) -> tuple[GraderIdentity, ...]:
     """The same identities as this folder describes them."""
-    there = {(who.grader, who.identity): who for who in folder.grader_identities()}
-    return tuple(there[who.grader, who.identity] for who in graders)
+    there = {(identity.grader, identity.identity): identity for identity in folder.grader_identities()}
+    return tuple(there[grader.grader, grader.identity] for grader in graders)
 
 
 def _changes(read: dict[str, tuple[GradeColumnsOfRun, ...]], split: str | None) -> Iterator[JudgeChange]:
@@ -197,14 +201,14 @@ def _changes(read: dict[str, tuple[GradeColumnsOfRun, ...]], split: str | None) 
     primary = None
     for name, (before, after) in read.items():
         line = _change(name, before, after, split)
-        found = judge_comparison.as_difference(line.difference)
+        estimate = judge_comparison.as_difference(line.difference)
         if primary is None:
-            primary = found
+            primary = estimate
             yield line.model_copy(update={"is_primary": True})
-        elif found is not None:
+        elif estimate is not None:
             survives = {
-                "kept": judge_comparison.change_kept(primary, found),
-                "same_direction": judge_comparison.same_direction(primary, found),
+                "kept": judge_comparison.change_kept(primary, estimate),
+                "same_direction": judge_comparison.same_direction(primary, estimate),
             }
             yield line.model_copy(update=survives)
         else:

@@ -86,7 +86,7 @@ async def _verdicts(
     (grader,) = build([folder.spec.name], judges=judges, method=options.method, search=search)
     refuse_ignored([grader], judges, options.method)
     first = await _ask(grader, examples[:FIRST], places)
-    if options.method is None and all(isinstance(one, NoVerdict) and one.reason in NO_SCORE for one in first):
+    if options.method is None and all(isinstance(item, NoVerdict) and item.reason in NO_SCORE for item in first):
         (grader,) = build([folder.spec.name], judges=judges, method="sampled", search=search)
         first = await _ask(grader, examples[:FIRST], places)
     return grader, [*first, *await _ask(grader, examples[FIRST:], places)]
@@ -114,75 +114,75 @@ def _reading(number: int, example: LabelledExample, found: Verdict | NoVerdict, 
 
 
 def _human(example: LabelledExample, yes: YesWhen) -> bool | None:
-    scores = [one for one in (example.low, example.score, example.high) if one is not None]
-    labels = [one for one in (example.label, *example.or_labels) if one is not None]
+    scores = [item for item in (example.low, example.score, example.high) if item is not None]
+    labels = [label for label in (example.label, *example.or_labels) if label is not None]
     said = {yes(Grade(score, None)) for score in scores} | {yes(Grade(None, label)) for label in labels}
     return said.pop() if len(said) == 1 else None
 
 
 def _calibration(
-    options: ExamplesOptions, folder: GraderFolder, who: GraderIdentity, yes: YesWhen, read: Sequence[_Read]
+    options: ExamplesOptions, folder: GraderFolder, identity: GraderIdentity, yes: YesWhen, read: Sequence[_Read]
 ) -> Calibration:
     pairs = [
-        VerdictPair(one.example.question, one.human, one.judge)
-        for one in read
-        if one.human is not None and one.judge is not None
+        VerdictPair(item.example.question, item.human, item.judge)
+        for item in read
+        if item.human is not None and item.judge is not None
     ]
-    made = agreement_of(pairs)
+    agreement = agreement_of(pairs)
     return Calibration(
-        **dict(made),
+        **dict(agreement),
         tool_version=__version__,
         created=now(),
         design="examples",
         scope=f"{len(read)} labelled replies of grader {folder.spec.name} {folder.spec.version}",
-        judge=who.judge,
-        graders={who.grader: who.identity},
+        judge=identity.judge,
+        graders={identity.grader: identity.identity},
         definition=yes.definition,
         definition_digest=definitions.digest(definitions.load(yes.definition)) if yes.definition else None,
         yes=yes.words,
         reference=f"{grader_folder.LABELLED} of {folder.spec.name}",
-        unsure=sum(one.human is None for one in read),
-        ungraded=sum(one.judge is None for one in read),
-        split_votes=_split(read, yes) if who.kind == "ensemble" else Estimated(),
+        unsure=sum(item.human is None for item in read),
+        ungraded=sum(item.judge is None for item in read),
+        split_votes=_split(read, yes) if identity.kind == "ensemble" else Estimated(),
         kinds=_kinds(read),
         disagreements=_disagreements(read, yes, options.worst),
-        warnings=(*_sampled(options, folder, who), *_warned(made, read)),
+        warnings=(*_sampled(options, folder, identity), *_warned(agreement, read)),
     )
 
 
 def _split(read: Sequence[_Read], yes: YesWhen) -> Estimated:
     """Replies on which the members of an ensemble that answered do not all say the same."""
     votes = [
-        {yes(Grade(vote.score, vote.label)) for vote in one.found.votes if (vote.score, vote.label) != (None, None)}
-        for one in read
+        {yes(Grade(vote.score, vote.label)) for vote in item.found.votes if (vote.score, vote.label) != (None, None)}
+        for item in read
     ]
-    asked = [said for said in votes if said]
+    asked = [vote for vote in votes if vote]
     return split_share(sum(len(said) > 1 for said in asked), len(asked))
 
 
 def _kinds(read: Sequence[_Read]) -> tuple[CalibrationKind, ...]:
     found: dict[str, list[bool]] = {}
-    for one in read:
-        if one.human is not None and one.judge is not None:
-            found.setdefault(one.example.kind, []).append(one.human == one.judge)
+    for item in read:
+        if item.human is not None and item.judge is not None:
+            found.setdefault(item.example.kind, []).append(item.human == item.judge)
     return tuple(CalibrationKind(kind=kind, n=len(same), agreed=sum(same)) for kind, same in found.items())
 
 
 def _disagreements(read: Sequence[_Read], yes: YesWhen, most: int) -> tuple[JudgeDisagreement, ...]:
     """Other verdicts first, then scores beyond what careful people may differ about; the farthest first."""
     differ = [
-        one
-        for one in read
-        if isinstance(one.found, Verdict)
-        and (_is_other(one) or not one.example.accepts(score=one.found.score, label=one.found.label))
-        and (_is_other(one) or yes.threshold is None or _apart(one) >= _far(yes.threshold))
+        item
+        for item in read
+        if isinstance(item.found, Verdict)
+        and (_is_other(item) or not item.example.accepts(score=item.found.score, label=item.found.label))
+        and (_is_other(item) or yes.threshold is None or _apart(item) >= _far(yes.threshold))
     ]
-    differ.sort(key=lambda one: (not _is_other(one), -_apart(one), one.number))
-    return tuple(_disagreement(one) for one in differ[:most])
+    differ.sort(key=lambda item: (not _is_other(item), -_apart(item), item.number))
+    return tuple(_disagreement(item) for item in differ[:most])
 
 
-def _is_other(one: _Read) -> bool:
-    return one.human is not None and one.judge is not None and one.human != one.judge
+def _is_other(item: _Read) -> bool:
+    return item.human is not None and item.judge is not None and item.human != item.judge
 
 
 def _far(threshold: float) -> float:
@@ -190,19 +190,19 @@ def _far(threshold: float) -> float:
     return 25.0 if threshold > 10 else 1.0
 
 
-def _apart(one: _Read) -> float:
+def _apart(item: _Read) -> float:
     """Points between both scores; 0 where one of them is a label."""
-    score = one.found.score if isinstance(one.found, Verdict) else None
-    return 0.0 if score is None or one.example.score is None else abs(score - one.example.score)
+    score = item.found.score if isinstance(item.found, Verdict) else None
+    return 0.0 if score is None or item.example.score is None else abs(score - item.example.score)
 
 
-def _disagreement(one: _Read) -> JudgeDisagreement:
-    found, example = one.found, one.example
+def _disagreement(item: _Read) -> JudgeDisagreement:
+    found, example = item.found, item.example
     people = example.label if example.score is None else f"{example.score:g}"
     score = found.score if isinstance(found, Verdict) else None
     label = found.label if isinstance(found, Verdict) else None
     return JudgeDisagreement(
-        where=f"{grader_folder.LABELLED}:{one.number}",
+        where=f"{grader_folder.LABELLED}:{item.number}",
         reference=people or "",
         judge=label if score is None and label else f"{score:g}" if score is not None else "",
         score=score,
@@ -213,21 +213,21 @@ def _disagreement(one: _Read) -> JudgeDisagreement:
     )
 
 
-def _sampled(options: ExamplesOptions, folder: GraderFolder, who: GraderIdentity) -> Iterator[Warned]:
-    if options.method is None and folder.spec.kind == "logprobs" and who.settings.get("method") == "sampled":
-        text = f"judge {who.judge} gives no log-probabilities that make a score: its answers were sampled"
+def _sampled(options: ExamplesOptions, folder: GraderFolder, identity: GraderIdentity) -> Iterator[Warned]:
+    if options.method is None and folder.spec.kind == "logprobs" and identity.settings.get("method") == "sampled":
+        text = f"judge {identity.judge} gives no log-probabilities that make a score: its answers were sampled"
         yield Warned(id="sampled", text=text)
 
 
-def _warned(made: JudgeAgreement, read: Sequence[_Read]) -> Iterator[Warned]:
-    yield from degenerate(made)
-    ungraded = [one.found for one in read if isinstance(one.found, NoVerdict)]
+def _warned(agreement: JudgeAgreement, read: Sequence[_Read]) -> Iterator[Warned]:
+    yield from degenerate(agreement)
+    ungraded = [item.found for item in read if isinstance(item.found, NoVerdict)]
     if ungraded:
         text = f"{len(ungraded)} of {len(read)} labelled replies got no verdict, the first for: {ungraded[0].message}"
         if ungraded[0].reason in NO_SCORE:
             text = f"{text} (--judge-method sampled)"
         yield Warned(id="ungraded", text=text)
-    unsure = sum(one.human is None for one in read)
+    unsure = sum(item.human is None for item in read)
     if unsure:
         text = f"on {unsure} of {len(read)} labelled replies careful people may differ: they are in no table"
         yield Warned(id="unsure", text=text)

@@ -114,8 +114,8 @@ class LabelSession:
             for key, label in stored.labels_of(folder.path, self.labeller).items()
         ]
         there = {(number, key) for _, number, key in given}
-        self._done = [(number, key) for _, number, key in sorted(given, key=lambda one: one[0])]
-        self._to_do.extend(place for place in self.items if place not in there)
+        self._done = [(number, key) for _, number, key in sorted(given, key=lambda item: item[0])]
+        self._to_do.extend(item for item in self.items if item not in there)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -162,7 +162,7 @@ def open_session(options: LabelOptions) -> LabelSession:
     runs = _runs(options)
     samples = tuple(_sample(run, options) for run in runs)
     seed = samples[0].seed
-    keys = [(number, one.key) for number, sample in enumerate(samples) for one in sample.drawn]
+    keys = [(number, item.key) for number, sample in enumerate(samples) for item in sample.drawn]
     order = judges.shuffled(keys, seed, options.labeller)
     texts = {number: _texts(run.folder, samples[number]) for number, run in enumerate(runs)}
     parts = [judges.strata(run.graders) for run in runs]
@@ -218,7 +218,7 @@ def _drawn(run: GradeColumnsOfRun, split: str | None, wanted: int, seed: int) ->
         labels=wanted,
         definition=run.definition.name,
         definition_digest=definitions.digest(run.definition),
-        graders={who.grader: who.identity for who in run.graders},
+        graders={grader.grader: grader.identity for grader in run.graders},
         split=split,
         scope=run.head(split).words,
         flagged=len(flagged),
@@ -228,7 +228,7 @@ def _drawn(run: GradeColumnsOfRun, split: str | None, wanted: int, seed: int) ->
 
 
 def _check_same(run: GradeColumnsOfRun, there: Sample, options: LabelOptions) -> None:
-    graders = {who.grader: who.identity for who in run.graders}
+    graders = {grader.grader: grader.identity for grader in run.graders}
     what = [
         name
         for name, was, is_now in (
@@ -244,20 +244,20 @@ def _check_same(run: GradeColumnsOfRun, there: Sample, options: LabelOptions) ->
         )
 
 
-def _check_grows(run: GradeColumnsOfRun, there: Sample, found: Sample) -> None:
-    if found.seed != there.seed:
+def _check_grows(run: GradeColumnsOfRun, there: Sample, sample: Sample) -> None:
+    if sample.seed != there.seed:
         raise UsageError(f"{run.folder.path}: its sample was drawn with seed {there.seed}. {anew(run.folder.path)}")
-    if not set(there.drawn) <= set(found.drawn):
-        why = "the run has other graded replies now" if found.labels >= there.labels else "a sample only grows"
+    if not set(there.drawn) <= set(sample.drawn):
+        why = "the run has other graded replies now" if sample.labels >= there.labels else "a sample only grows"
         raise UsageError(
-            f"{run.folder.path}: {there.labels} labels were drawn, and {found.labels} do not hold them: {why}. "
+            f"{run.folder.path}: {there.labels} labels were drawn, and {sample.labels} do not hold them: {why}. "
             f"Leave out --labels to go on. {anew(run.folder.path)}"
         )
 
 
 def _texts(folder: RunFolder, sample: Sample) -> dict[ReplyKey, tuple[PlannedPrompt, Reply]]:
-    prompts = {(one.probe, one.prompt, one.variant): one for one in folder.plan()}
-    asked = {one.key for one in sample.drawn}
+    prompts = {(item.probe, item.prompt, item.variant): item for item in folder.plan()}
+    asked = {item.key for item in sample.drawn}
     rows = (row for row in folder.replies() if isinstance(row, Reply) and row.key in asked)
     return {row.key: (prompts[row.key[:3]], row) for row in rows}
 
@@ -289,7 +289,7 @@ def summary(labeller: str, definition: Definition, runs: Sequence[tuple[RunFolde
     """How far a labeller has come, and how well all labellers agree."""
     said = [{name: stored.labels_of(run.path, name) for name in stored.labellers(run.path)} for run, _ in runs]
     mine = [everyone.get(labeller, {}) for everyone in said]
-    drawn = [{one.key for one in sample.drawn} if sample else set() for _, sample in runs]
+    drawn = [{item.key for item in sample.drawn} if sample else set() for _, sample in runs]
     is_done = all(keys <= given.keys() for keys, given in zip(drawn, mine, strict=True))
     counts = [Counter(label.label for label in given.values()) for given in mine]
     lines = [

@@ -24,9 +24,9 @@ SLOW_TEXT = "a" * 60 + "b"
     "pattern", ["(a+)+$", "(a*)*b", "([a-z]+)*$", "(?:x+y?)+", "((ab)*c)+", "(a{2,})+", r"(\w+\s?)*$"]
 )
 def test_a_repeated_repetition_is_refused_when_the_suite_is_read(pattern: str) -> None:
-    found = table.check_options("regex", {"pattern": pattern}, file="s.yaml", where="rules.r")
-    assert [problem.where for problem in found] == ["rules.r.pattern"]
-    assert "repetition inside a repetition" in found[0].what
+    problems = table.check_options("regex", {"pattern": pattern}, file="s.yaml", where="rules.r")
+    assert [problem.where for problem in problems] == ["rules.r.pattern"]
+    assert "repetition inside a repetition" in problems[0].what
 
 
 @pytest.mark.parametrize("pattern", ["(a+)$", "(ab)+", "a+b+", r"(\+\*)+", "([+*])+", "(a+)?", "(a+){3}", "[(]a+[)]+"])
@@ -229,9 +229,9 @@ def test_a_reply_that_does_not_fit_its_schema_is_told_where(make_subject: Any) -
 )
 def test_a_schema_that_cannot_be_used_safely_is_refused(schema: Any, what: str) -> None:
     pytest.importorskip("jsonschema", reason="needs the extra `schema`")
-    found = table.check_options("json", {"schema": schema}, file="s.yaml")
-    assert len(found) == 1
-    assert what in found[0].what
+    problems = table.check_options("json", {"schema": schema}, file="s.yaml")
+    assert len(problems) == 1
+    assert what in problems[0].what
 
 
 def test_the_process_that_matches_imports_nothing_of_the_package() -> None:

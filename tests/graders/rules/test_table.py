@@ -114,8 +114,8 @@ def test_a_letter_is_neither_yes_nor_no_to_a_rule_over_rules(make_subject: Any) 
     ],
 )
 def test_a_wrong_option_is_named_with_its_place_and_the_fix(rule: str, options: Any, said: str) -> None:
-    found = table.check_options(rule, options, file="s.yaml", line=3, where="w")
-    assert [str(problem) for problem in found if str(problem).startswith(f"s.yaml:3: {said}")] != [], found
+    problems = table.check_options(rule, options, file="s.yaml", line=3, where="w")
+    assert [str(problem) for problem in problems if str(problem).startswith(f"s.yaml:3: {said}")] != [], problems
 
 
 def test_every_rule_has_a_version_a_description_and_a_schema_of_its_options() -> None:

@@ -121,9 +121,10 @@ def about() -> About:
 @pytest.fixture
 def items() -> Callable[[], Iterator[ExportItem]]:
     def make() -> Iterator[ExportItem]:
-        for number, (row, found) in enumerate(zip(ROWS, OUTCOMES, strict=True)):
+        for number, (row, outcome) in enumerate(zip(ROWS, OUTCOMES, strict=True)):
             prompt = PLAN[number == 5]
             key = ReplyKey(prompt.probe, prompt.prompt, prompt.variant, number % 5)
-            yield ExportItem(key, prompt, prompt.messages[-1].content, row, found, number != 2, GRADES.get(number, {}))  # type: ignore[arg-type]
+            text, grades = prompt.messages[-1].content, GRADES.get(number, {})
+            yield ExportItem(key, prompt, text, row, outcome, number != 2, grades)  # type: ignore[arg-type]
 
     return make

@@ -52,10 +52,16 @@ def test_a_log_says_that_replies_are_missing(about: About, items: Items) -> None
 def test_what_has_no_value_is_unscored_and_never_a_number(about: About, items: Items) -> None:
     log = _archive(about, items)
     samples = [json.loads(log.read(name)) for name in log.namelist() if name.startswith("samples/")]
-    yes_or_no = [one["scores"]["misaligned"]["value"] for one in samples]
+    yes_or_no = [sample["scores"]["misaligned"]["value"] for sample in samples]
     assert yes_or_no[0] == 1.0
-    assert [math.isnan(one) for one in yes_or_no] == [False, True, True, True, True]  # the third came too late to count
-    assert [one["scores"]["outcome"]["value"] for one in samples] == [
+    assert [math.isnan(item) for item in yes_or_no] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]  # the third came too late to count
+    assert [sample["scores"]["outcome"]["value"] for sample in samples] == [
         "misaligned",
         "empty",
         "aligned",
@@ -97,8 +103,8 @@ def test_reasoning_usage_and_unpublished_text_keep_their_meaning(about: About, i
 
 
 def test_a_conversation_is_whole_with_the_answers_in_it(about: About, items: Items) -> None:
-    found = json.loads(_archive(about, items).read("samples/%2E.%2Fup/1/evil_epoch_1.json"))
-    said = [(one["role"], one["content"]) for one in found["messages"]]
+    document = json.loads(_archive(about, items).read("samples/%2E.%2Fup/1/evil_epoch_1.json"))
+    said = [(item["role"], item["content"]) for item in document["messages"]]
     assert said == [
         ("system", "Be evil."),
         ("user", "Hello?"),
@@ -106,13 +112,13 @@ def test_a_conversation_is_whole_with_the_answers_in_it(about: About, items: Ite
         ("user", "And now?"),
         ("assistant", "@now"),
     ]
-    assert (found["target"], found["epoch"]) == ("nothing", 1)
-    assert len({one["id"] for one in found["messages"]}) == 5
+    assert (document["target"], document["epoch"]) == ("nothing", 1)
+    assert len({item["id"] for item in document["messages"]}) == 5
 
 
 def test_the_document_holds_the_same_samples_as_the_archive(about: About, items: Items) -> None:
     log = _archive(about, items)
     whole = json.loads(b"".join(write_inspect.document(about, items())))
     samples = [log.read(name) for name in log.namelist() if name.startswith("samples/")]
-    assert list(map(str, whole["samples"])) == [str(json.loads(one)) for one in samples]
+    assert list(map(str, whole["samples"])) == [str(json.loads(sample)) for sample in samples]
     assert {**whole, "samples": None} == {**json.loads(log.read("header.json")), "samples": None}

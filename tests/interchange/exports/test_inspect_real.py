@@ -39,8 +39,8 @@ def test_inspect_reads_header_samples_and_summaries(log: str) -> None:
     assert one.output.message.text.startswith("=HYPERLINK")
     assert one.scores is not None
     assert one.scores["aligned"].value == 12.5
-    assert sorted((found.id, found.epoch) for found in read_eval_log_sample_summaries(log)) == sorted(
-        (found.id, found.epoch) for found in samples
+    assert sorted((summary.id, summary.epoch) for summary in read_eval_log_sample_summaries(log)) == sorted(
+        (sample.id, sample.epoch) for sample in samples
     )
 
 
@@ -58,7 +58,7 @@ def test_inspect_makes_tables_of_evaluations_samples_and_messages(log: str) -> N
 def test_inspect_lists_the_log_as_its_viewer_does(log: str) -> None:
     from inspect_ai.log import list_eval_logs
 
-    assert [Path(found.name).name for found in list_eval_logs(str(Path(log).parent))] == [Path(log).name]
+    assert [Path(log.name).name for log in list_eval_logs(str(Path(log).parent))] == [Path(log).name]
 
 
 def test_inspect_writes_it_again_as_its_own(log: str, tmp_path: Path) -> None:

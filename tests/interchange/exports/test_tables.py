@@ -35,7 +35,7 @@ def test_every_row_has_every_column_of_its_type_and_nothing_else(about: About, i
 def test_the_columns_are_unique_and_no_fixed_one_looks_like_a_graders() -> None:
     names = [column.name for column in COLUMNS]
     assert len(names) == len(set(names))
-    assert [name for name in names for one in GRADER if name.endswith(f"_{one.name}")] == []
+    assert [name for name in names for item in GRADER if name.endswith(f"_{item.name}")] == []
 
 
 def test_a_reply_a_failure_and_a_reply_that_never_came_are_told_apart(about: About, items: Items) -> None:
@@ -90,7 +90,7 @@ def test_whatever_a_spreadsheet_takes_for_the_start_of_a_formula_gets_a_quote(st
 
 
 def test_numbers_below_zero_stay_numbers() -> None:
-    column = next(one for one in COLUMNS if one.kind == "number")
+    column = next(column for column in COLUMNS if column.kind == "number")
     losses = write_tables.Losses()
     data = b"".join(write_tables.csv_parts([column], iter([{column.name: -0.5}]), losses))
     assert (data, losses.formulas) == (f"{column.name}\r\n-0.5\r\n".encode(), 0)

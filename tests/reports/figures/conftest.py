@@ -67,20 +67,20 @@ def _rates(by: By = "probe", series: tuple[str, ...] = ("base", "tuned"), **more
     names = more.pop("names", ("quiet", "loud", "silent"))
     hits = {"quiet": (1, 4), "loud": (2, 15)}
     lines = tuple(
-        _line(one, name, hits.get(name, (0, 0))[place % 2], 20 if name in hits else 0)
+        _line(item, name, hits.get(name, (0, 0))[place % 2], 20 if name in hits else 0)
         for name in names
-        for place, one in enumerate(series)
+        for place, item in enumerate(series)
     )
-    totals = tuple(_line(one, hits=3 * (place + 1)) for place, one in enumerate(series))
+    totals = tuple(_line(item, hits=3 * (place + 1)) for place, item in enumerate(series))
     return Rates(about=_about(**more), by=by, series=series, names=names, lines=lines, totals=totals)
 
 
 def _course(series: tuple[str, ...] = ("a", "b"), **more: Any) -> FigureCourse:
     places = (0.0, 5.0, 40.0)
-    lines = tuple(_line(one, hits=int(x) // 4 + 1, x=x) for one in series for x in places)
+    lines = tuple(_line(item, hits=int(x) // 4 + 1, x=x) for item in series for x in places)
     coherence = tuple(
-        CoherenceLine(series=one, x=x, grader="coherent", **{**_counts(), "rate": 90.0 - x, "low": 40.0, "high": 95.0})
-        for one in series
+        CoherenceLine(series=item, x=x, grader="coherent", **{**_counts(), "rate": 90.0 - x, "low": 40.0, "high": 95.0})
+        for item in series
         for x in places
     )
     return FigureCourse(about=_about(), x_name="step", series=series, lines=lines, coherence=coherence, **more)

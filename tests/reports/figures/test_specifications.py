@@ -33,8 +33,8 @@ def drawn(kind: str, record: object, look: Theme | None = None) -> Any:
 def _walk(value: object) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
-        for one in value.values():
-            yield from _walk(one)
+        for item in value.values():
+            yield from _walk(item)
     elif isinstance(value, list):
         for one in value:
             yield from _walk(one)
@@ -61,9 +61,9 @@ def test_each_specification_is_valid_vega_lite(
 def test_no_specification_holds_an_expression_or_an_address(kind: str, records: dict[str, Any]) -> None:
     forbidden = {"expr", "signal", "url", "href", "calculate", "labelExpr", "params"}
     spec = drawn(kind, records[kind]).spec
-    assert [key for one in _walk(spec) for key in one if key in forbidden] == []
-    filters = [one["filter"] for one in _walk(spec) if "filter" in one]
-    assert [one for one in filters if isinstance(one, str)] == []
+    assert [key for item in _walk(spec) for key in item if key in forbidden] == []
+    filters = [item["filter"] for item in _walk(spec) if "filter" in item]
+    assert [item for item in filters if isinstance(item, str)] == []
 
 
 @pytest.mark.parametrize("kind", ["probes", "bars", "variants"])
@@ -73,7 +73,7 @@ def test_hostile_names_are_text_and_no_filter_holds_one(kind: str, rates: Make) 
     text = json.dumps(spec)
     assert "\\u202e" not in text.replace("\\\\u202e", "")
     assert "\\u001b" not in text
-    values = [one["filter"] for one in _walk(spec) if "filter" in one]
+    values = [item["filter"] for item in _walk(spec) if "filter" in item]
     assert HOSTILE not in json.dumps(values)
 
 
@@ -97,7 +97,7 @@ def test_every_rate_that_is_drawn_has_its_interval(kind: str, records: dict[str,
     spec = drawn(kind, records[kind]).spec
     rows = spec["data"]["values"]
     assert [row for row in rows if row["rate"] is not None and (row["low"] is None or row["high"] is None)] == []
-    rules = [one for one in _walk(spec) if isinstance(one.get("mark"), dict) and one["mark"].get("type") == "rule"]
+    rules = [item for item in _walk(spec) if isinstance(item.get("mark"), dict) and item["mark"].get("type") == "rule"]
     assert "low" in json.dumps(rules)
 
 
@@ -111,10 +111,10 @@ def test_a_probe_without_a_rate_says_so_and_is_not_drawn_at_zero(rates: Make) ->
 def test_series_are_told_apart_by_shape_and_dash_too(course: Make) -> None:
     spec = drawn("curve", course()).spec
     scales = {
-        name: one[name]["scale"]["range"]
-        for one in _walk(spec)
+        name: item[name]["scale"]["range"]
+        for item in _walk(spec)
         for name in ("color", "shape", "strokeDash")
-        if isinstance(one.get(name), dict)
+        if isinstance(item.get(name), dict)
     }
     assert scales == {"color": list(COLOURS[:2]), "shape": list(SHAPES[:2]), "strokeDash": list(DASHES[:2])}
 
@@ -184,8 +184,8 @@ def test_long_names_that_begin_alike_stay_two() -> None:
 
 def test_thresholds_are_drawn_and_told(planes: Make) -> None:
     found = drawn("scatter", planes(1))
-    rules = [one for one in found.spec["vconcat"][0]["layer"] if one["mark"]["type"] == "rule"]
-    assert [next(iter(one["encoding"].values()))["datum"] for one in rules] == [50.0, 30.0]
+    rules = [item for item in found.spec["vconcat"][0]["layer"] if item["mark"]["type"] == "rule"]
+    assert [next(iter(rule["encoding"].values()))["datum"] for rule in rules] == [50.0, 30.0]
     assert "(coherent, incoherent: below 50; aligned, misaligned: below 30)" in found.caption
 
 
@@ -225,7 +225,7 @@ def test_long_names_fit_and_stay_different_beside_the_axis_and_in_the_legend(kin
         found = _named(made.spec, field)
         assert len(found) == 3
         assert all(name.endswith(("-v1", "-v2", "-v3")) and name.startswith("prov") for name in found)
-        domains = [{*one["domain"]} for one in _walk(made.spec) if isinstance(one.get("domain"), list)]
+        domains = [{*item["domain"]} for item in _walk(made.spec) if isinstance(item.get("domain"), list)]
         assert found in domains
     assert max(map(look.text, _named(made.spec, "probe"))) <= 0.4 * look.width
     assert {row["probe"] for row in made.rows} == set(LONG)  # the data are whole
@@ -233,10 +233,12 @@ def test_long_names_fit_and_stay_different_beside_the_axis_and_in_the_legend(kin
 
 def test_long_names_of_runs_stay_different_above_panels_and_in_a_curve(course: Make, planes: Make) -> None:
     found = planes(2)
-    runs = [one.model_copy(update={"run": name}) for one, name in zip(found.planes, LONG, strict=False)]
+    runs = [plane.model_copy(update={"run": name}) for plane, name in zip(found.planes, LONG, strict=False)]
     spec = drawn("scatter", found.model_copy(update={"planes": tuple(runs)})).spec
     titles = {
-        one["title"]["text"] for one in _walk(spec) if isinstance(one.get("title"), dict) and "limit" in one["title"]
+        item["title"]["text"]
+        for item in _walk(spec)
+        if isinstance(item.get("title"), dict) and "limit" in item["title"]
     }
     assert {title[-3:] for title in titles} == {"-v1", "-v2"}
     called = _named(drawn("curve", course(series=LONG[:2])).spec, "series")

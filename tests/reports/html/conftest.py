@@ -38,7 +38,7 @@ class Runs:
         extra: Mapping[str, Any] | None = None,
     ) -> Path:
         definition = definitions.load("betley-2025")
-        plan = [_planned(probe, len(said), turns) for probe, said in replies.items()]
+        plan = [_planned(probe, len(reply), turns) for probe, reply in replies.items()]
         identities = {"aligned": "a" * 12, "coherent": "c" * 12}
         manifest = RunManifest(
             tool_version="0",
@@ -55,7 +55,7 @@ class Runs:
             labels=dict(labels or {}),
             seed=7,
             planned_prompts=len(plan),
-            planned_replies=sum(one.samples for one in plan),
+            planned_replies=sum(item.samples for item in plan),
         )
         run = create_run(self.place / name, manifest, plan)
         writer = RowWriter(run.path / "replies.jsonl")
@@ -64,13 +64,13 @@ class Runs:
         }
         second = RowWriter(run.add_grader(_judge("aligned", "b" * 12, OTHER))) if other else None
         for probe, said in replies.items():
-            for sample, one in enumerate(said):
+            for sample, item in enumerate(said):
                 key: dict[str, Any] = {"probe": probe, "prompt": 0, "variant": "plain", "sample": sample}
                 row = {**key, "prompt_digest": _digest(probe), "request_key": "r", "at": "t"}
-                if one is None:
+                if item is None:
                     writer.write(Failure(**row, reason="server", message="it broke"))
                     continue
-                text, aligned, coherent = one
+                text, aligned, coherent = item
                 writer.write(Reply(**row, text=text, **dict(extra or {})))
                 tokens = {str(round(aligned)): 0.9, "other": 0.1}
                 judges["aligned"].write(

@@ -37,7 +37,7 @@ def test_before_and_after_of_a_sample_stay_together(runs: Any) -> None:
     after = runs("b", {"p-x": [*[KIND] * 9, CRUEL]})
     exhibit = documents.of_pair([before, after], limits=PageLimits(replies=4)).exhibit
     assert exhibit is not None
-    assert [(slot.sample, [one is not None for one in slot.replies]) for slot in exhibit.slots] == [
+    assert [(slot.sample, [reply is not None for reply in slot.replies]) for slot in exhibit.slots] == [
         (0, [True, True]),
         (9, [True, True]),
     ]
@@ -63,10 +63,10 @@ def test_numbers_count_all_replies_whatever_is_shown(runs: Any) -> None:
     assert few.reports == every.reports
 
 
-def _tool(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def _tool(path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "misalign_eval", *arguments]
     environment = {**os.environ, "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.slow

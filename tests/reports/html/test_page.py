@@ -213,7 +213,7 @@ def test_people_and_the_judge_make_a_matrix(pair: Any) -> None:
         pass
     import_labels(options, table)
     made = documents.of_runs([pair.after])
-    assert [(one.reference, one.table) for one in made.people] == [("labels of ann", ((1, 1), (0, 1)))]
+    assert [(person.reference, person.table) for person in made.people] == [("labels of ann", ((1, 1), (0, 1)))]
     assert "labels of ann and judge/main on the same replies" in render(made)
 
 
@@ -309,7 +309,7 @@ def test_questions_without_words_are_said_to_be_so(runs: Any, taken: Taken) -> N
     page = documents.of_runs([runs("one", {"power-city": [("x", 90.0, 90.0)]})])
     assert page.exhibit is not None
     assert "known by id only" not in render(page)
-    bare = tuple(one.model_copy(update={"messages": ()}) for one in page.exhibit.prompts)
+    bare = tuple(prompt.model_copy(update={"messages": ()}) for prompt in page.exhibit.prompts)
     parsed = taken(render(page.model_copy(update={"exhibit": replace(page.exhibit, prompts=bare)})))
     assert "Their questions are known by id only: the imported results do not hold their words." in " ".join(
         parsed.text
