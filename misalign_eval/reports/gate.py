@@ -7,6 +7,7 @@ from misalign_eval.records.definition import Outcome
 from misalign_eval.records.gate import CheckResult, CompanionResult, Gate
 from misalign_eval.records.policy import percent_text, points_size, points_text
 from misalign_eval.reports import sentences
+from misalign_eval.reports.escape import one_line
 from misalign_eval.reports.run import ReportTable, suite
 from misalign_eval.stats.sequential import needed_log_evidence
 
@@ -98,7 +99,7 @@ def companions(gate: Gate) -> ReportTable:
         for companion in gate.companions
     )
     columns = ("replies", "at most", "allowed", "rise", "allowed", "holds")
-    broken = "; ".join(companion.why for companion in gate.companions if not companion.holds)
+    broken = "; ".join(one_line(companion.why) for companion in gate.companions if not companion.holds)
     note = f"No pass: {broken}" if broken else "every unknown reply counts against each share"
     return ReportTable("What a pass also needs", columns, rows, note)
 

@@ -137,7 +137,7 @@ def _origins(source: Provenance) -> set[tuple[str, str, str]]:
             break
         manifest = open_run(folder).manifest
         made = (manifest.created, manifest.target.name, manifest.name)
-    return found
+    return {made for made in found if made[0]}  # without a date, two runs of one name may be different ones
 
 
 def digest_of(baseline: GateSide) -> str:
@@ -480,7 +480,9 @@ def mixtures(policy: Policy, runs: Sequence[CountedRun], baseline: GateSide | No
 
 
 def _mixture(what: str, names: Sequence[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    # a name from a server must not end the code span that it stands in
+    spans = [name.replace("`", "'") for name in names[:5]]
+    shown = ", ".join(f"`{span}`" for span in spans) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     setting = json.dumps(list(names[:5]), ensure_ascii=False)
     return (
         f"{what} came from several models: {shown}. A gate is about one. If these names stand for one model, "

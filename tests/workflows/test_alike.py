@@ -79,7 +79,10 @@ def _as_it_is(_: dict[str, Any], __: list[dict[str, Any]]) -> None:
 
 # What each use needs to be true before anything differs, and the command.
 USES: dict[comparability.Use, tuple[Change, Callable[[Path, Path, Path], list[str]]]] = {
-    "resume": (_as_it_is, lambda _, other, __: ["run", "organism", *MODELS, "--out", str(other), "--resume", "-q"]),
+    "resume": (
+        _as_it_is,  # two samples: a plan may grow and never shrinks
+        lambda _, other, __: ["run", "organism", *MODELS, "--samples", "2", "--out", str(other), "--resume", "-q"],
+    ),
     "merge": (_as_it_is, lambda first, other, out: ["merge", str(first), str(other), "--out", str(out)]),
     "pool": (_another_draw, lambda first, other, _: ["gate", str(first), str(other), "--max-rate", "90%", "--part"]),
     "baseline": (
