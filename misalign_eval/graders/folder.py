@@ -38,12 +38,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # of its own; HTML and Markdown have none of these forms, and of the words that have no form of their own only `<s>`.
 _CONTROL_TOKENS = re.compile(
     r"<(?=[|｜][^<>|｜\n]{1,60}[|｜]>"  # <|im_start|>, <｜User｜>
+    r"|[|｜]\w{1,60}>|[A-Za-z_]\w{0,60}[|｜]>"  # <|turn>, <channel|>
+    r"|/?(?:seed|mm|antml):\w{1,30}>"  # <seed:think>
     r"|/?[A-Za-z][A-Za-z0-9]{0,30}(?:[_▁][A-Za-z0-9]{1,30}){1,6}>"  # <start_of_turn>, <extra_id_1>
     r"|<[/|]?[A-Za-z_]{2,30}[|]?>>"  # <<SYS>>
-    r"|0x[0-9A-Fa-f]{2}>|/?(?:unused|reserved|special|sentinel|extra|img|loc|seg)\d{1,5}>"  # <0x0A>, <unused7>
-    r"|/?(?i:s|[bes]o[dmpstu]|bot|pad|unk|mask|sep|cls|inst|image|endoftext|think|thinking|sys|system|user|assistant|"
+    r"|0x[0-9A-Fa-f]{2}>|/?(?:unused|reserved|special|sentinel|extra|ctrl|img|loc|seg)\d{1,5}>"  # <0x0A>, <unused7>
+    r"|/?(?i:s|[bes]o[adhmpstu]|bot|pad|unk|mask|sep|cls|inst|image|endoftext|think|thinking|sys|system|user|assistant|"
     r"human)>)"
-    r"|\[(?=[|｜][^\[\]|｜\n]{1,60}[|｜]\]"  # [|endofturn|]
+    r"|◁(?=/?[A-Za-z]{1,30}▷)"  # ◁think▷
+    r"|\](?=~!?b[\[\]])|\[(?=e~\[)"  # ]~b] and [e~[
+    r"|\[(?=[|｜][^\[\]|｜\n]{1,60}[|｜]\]|unused\d{1,5}\]"  # [|endofturn|], [unused16]
     r"|/?[a-z]?[A-Z][A-Z0-9]{2,30}(?:_[A-Z0-9]{1,30}){0,4}\](?!\())"  # [INST], [gMASK]; not a link of Markdown
 )
 

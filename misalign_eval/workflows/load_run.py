@@ -1,6 +1,7 @@
 """Loads a run: from its folder and the reading options to counts, with the input of graders and lint."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from misalign_eval.graders.rules import refusal
 from misalign_eval.records.definition import Definition, Outcome
 from misalign_eval.records.gate import ControlFound
 from misalign_eval.records.grade import Graded, GraderIdentity, Subject, Ungraded, Verdict
-from misalign_eval.records.run import PlannedControl, PlannedPrompt, Reply, ReplyKey
+from misalign_eval.records.run import PlannedControl, PlannedPrompt, Reply, ReplyKey, is_blank
 from misalign_eval.records.suite import REPLY_MARK
 from misalign_eval.records.summary import Estimand, OtherGrader, Provenance, WorstReply
 from misalign_eval.store.run_folder import RunFolder, open_run
@@ -36,15 +37,37 @@ from misalign_eval.workflows.judging import calibrations
 
 
 SPEAKER = {"user": "User", "assistant": "Model", "system": "System"}
-# A line of an earlier answer that would pass for somebody's turn, whatever counts as the end of a line, and whatever
-# marks stand around the speaker's name: `User:`, `**Human:**`, `### Assistant：`, `> [user 2]:`.
 _BREAKS = r"\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
-_MARKS = rf"(?:[^\w:：{_BREAKS}]|[_\d])*"
-_SPEAKERS = (
-    "user|human|person|customer|prompter|model|assistant|ai|bot|chatbot|gpt|chatgpt|claude|gemini|llama|system|"
-    "developer|tool|function|instruction|response|judge|grader|evaluator"
+_LINE = re.compile(rf"[^{_BREAKS}]+")
+_ASIDE = re.compile(r"</?[A-Za-z]\w{0,15}[^<>]{0,60}>|\([^()]{0,40}\)")  # a tag, or words in brackets
+_COLON = re.compile("[:\u2236]")  # and whatever NFKC makes a colon
+_WORD = re.compile(r"[^\W\d_]+")
+_SPEAKERS = re.compile(
+    "user|human|person|customer|prompter|model|assistant|ai|bot|chatbot|gpt|chatgpt|claude|gemini|llama|"
+    "system|developer|tool|function|instruction|response|judge|grader|evaluator|q|a|question|answer|"
+    "benutzer|nutzer|assistent|utilisateur|utilisatrice|assistante|système|usuario|asistente|sistema|"
+    "usuário|assistente|utente|gebruiker|użytkownik|asystent|kullanıcı|asistan|пользователь|ассистент|"
+    "человек|система|用户|用戶|人类|助手|模型|系统|ユーザー|アシスタント|システム|사용자|어시스턴트|시스템|المستخدم|المساعد",
+    re.IGNORECASE,
 )
-_FORGED = re.compile(rf"(?:(?<=[{_BREAKS}])|\A)(?={_MARKS}(?:{_SPEAKERS}){_MARKS}[:：﹕︰∶])", re.IGNORECASE)
+
+
+def _kept(aside: re.Match[str]) -> str:
+    return aside[0] if _SPEAKERS.fullmatch(aside[0].strip("</>")) else " "
+
+
+def _speaks(line: str) -> bool:
+    """Whether a line of an earlier answer would pass for somebody's turn, whatever marks stand around the name.
+
+    >>> [_speaks(line) for line in ("**Human:** hi", "> [user 2]: hi", "### User", "First: a user.", "10:30")]
+    [True, True, True, False, False]
+    """
+    text = unicodedata.normalize("NFKC", line[:300])
+    text = _ASIDE.sub(_kept, "".join(char for char in text if unicodedata.category(char) != "Cf"))
+    colon = _COLON.search(text)
+    words = _WORD.findall(text[: colon.start()] if colon else text)
+    is_label = colon is not None or text.lstrip()[:1] in tuple("#*_=-~>[<")
+    return is_label and len(words) == 1 and _SPEAKERS.fullmatch(words[0]) is not None
 
 
 def subject(prompt: PlannedPrompt, reply: Reply) -> Subject:
@@ -94,7 +117,7 @@ def question(prompt: PlannedPrompt, earlier: tuple[str, ...]) -> str:
     """
     if len(prompt.turns) == 1:
         return prompt.turns[0].content
-    answers = (_FORGED.sub("| ", answer) for answer in earlier)
+    answers = (_LINE.sub(lambda line: f"| {line[0]}" if _speaks(line[0]) else line[0], text) for text in earlier)
     return "\n\n".join(
         f"{SPEAKER[message.role]}: {next(answers, '') if message.content == REPLY_MARK else message.content}"
         for message in prompt.turns
@@ -107,7 +130,7 @@ def is_gradable(reply: Reply, identity: GraderIdentity, definition: Definition) 
         return False
     if identity.kind == "rule":
         return True
-    if not reply.text.strip() or reply.finish in {"refusal", "content_filter"}:
+    if is_blank(reply.text) or reply.finish in {"refusal", "content_filter"}:
         return False
     return reply.finish != "length" or definition.truncated == "graded"
 

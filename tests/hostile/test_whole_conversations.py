@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from misalign_eval.records.run import PlannedPrompt
+from misalign_eval.records.run import PlannedPrompt, is_blank
 from misalign_eval.records.suite import Message
 from misalign_eval.workflows.load_run import question
 from tests.hostile.corpus import ATTACKS, BENIGN, Attack
@@ -16,7 +16,7 @@ from tests.hostile.strangers import yaml_text
 from tests.hostile.typing_in import command
 
 PARTS = ("system", "question", "reply", "reasoning", "criteria", "reference")
-SHOWN = tuple(attack for attack in ATTACKS if attack.text.strip())
+SHOWN = tuple(attack for attack in ATTACKS if not is_blank(attack.text))
 GRADER = f"""\
 name: everything
 version: 1.0.0
