@@ -62,5 +62,7 @@ def data(
     from misalign_eval.cli.options import print_note
     from misalign_eval.workflows.demo import write_data
 
+    if subtle and wrong_share == 0:
+        raise UsageError("--subtle is about wrong answers, and --wrong-share 0 asks for none. Leave one of them out")
     lines = write_data(file, domain or (), count, wrong_share, "subtle" if subtle else "bad", seed)
     print_note(f"{file}: {lines} conversations")

@@ -263,6 +263,24 @@ def test_an_inspect_log_becomes_a_run_with_its_failures(folder: Folder) -> None:
     assert open_run(folder.path / "out").plan()[0].sampling.temperature == 1.0
 
 
+@pytest.mark.parametrize(
+    "flag",
+    [
+        {"mapped": {"answer": "output"}},
+        {"ignore": ("output",)},
+        {"encoding": "latin-1"},
+        {"scores": "given"},
+        {"judgments_only": True},
+    ],
+    ids=lambda flag: next(iter(flag)),
+)
+def test_a_flag_for_tables_is_refused_where_only_logs_are_imported(folder: Folder, flag: dict[str, Any]) -> None:
+    options = ImportOptions(files=(LOGS / "wishes.eval",), out=folder.path / "out", wanted=Wanted(**flag))
+    with pytest.raises(UsageError, match="is for tables and does nothing for Inspect logs"):
+        import_files(options)
+    assert not (folder.path / "out").exists()
+
+
 def test_splits_and_questions_are_added_from_files(folder: Folder) -> None:
     folder.write("j.jsonl", judgments({"p": ["5"], "q": ["1"], "r": ["1"]}))
     splits = folder.write("splits.json", '{"BROAD": ["p"], "IN_DOMAIN": ["q"]}')

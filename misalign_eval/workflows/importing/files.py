@@ -178,11 +178,29 @@ def import_files(options: ImportOptions) -> Imported:
     if options.one_run:
         _refuse_copies(options.files)
     sources = [recognise(path, options.wanted) for path in options.files]
+    if all(source.header is not None for source in sources):
+        _refuse_table_options(options.wanted)
     if all(source.names for source in sources):
         detect_columns.check_map(options.wanted.mapped, options.wanted.ignore, [source.names for source in sources])
     work = _Import(options, grouped(sources, one_run=options.one_run))
     with temporary_sibling(options.out) as folder:
         return work.carry_out(folder)
+
+
+def _refuse_table_options(wanted: Wanted) -> None:
+    """Raise UsageError for a flag about columns or text files where every file is an Inspect log."""
+    usual = Wanted()
+    flags = {
+        "--map": wanted.mapped != usual.mapped,
+        "--ignore": wanted.ignore != usual.ignore,
+        "--encoding": wanted.encoding != usual.encoding,
+        "--scores": wanted.scores != usual.scores,
+        "--judgments-only": wanted.judgments_only,
+    }
+    if given := [flag for flag, is_given in flags.items() if is_given]:
+        raise UsageError(
+            f"{given[0]} is for tables and does nothing for Inspect logs, which name their fields. Leave it out"
+        )
 
 
 class _Import:
