@@ -97,18 +97,19 @@ def emit_report(
     """Print a report in the chosen format, and write it to files; `more` are the formats that read the run again."""
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.run import run_document
 
     def text() -> str:
         from misalign_eval.reports.backends import (
             terminal as terminal_backend,  # rich is slow to import, and only this format needs it
         )
 
-        return terminal_backend.run_report(report, by)
+        return terminal_backend.render(run_document(report, by))
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(report.summary),
-        "markdown": lambda: markdown_backend.run_report(report, by),
+        "markdown": lambda: markdown_backend.render(run_document(report, by)),
         **more,
     }
     emit(renderers, fmt, files)

@@ -180,6 +180,7 @@ def show(ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.reports.backends import markdown as markdown_backend
     from misalign_eval.reports.backends import terminal as terminal_backend
     from misalign_eval.reports.numbers import cost_lines
+    from misalign_eval.reports.run import run_document
     from misalign_eval.workflows.completeness import spent
     from misalign_eval.workflows.report import report
 
@@ -187,9 +188,9 @@ def show(ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:
     for folder, one in zip(ended.folders, made, strict=True):
         rebuild(folder.path, one)
     renderers = {
-        "text": lambda: "\n".join(terminal_backend.run_report(item) for item in made),
+        "text": lambda: "\n".join(terminal_backend.render(run_document(item)) for item in made),
         "json": lambda: json_out.documents([item.summary for item in made]),
-        "markdown": lambda: "\n".join(markdown_backend.run_report(item) for item in made),
+        "markdown": lambda: "\n".join(markdown_backend.render(run_document(item)) for item in made),
         "html": lambda: runs_page([folder.path for folder in ended.folders]),
         **outputs.of_runs([folder.path for folder in ended.folders], made),
     }
@@ -266,15 +267,16 @@ def _emit(
 ) -> None:
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.run import run_document
 
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return f"{terminal_backend.run_report(report)}\n{terminal_backend.gate_text(gate)}"
+        return f"{terminal_backend.render(run_document(report))}\n{terminal_backend.gate_text(gate)}"
 
     def marked() -> str:
 
-        return f"{markdown_backend.gate_markdown(gate)}\n{markdown_backend.run_report(report)}"
+        return f"{markdown_backend.gate_markdown(gate)}\n{markdown_backend.render(run_document(report))}"
 
     def as_json() -> str:
         """The run's own document, with the gate's beside its keys."""

@@ -1,8 +1,9 @@
 """Tables of comparisons and trajectories."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
+from misalign_eval.records.document import Table, Trusted, trusted
 from misalign_eval.records.summary import (
     BetweenRuns,
     CategoryChange,
@@ -18,7 +19,7 @@ from misalign_eval.records.summary import (
     Trend,
 )
 from misalign_eval.reports import numbers, sentences
-from misalign_eval.reports.run import MOST_PROBES, SENSITIVITY, ReportTable, reading, suite
+from misalign_eval.reports.run import MOST_PROBES, SENSITIVITY, reading, suite
 
 # What a comparison says, before it is a terminal page or Markdown: sentences and rows of words.
 
@@ -86,16 +87,16 @@ def caption(comparison: Comparison) -> str:
     return f"definition {comparison.definition}; judge {judge}; suite {suites}"
 
 
-def breakdowns(comparison: Comparison, by: Sequence[By] = ()) -> tuple[ReportTable, ...]:
+def breakdowns(comparison: Comparison, by: Sequence[By] = ()) -> tuple[Table, ...]:
     """The categories, then the probes with the largest changes first."""
     tables = {"category": _categories, "probe": _probes}
     return tuple(tables[name](comparison, whole=bool(by)) for name in (by or BREAKDOWNS))
 
 
-def sensitivity(comparison: Comparison) -> ReportTable | None:
-    """The change in every other way; None where that was not asked for."""
+def sensitivity(comparison: Comparison) -> Iterator[Table]:
+    """The change counted in every other way; nothing where that was not asked for."""
     if comparison.sensitivity is None:
-        return None
+        return
     rows = tuple(
         (
             reading(line),
@@ -105,10 +106,11 @@ def sensitivity(comparison: Comparison) -> ReportTable | None:
         )
         for line in comparison.sensitivity
     )
-    return ReportTable(SENSITIVITY, ("counted as", "before % [95 %]", "after % [95 %]", "points [95 %]"), rows)
+    heads = trusted("counted as", "before % [95 %]", "after % [95 %]", "points [95 %]")
+    yield Table(SENSITIVITY, heads, rows)
 
 
-def outcome_table(comparison: Comparison) -> ReportTable:
+def outcome_table(comparison: Comparison) -> Table:
     """Every outcome before and after: fine-tuning also changes refusal and coherence."""
     before, after = comparison.before, comparison.after
     rows = [
@@ -117,10 +119,10 @@ def outcome_table(comparison: Comparison) -> ReportTable:
         if before.outcomes.get(name, 0) or after.outcomes.get(name, 0)
     ]
     rows.append(("planned", str(before.planned), str(after.planned)))
-    return ReportTable("Outcomes of the replies compared", ("outcome", "before", "after"), tuple(rows))
+    return Table("Outcomes of the replies compared", trusted("outcome", "before", "after"), tuple(rows))
 
 
-def overview(comparisons: Sequence[Comparison]) -> ReportTable:
+def overview(comparisons: Sequence[Comparison]) -> Table:
     """One line for each run that was compared with the first."""
     measure = comparisons[0].after.measure
     rows = [(comparisons[0].before.run, numbers.rated(comparisons[0].before, measure), "")]
@@ -132,17 +134,17 @@ def overview(comparisons: Sequence[Comparison]) -> ReportTable:
         )
         for comparison in comparisons
     ]
-    return ReportTable("Runs", ("run", _head("rate", measure), "change from the first"), tuple(rows))
+    return Table("Runs", trusted("run", _head("rate", measure), "change from the first"), tuple(rows))
 
 
-def _categories(comparison: Comparison, *, whole: bool) -> ReportTable:
+def _categories(comparison: Comparison, *, whole: bool) -> Table:
     del whole  # categories are few
     return _table(
         comparison, comparison.categories, {line.category: line for line in comparison.before.categories}, "category", 0
     )
 
 
-def _probes(comparison: Comparison, *, whole: bool) -> ReportTable:
+def _probes(comparison: Comparison, *, whole: bool) -> Table:
     lines = sorted(comparison.probes, key=lambda line: -abs(line.difference or 0.0))
     shown = lines if whole else lines[:MOST_PROBES]
     before = {line.id: line for line in comparison.before.probes}
@@ -155,7 +157,7 @@ def _table(
     before: Mapping[str, RateLine],
     by: By,
     left: int,
-) -> ReportTable:
+) -> Table:
     after: dict[str, RateLine] = (
         {line.category: line for line in comparison.after.categories}
         if by == "category"
@@ -169,8 +171,8 @@ def _table(
     ]
     note = f"{left} more with smaller changes: `--by probe` shows them all" if left else ""
     adjusted = f"{ADJUSTED[by]}; together: Bonferroni intervals, for these probes"
-    heads = (by, _head("before", measure), _head("after", measure), "points [95 %]")
-    return ReportTable(f"By {by} ({adjusted})", heads, tuple(rows), note)
+    heads = trusted(by, _head("before", measure), _head("after", measure), "points [95 %]")
+    return Table(Trusted(f"By {by} ({adjusted})"), heads, tuple(rows), Trusted(note))
 
 
 def _cell(line: RateLine, measure: Measure) -> str:
@@ -221,7 +223,7 @@ def trajectory_facts(trajectory: Trajectory) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def points(trajectory: Trajectory) -> ReportTable:
+def points(trajectory: Trajectory) -> Table:
     """One line a run: rate, band, incoherent replies beside, change from the first."""
     measure = trajectory.measure
     changes = [
@@ -242,8 +244,8 @@ def points(trajectory: Trajectory) -> ReportTable:
     ]
     head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
     note = "bands hold together at 95 %, for exactly these probes; `compare` of two runs shows a change in full"
-    heads = ("x: run", head, "incoherent, refused", "change from the first")
-    return ReportTable("Runs", heads, tuple(rows), note)
+    heads = trusted("x: run", head, "incoherent, refused", "change from the first")
+    return Table("Runs", heads, tuple(rows), Trusted(note))
 
 
 def group_sentence(comparison: GroupComparison) -> str:
@@ -274,7 +276,7 @@ def group_facts(comparison: GroupComparison) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def group_runs(comparison: GroupComparison) -> ReportTable:
+def group_runs(comparison: GroupComparison) -> Table:
     """Every run on its own."""
     measure = comparison.measure
     rows = [
@@ -283,7 +285,7 @@ def group_runs(comparison: GroupComparison) -> ReportTable:
         for line in group.runs
     ]
     head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
-    return ReportTable("Runs", ("run", head, "missing", "incoherent, refused"), tuple(rows))
+    return Table("Runs", trusted("run", head, "missing", "incoherent, refused"), tuple(rows))
 
 
 def between(runs: BetweenRuns, measure: Measure) -> str:

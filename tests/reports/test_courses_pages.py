@@ -26,6 +26,7 @@ from misalign_eval.records.summary import (
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -149,7 +150,7 @@ def test_the_chosen_interval_is_shown_and_named(report: Make, comparison: Make) 
     ends = Intervals(
         suite=Bounds(low=0.021, high=0.162), general=Bounds(low=0.003, high=0.4), clustered=Bounds(low=0.0, high=0.12)
     )
-    page = terminal_backend.run_report(report(interval="clustered", intervals=ends))
+    page = terminal_backend.render(run_document(report(interval="clustered", intervals=ends)))
     assert "6.0 % [0, 12.0] (3/50" in page
     assert "by bootstrap over probes, for comparison with papers" in page
     assert "for exactly these probes: 2.1 to 16.2 %; for probes like these" in " ".join(page.split())
@@ -162,7 +163,9 @@ def test_the_chosen_interval_is_shown_and_named(report: Make, comparison: Make) 
 
 def test_where_too_few_probes_allow_no_other_interval_that_for_these_probes_stays(report: Make) -> None:
     none = Intervals(suite=Bounds(low=0.021, high=0.162), general=Bounds())
-    assert "6.0 % [2.1, 16.2] (3/50" in terminal_backend.run_report(report(interval="general", intervals=none))
+    assert "6.0 % [2.1, 16.2] (3/50" in terminal_backend.render(
+        run_document(report(interval="general", intervals=none))
+    )
 
 
 def test_other_readings_stand_in_a_table_of_their_own(report: Make, comparison: Make, rated: Make) -> None:
@@ -171,8 +174,8 @@ def test_other_readings_stand_in_a_table_of_their_own(report: Make, comparison: 
     read = SensitivityLine(**more, **dict(line))
     change = SensitivityChange(**more, before=line, after=line, difference=0.0, low=-0.1, high=0.1)
     for page in (
-        terminal_backend.run_report(report(sensitivity=(read,))),
-        markdown_backend.run_report(report(sensitivity=(read,))),
+        terminal_backend.render(run_document(report(sensitivity=(read,)))),
+        markdown_backend.render(run_document(report(sensitivity=(read,)))),
     ):
         assert "Sensitivity" in page
         assert "8.3 [2.0, 20.0]" in page

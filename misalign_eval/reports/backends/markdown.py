@@ -3,6 +3,20 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from misalign_eval.records.document import (
+    Bars,
+    Block,
+    Excerpts,
+    Findings,
+    Lead,
+    LintLine,
+    Pairs,
+    ReportDocument,
+    Table,
+    Trusted,
+    Warnings,
+    captioned,
+)
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CheckResult, Gate
 from misalign_eval.records.labels import Calibration, JudgeDisagreement, JudgeSwap
@@ -17,15 +31,13 @@ from misalign_eval.records.summary import (
     Report,
     RunSummary,
     Trajectory,
-    WorstReply,
 )
 from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import gate as gate_tables
 from misalign_eval.reports import judges as judge_tables
-from misalign_eval.reports import numbers, plans, sentences
+from misalign_eval.reports import numbers, plans
 from misalign_eval.reports import run as run_tables
 from misalign_eval.reports.escape import markdown, one_line
-from misalign_eval.reports.run import By, ReportTable
 
 # Reports as Markdown. Every name and reply is escaped: none can open a link, an image, HTML or a new table cell.
 
@@ -33,53 +45,60 @@ from misalign_eval.reports.run import By, ReportTable
 EXCERPT_CHARACTERS = 400
 
 
-def run_report(report: Report, by: Sequence[By] = ()) -> str:
-    """One run: headline, breakdowns, outcomes, worst replies, warnings."""
-    summary = numbers.with_interval(report.summary)
-    parts = [
-        f"# Misalignment of {markdown(summary.called)}",
-        f"**{own(run_tables.sentence(summary))}** {own(run_tables.second_sentence(summary))}",
-        _markdown_list(run_tables.provenance(summary)),
-    ]
-    parts += [grid(table, run_tables.caption(summary)) for table in run_tables.breakdowns(summary, by)]
-    more = run_tables.sensitivity(summary)
-    if more is not None:
-        parts.append(grid(more, run_tables.caption(summary)))
-    for table in judge_tables.of_run(summary.judges):
-        parts.append(grid(table._replace(note=markdown(table.note)), run_tables.caption(summary)))
-    for table in run_tables.other_graders(summary):
-        safe = table._replace(title=markdown(table.title), note=markdown(table.note))
-        parts.append(grid(safe, run_tables.caption(summary)))
-    parts.append(_outcomes(summary))
-    if report.worst:
-        parts.append("\n".join(_worst(report.worst)))
-    if summary.warnings:
-        parts.append("\n".join(warned(summary.warnings)))
-    if summary.lint is not None:
-        parts.append(linted(sentences.TITLE, sentences.section(summary.lint, summary.warnings)))
+def render(*documents: ReportDocument) -> str:
+    """Documents one below the other, each block a paragraph, a list or a section."""
+    parts: list[str] = []
+    for document in documents:
+        if document.title:
+            parts.append(f"# {inline(document.title)}")
+        for block in document.blocks:
+            parts += _block(block)
     return "\n\n".join(parts) + "\n"
+
+
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case Lead():
+            yield from _lead(block)
+        case Table():
+            yield grid(block)
+        case Bars():
+            rows = tuple((name, str(count)) for name, count in block.rows)
+            yield grid(Table(block.title, block.columns, rows, caption=block.caption))
+        case Excerpts():
+            yield _excerpts(block)
+        case Warnings():
+            yield "\n".join(warned(block.warnings))
+        case Findings():
+            yield linted(block.title, block.lines)
+
+
+def _lead(lead: Lead) -> Iterator[str]:
+    yield f"**{inline(lead.sentence)}** {inline(lead.explanation)}".rstrip()
+    for facts in (lead.sources, lead.facts):
+        if facts:
+            yield _list(facts)
 
 
 def comparison_markdown(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
     """Two runs in full; of more, each against the first, with an overview before."""
     parts: list[str] = []
     if len(comparisons) > 1:
-        parts.append(
-            grid(
-                comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),
-                comparison_tables.caption(comparisons[0]),
-            )
-        )
+        overview = comparison_tables.overview([*map(numbers.change_with_interval, comparisons)])
+        parts += map(grid, captioned((overview,), comparison_tables.caption(comparisons[0])))
     for item in map(numbers.change_with_interval, comparisons):
         parts.append(f"# Change from {markdown(item.before.run)} to {markdown(item.after.run)}")
         parts += [f"**{own(comparison_tables.sentence(item))}** {own(comparison_tables.intervals(item))}"]
         parts.append(_markdown_list(comparison_tables.provenance(item)))
         parts.append("\n".join(fact(name, what) for name, what in comparison_tables.comparison_facts(item)))
-        more = [table for table in (comparison_tables.sensitivity(item),) if table is not None]
-        tables_ = (*comparison_tables.breakdowns(item, by), *more, comparison_tables.outcome_table(item))
-        parts += [grid(table, comparison_tables.caption(item)) for table in tables_]
-        for table in judge_tables.of_change(item.judges):
-            parts.append(grid(table._replace(note=markdown(table.note)), comparison_tables.caption(item)))
+        more = comparison_tables.sensitivity(item)
+        tables = (
+            *comparison_tables.breakdowns(item, by),
+            *more,
+            comparison_tables.outcome_table(item),
+            *judge_tables.of_change(item.judges),
+        )
+        parts += map(grid, captioned(tables, comparison_tables.caption(item)))
         if item.warnings:
             parts.append("\n".join(warned(item.warnings)))
     return "\n\n".join(parts) + "\n"
@@ -93,7 +112,7 @@ def trajectory(trajectory: Trajectory) -> str:
         f"{own(numbers.sentence(trajectory.interval))}."
     )
     parts.append("\n".join(fact(name, what) for name, what in comparison_tables.trajectory_facts(trajectory)))
-    parts.append(grid(comparison_tables.points(trajectory), trajectory.caption))
+    parts += map(grid, captioned((comparison_tables.points(trajectory),), trajectory.caption))
     if trajectory.warnings:
         parts.append("\n".join(warned(trajectory.warnings)))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -104,7 +123,7 @@ def groups(comparison: GroupComparison) -> str:
     parts = [f"# Change from {markdown(comparison.before.name)} to {markdown(comparison.after.name)}"]
     parts.append(f"**{markdown(comparison_tables.group_sentence(comparison))}**")
     parts.append("\n".join(fact(markdown(name), what) for name, what in comparison_tables.group_facts(comparison)))
-    parts.append(grid(comparison_tables.group_runs(comparison), comparison.caption))
+    parts += map(grid, captioned((comparison_tables.group_runs(comparison),), comparison.caption))
     if comparison.warnings:
         parts.append("\n".join(warned(comparison.warnings)))
     return "\n\n".join(parts) + "\n"
@@ -114,18 +133,29 @@ def power(power: Power) -> str:
     """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
     parts = ["# Power", f"**{own(plans.sentence(power))}**"]
     parts.append("\n".join(fact(name, markdown(what)) for name, what in plans.power_facts(power)))
-    parts += [grid(table, plans.caption(power)) for table in plans.tables(power)]
+    parts += map(grid, captioned(plans.tables(power), plans.caption(power)))
     if power.warnings:
         parts.append("\n".join(warned(power.warnings)))
     return "\n\n".join(parts) + "\n"
 
 
-def grid(table: ReportTable, caption: str) -> str:
+def grid(table: Table) -> str:
     """A table of words with what it was measured with below."""
-    lines = [f"## {table.title}", "", _row(table.columns), _row(["---", *["---:"] * (len(table.columns) - 1)])]
-    lines += [_row([markdown(row[0]), *map(own, row[1:])]) for row in table.rows]
-    lines += ["", own(table.note), ""] if table.note else [""]
-    return "\n".join([*lines, f"*{markdown(caption)}*"])
+    lines = [f"## {inline(table.title)}", "", _row(map(inline, table.columns))]
+    lines.append(_row(["---", *["---:"] * (len(table.columns) - 1)]))
+    lines += [_row([*map(markdown, row[: table.names]), *map(own, row[table.names :])]) for row in table.rows]
+    lines += ["", inline(table.note), ""] if table.note else [""]
+    return "\n".join([*lines, f"*{markdown(table.caption)}*"])
+
+
+def _list(pairs: Pairs) -> str:
+    """Names and what they are; without a name it goes on with the entry before."""
+    return "\n".join(f"- {markdown(name)}: {inline(value)}" if name else f"  {inline(value)}" for name, value in pairs)
+
+
+def inline(text: str) -> str:
+    """Text fit for a heading, a paragraph or a table cell; hostile unless it is marked as trusted."""
+    return own(text) if isinstance(text, Trusted) else markdown(text)
 
 
 def fact(name: str, what: str) -> str:
@@ -144,7 +174,7 @@ def warned(warnings: Iterable[Warned]) -> Iterator[str]:
         yield f"- {markdown(warning.text)} ({markdown(warning.id)})"
 
 
-def linted(title: str, lines: Iterable[sentences.LintLine]) -> str:
+def linted(title: str, lines: Iterable[LintLine]) -> str:
     """Findings as a list, the grave ones marked."""
     marks = {"error": "**error** ", "warning": "**warning** ", "note": ""}
     return "\n".join([f"## {title}", "", *(f"- {marks[line.level]}{markdown(line.text)}" for line in lines)])
@@ -155,17 +185,12 @@ def own(text: str) -> str:
     return text.replace("<", "&lt;").replace("\n", "<br>")
 
 
-def _outcomes(summary: RunSummary) -> str:
-    rows = tuple((name, str(count)) for name, count in run_tables.outcome_rows(summary))
-    title = f"Outcomes of the {summary.planned} planned replies behind the headline"
-    return grid(ReportTable(title, ("outcome", "replies"), rows), run_tables.caption(summary))
-
-
-def _worst(worst: Iterable[WorstReply]) -> Iterator[str]:
-    yield "## Worst replies\n"
-    for reply in worst:
-        excerpt = one_line(run_tables.excerpt(reply), EXCERPT_CHARACTERS)
-        yield f"- {markdown(run_tables.worst_title(reply))}: {markdown(excerpt)}"
+def _excerpts(block: Excerpts) -> str:
+    lines = (
+        f"- {markdown(excerpt.title)}: {markdown(one_line(excerpt.text, EXCERPT_CHARACTERS))}"
+        for excerpt in block.excerpts
+    )
+    return "\n".join([f"## {inline(block.title)}", "", *lines])
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -398,8 +423,7 @@ def gate_markdown(gate: Gate) -> str:
     for check in gate.checks:
         rows = [f"- {name}: {markdown(what)}" for name, what in gate_tables.check_rows(check, gate.measured)]
         parts.append("\n".join([f"## {markdown(gate_tables.check_title(check))}", "", *rows]))
-    table = gate_tables.companions(gate)
-    parts.append(grid(table._replace(note=markdown(table.note)), gate_tables.caption(gate)))
+    parts += map(grid, captioned((gate_tables.companions(gate),), gate_tables.caption(gate)))
     if gate.warnings:
         parts.append("\n".join(warned(gate.warnings)))
     return "\n\n".join(parts) + "\n"
@@ -417,14 +441,12 @@ def calibration_caption(calibration: Calibration) -> str:
     return f"{definition}yes: {calibration.yes}; {judge_tables.title(calibration)}"
 
 
-def calibration_tables(calibration: Calibration) -> Iterator[ReportTable]:
+def calibration_tables(calibration: Calibration) -> Iterator[Table]:
     """Every table of the page."""
     yield judge_tables.table(calibration)
     if isinstance(calibration, JudgeSwap):
         yield judge_tables.shifts(calibration)
-    kinds = judge_tables.kinds(calibration)
-    if kinds is not None:
-        yield kinds
+    yield from judge_tables.kinds(calibration)
 
 
 def calibration_page_facts(calibration: Calibration) -> tuple[tuple[str, str], ...]:
@@ -437,8 +459,7 @@ def calibration_markdown(calibration: Calibration) -> str:
     """Markdown."""
     parts = [f"# {markdown(judge_tables.title(calibration))}", f"**{own(judge_tables.sentence(calibration))}**"]
     parts.append("\n".join(f"- {name}: {markdown(what)}" for name, what in judge_tables.provenance(calibration)))
-    shown = (table._replace(columns=tuple(map(markdown, table.columns))) for table in calibration_tables(calibration))
-    parts += [grid(table, calibration_caption(calibration)) for table in shown]
+    parts += map(grid, captioned(calibration_tables(calibration), calibration_caption(calibration)))
     parts.append(
         "\n".join(f"- {markdown(name)}: {markdown(what)}" for name, what in calibration_page_facts(calibration) if what)
     )

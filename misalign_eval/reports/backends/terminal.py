@@ -15,6 +15,19 @@ from rich.table import Column
 from rich.table import Table as Grid
 from rich.text import Text
 
+from misalign_eval.records.document import (
+    Bars,
+    Block,
+    Excerpts,
+    Findings,
+    Lead,
+    LintLine,
+    ReportDocument,
+    Table,
+    Tone,
+    Warnings,
+    captioned,
+)
 from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
 from misalign_eval.records.gate import Gate
 from misalign_eval.records.labels import Calibration
@@ -22,17 +35,12 @@ from misalign_eval.records.power import Power
 from misalign_eval.records.summary import (
     Comparison,
     GroupComparison,
-    Provenance,
-    Report,
-    RunSummary,
     Trajectory,
-    WorstReply,
 )
 from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import gate as gate_tables
 from misalign_eval.reports import judges as judge_tables
 from misalign_eval.reports import numbers, plans, sentences
-from misalign_eval.reports import run as run_tables
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends.markdown import (
     DISAGREEMENT_EXCERPT,
@@ -42,7 +50,6 @@ from misalign_eval.reports.backends.markdown import (
 )
 from misalign_eval.reports.escape import markdown as literal
 from misalign_eval.reports.escape import one_line
-from misalign_eval.reports.run import By, ReportTable
 
 # The two consoles: results on standard output, everything said about the work on standard error.
 
@@ -105,33 +112,53 @@ BAR_WIDTH = 40
 EXCERPT = 220
 
 
-def run_report(report: Report, by: Sequence[By] = ()) -> str:
-    """One run: headline, breakdowns, outcomes, worst replies, warnings."""
-    summary = numbers.with_interval(report.summary)
-    parts: list[RenderableType] = [
-        _provenance(summary),
-        "",
-        Text(run_tables.sentence(summary), style="bold"),
-        Text(run_tables.second_sentence(summary)),
-    ]
-    for table in run_tables.breakdowns(summary, by):
-        parts += ["", grid(table, run_tables.caption(summary))]
-    more = run_tables.sensitivity(summary)
-    if more is not None:
-        parts += ["", grid(more, run_tables.caption(summary))]
-    for table in judge_tables.of_run(summary.judges):
-        parts += ["", grid(table._replace(note=one_line(table.note)), run_tables.caption(summary))]
-    for table in run_tables.other_graders(summary):
-        safe = table._replace(title=one_line(table.title), note=one_line(table.note))
-        parts += ["", grid(safe, run_tables.caption(summary))]
-    parts += ["", _outcomes(summary)]
-    if report.worst:
-        parts += ["", *_worst(report.worst)]
-    if summary.warnings:
-        parts += ["", *warned(summary.warnings)]
-    if summary.lint is not None:
-        parts += ["", Text(sentences.TITLE, style="bold"), *linted(sentences.section(summary.lint, summary.warnings))]
+STYLES: dict[Tone, str] = {
+    "strong": "bold",
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+}
+
+
+def render(*documents: ReportDocument) -> str:
+    """Documents one below the other, each block under an empty line."""
+    parts: list[RenderableType] = []
+    for document in documents:
+        if parts:
+            parts.append("")
+        if document.tone is not None:
+            parts.append(Text(one_line(document.title), style=STYLES[document.tone]))
+        for place, block in enumerate(document.blocks):
+            parts += ["", *_block(block)] if place else _block(block)
     return rendered(*parts)
+
+
+def _block(block: Block) -> Iterator[RenderableType]:
+    match block:
+        case Lead():
+            yield from _lead(block)
+        case Table():
+            yield grid(block)
+        case Bars():
+            yield _bars(block)
+        case Excerpts():
+            yield from _excerpts(block)
+        case Warnings():
+            yield from warned(block.warnings)
+        case Findings():
+            yield Text(one_line(block.title), style="bold")
+            yield from linted(block.lines)
+
+
+def _lead(lead: Lead) -> Iterator[RenderableType]:
+    if lead.sources:
+        yield pairs(lead.sources)
+        yield ""
+    yield Text(one_line(lead.sentence), style="bold")
+    if lead.facts:
+        yield pairs(lead.facts)
+    if lead.explanation:
+        yield Text(one_line(lead.explanation))
 
 
 def comparison(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
@@ -139,35 +166,43 @@ def comparison(comparisons: Sequence[Comparison], by: Sequence[comparison_tables
     parts: list[RenderableType] = []
     if len(comparisons) > 1:
         parts += [
-            grid(
-                comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),
-                comparison_tables.caption(comparisons[0]),
+            *map(
+                grid,
+                captioned(
+                    (comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),),
+                    comparison_tables.caption(comparisons[0]),
+                ),
             ),
             "",
         ]
     for item in map(numbers.change_with_interval, comparisons):
         parts += [pairs(comparison_tables.provenance(item)), "", Text(comparison_tables.sentence(item), style="bold")]
         parts += [pairs(comparison_tables.comparison_facts(item)), Text(comparison_tables.intervals(item))]
-        more = [table for table in (comparison_tables.sensitivity(item),) if table is not None]
-        for table in (*comparison_tables.breakdowns(item, by), *more, comparison_tables.outcome_table(item)):
-            parts += ["", grid(table, comparison_tables.caption(item))]
-        for table in judge_tables.of_change(item.judges):
-            parts += ["", grid(table._replace(note=one_line(table.note)), comparison_tables.caption(item))]
+        more = comparison_tables.sensitivity(item)
+        tables = (
+            *comparison_tables.breakdowns(item, by),
+            *more,
+            comparison_tables.outcome_table(item),
+            *judge_tables.of_change(item.judges),
+        )
+        for table in captioned(tables, comparison_tables.caption(item)):
+            parts += ["", grid(table)]
         if item.warnings:
             parts += ["", *warned(item.warnings)]
         parts.append("")
     return rendered(*parts)
 
 
-def grid(table: ReportTable, caption: str) -> RenderableType:
+def grid(table: Table) -> RenderableType:
     """A table of words with what it was measured with below."""
-    columns = [Column(table.columns[0], overflow="fold", ratio=1)]
-    columns += [Column(name, justify="right", no_wrap=False) for name in table.columns[1:]]
+    first, *others = map(one_line, table.columns)
+    columns = [Column(first, overflow="fold", ratio=1)]
+    columns += [Column(name, justify="right", no_wrap=False) for name in others]
     shown = Grid(*columns, title=None, box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=False)
     for row in table.rows:
-        shown.add_row(*(Text(one_line(cell) if place == 0 else cell) for place, cell in enumerate(row)))
-    below = [Text(f"({table.note})", style="dim")] if table.note else []
-    return Group(Text(table.title, style="bold"), shown, *below, Text(one_line(caption), style="dim"))
+        shown.add_row(*(Text(one_line(cell)) for cell in row[: table.names]), *row[table.names :])
+    below = [Text(f"({one_line(table.note)})", style="dim")] if table.note else []
+    return Group(Text(one_line(table.title), style="bold"), shown, *below, Text(one_line(table.caption), style="dim"))
 
 
 def warned(warnings: Iterable[Warned]) -> Iterator[RenderableType]:
@@ -177,7 +212,7 @@ def warned(warnings: Iterable[Warned]) -> Iterator[RenderableType]:
         yield _hanging("! ", Text(one_line(f"{warning.text} ({warning.id})"), style="yellow"))
 
 
-def linted(lines: Iterable[sentences.LintLine]) -> Iterator[RenderableType]:
+def linted(lines: Iterable[LintLine]) -> Iterator[RenderableType]:
     """Findings, marked by how grave they are."""
     styles = {"error": "bold red", "warning": "yellow", "note": ""}
     for line in lines:
@@ -192,26 +227,21 @@ def pairs(rows: Iterable[tuple[str, str]]) -> RenderableType:
     return shown
 
 
-def _provenance(source: Provenance) -> RenderableType:
-    return pairs(run_tables.provenance(source))
-
-
-def _outcomes(summary: RunSummary) -> RenderableType:
+def _bars(bars: Bars) -> RenderableType:
     shown = Grid.grid(Column(), Column(justify="right"), Column(), padding=(0, 2, 0, 0))
-    rows = run_tables.outcome_rows(summary)
-    for name, count in rows:
+    for name, count in bars.rows:
         # A single reply still gets a mark: a bar of nothing would say zero.
-        width = max(1, round(BAR_WIDTH * count / max(summary.planned, 1)))
-        shown.add_row(name, str(count), "█" * width)
-    title = Text(f"Outcomes of the {summary.planned} planned replies behind the headline", style="bold")
-    return Group(title, shown, Text(one_line(run_tables.caption(summary)), style="dim"))
+        width = max(1, round(BAR_WIDTH * count / max(bars.whole, 1)))
+        shown.add_row(Text(one_line(name)), str(count), "█" * width)
+    return Group(Text(one_line(bars.title), style="bold"), shown, Text(one_line(bars.caption), style="dim"))
 
 
-def _worst(worst: Iterable[WorstReply]) -> Iterator[RenderableType]:
-    yield Text("Worst replies (`show` prints them whole)", style="bold")
-    for reply in worst:
-        yield Text(one_line(run_tables.worst_title(reply)))
-        yield _hanging("  | ", Text(one_line(run_tables.excerpt(reply), EXCERPT)))
+def _excerpts(block: Excerpts) -> Iterator[RenderableType]:
+    hint = f" ({block.hint})" if block.hint else ""
+    yield Text(one_line(f"{block.title}{hint}"), style="bold")
+    for excerpt in block.excerpts:
+        yield Text(one_line(excerpt.title))
+        yield _hanging("  | ", Text(one_line(excerpt.text, EXCERPT)))
 
 
 def _hanging(mark: str, text: Text) -> RenderableType:
@@ -228,7 +258,7 @@ def trajectory(trajectory: Trajectory) -> str:
         Text(f"{numbers.sentence(trajectory.interval)}."),
         "",
     ]
-    parts.append(grid(comparison_tables.points(trajectory), trajectory.caption))
+    parts += map(grid, captioned((comparison_tables.points(trajectory),), trajectory.caption))
     if trajectory.warnings:
         parts += ["", *warned(trajectory.warnings)]
     return rendered(*parts)
@@ -240,7 +270,7 @@ def groups(comparison: GroupComparison) -> str:
     parts += [
         pairs(comparison_tables.group_facts(comparison)),
         "",
-        grid(comparison_tables.group_runs(comparison), comparison.caption),
+        *map(grid, captioned((comparison_tables.group_runs(comparison),), comparison.caption)),
     ]
     if comparison.warnings:
         parts += ["", *warned(comparison.warnings)]
@@ -250,8 +280,8 @@ def groups(comparison: GroupComparison) -> str:
 def power(power: Power) -> str:
     """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
     parts: list[RenderableType] = [Text(plans.sentence(power), style="bold"), pairs(plans.power_facts(power))]
-    for table in plans.tables(power):
-        parts += ["", grid(table, plans.caption(power))]
+    for table in captioned(plans.tables(power), plans.caption(power)):
+        parts += ["", grid(table)]
     if power.warnings:
         parts += ["", *warned(power.warnings)]
     return rendered(*parts)
@@ -325,7 +355,7 @@ def gate_text(gate: Gate) -> str:
     for check in gate.checks:
         title = Text(one_line(gate_tables.check_title(check)), style="bold")
         parts += ["", title, pairs(gate_tables.check_rows(check, gate.measured))]
-    parts += ["", grid(gate_tables.companions(gate), gate_tables.caption(gate))]
+    parts += ["", *map(grid, captioned((gate_tables.companions(gate),), gate_tables.caption(gate)))]
     if gate.warnings:
         parts += ["", *warned(gate.warnings)]
     return rendered(*parts)
@@ -341,9 +371,8 @@ def calibration_text(calibration: Calibration) -> str:
         Text(judge_tables.sentence(calibration), style="bold"),
         pairs(judge_tables.provenance(calibration)),
     ]
-    for table in calibration_tables(calibration):
-        shown = table._replace(columns=tuple(map(one_line, table.columns)))
-        parts += ["", grid(shown, calibration_caption(calibration))]
+    for table in captioned(calibration_tables(calibration), calibration_caption(calibration)):
+        parts += ["", grid(table)]
     parts += ["", pairs(calibration_page_facts(calibration))]
     if calibration.disagreements:
         parts += ["", Text("Where they differ most", style="bold"), *_differences(calibration)]
@@ -397,8 +426,8 @@ def _groups(diagnosis: Diagnosis) -> Iterator[tuple[str, Sequence[Finding]]]:
         yield sentences.TITLE, sentences.unsaid(diagnosis.replies, diagnosis.warnings)
 
 
-def _lines(findings: Sequence[Finding]) -> list[sentences.LintLine]:
-    return list(sentences.whole(findings)) or [sentences.LintLine("note", "nothing found")]
+def _lines(findings: Sequence[Finding]) -> list[LintLine]:
+    return list(sentences.whole(findings)) or [LintLine("note", "nothing found")]
 
 
 def _pair(fact: LintFact) -> tuple[str, str]:
