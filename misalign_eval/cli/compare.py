@@ -114,6 +114,7 @@ Out: TypeAlias = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, br
 def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.comparison import comparison_documents
     from misalign_eval.workflows import documents
     from misalign_eval.workflows.report import compare as make
 
@@ -125,12 +126,12 @@ def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
             terminal as terminal_backend,  # rich is slow to import, and only this format needs it
         )
 
-        return terminal_backend.comparison(found, by)
+        return terminal_backend.render(*comparison_documents(found, by))
 
     renderers = {
         "text": text,
         "json": lambda: json_out.documents(found),
-        "markdown": lambda: markdown_backend.comparison_markdown(found, by),
+        "markdown": lambda: markdown_backend.render(*comparison_documents(found, by)),
     }
     if len(found) == 1:
         renderers |= {
@@ -146,6 +147,7 @@ def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choic
     from misalign_eval.analysis.trajectory import Along
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.comparison import comparison_documents, trajectory_document
     from misalign_eval.workflows import documents
     from misalign_eval.workflows.report import trajectory
 
@@ -157,13 +159,13 @@ def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choic
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal_backend.trajectory(found) + (
-            terminal_backend.comparison(found.comparisons, by) if is_full else ""
+        return terminal_backend.render(trajectory_document(found)) + (
+            terminal_backend.render(*comparison_documents(found.comparisons, by)) if is_full else ""
         )
 
     def page() -> str:
-        return markdown_backend.trajectory(found) + (
-            markdown_backend.comparison_markdown(found.comparisons, by) if is_full else ""
+        return markdown_backend.render(trajectory_document(found)) + (
+            markdown_backend.render(*comparison_documents(found.comparisons, by)) if is_full else ""
         )
 
     renderers = {
@@ -178,6 +180,7 @@ def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choic
 def _groups(given: Sequence[str], read_as: "Choices", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.comparison import groups_document
     from misalign_eval.workflows import documents
     from misalign_eval.workflows.report import compare_groups
 
@@ -187,12 +190,12 @@ def _groups(given: Sequence[str], read_as: "Choices", fmt: str, files: Sequence[
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal_backend.groups(comparison)
+        return terminal_backend.render(groups_document(comparison))
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(comparison),
-        "markdown": lambda: markdown_backend.groups(comparison),
+        "markdown": lambda: markdown_backend.render(groups_document(comparison)),
         "html": lambda: _html(lambda: documents.of_groups(named, read_as)),
     }
     emit(renderers, fmt, files)

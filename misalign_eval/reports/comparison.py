@@ -1,9 +1,18 @@
-"""Tables of comparisons and trajectories."""
+"""Documents of comparisons, trajectories and groups of runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
-from misalign_eval.records.document import Table, Trusted, trusted
+from misalign_eval.records.document import (
+    Lead,
+    ReportDocument,
+    Table,
+    Trusted,
+    captioned,
+    trusted,
+    trusted_values,
+    warnings_block,
+)
 from misalign_eval.records.summary import (
     BetweenRuns,
     CategoryChange,
@@ -18,7 +27,7 @@ from misalign_eval.records.summary import (
     TrajectoryOnset,
     Trend,
 )
-from misalign_eval.reports import numbers, sentences
+from misalign_eval.reports import judges, numbers, sentences
 from misalign_eval.reports.run import MOST_PROBES, SENSITIVITY, reading, suite
 
 # What a comparison says, before it is a terminal page or Markdown: sentences and rows of words.
@@ -30,6 +39,36 @@ ADJUSTED: dict[By, str] = {
     "category": "exact p adjusted by Holm",
     "probe": "mid-p adjusted by Benjamini-Hochberg, a screening",
 }
+
+
+def comparison_documents(comparisons: Sequence[Comparison], by: Sequence[By] = ()) -> tuple[ReportDocument, ...]:
+    """Two runs in full; of more, each against the first, with an overview before."""
+    shown = [*map(numbers.change_with_interval, comparisons)]
+    several = (overview(shown),) if len(shown) > 1 else ()
+    first = (ReportDocument("", (table,)) for table in captioned(several, caption(comparisons[0])))
+    return (*first, *(_comparison_document(comparison, by) for comparison in shown))
+
+
+def _comparison_document(comparison: Comparison, by: Sequence[By]) -> ReportDocument:
+    statement = Lead(
+        Trusted(sentence(comparison)),
+        Trusted(intervals(comparison)),
+        sources=provenance(comparison),
+        facts=trusted_values(comparison_facts(comparison)),
+    )
+    tables = captioned(comparison_tables(comparison, by), caption(comparison))
+    return ReportDocument(
+        title=f"Change from {comparison.before.run} to {comparison.after.run}",
+        blocks=(statement, *tables, *warnings_block(comparison.warnings)),
+    )
+
+
+def comparison_tables(comparison: Comparison, by: Sequence[By] = ()) -> Iterator[Table]:
+    """Every table of a comparison, in its order. A new table is a line here."""
+    yield from breakdowns(comparison, by)
+    yield from sensitivity(comparison)
+    yield outcome_table(comparison)
+    yield from judges.of_change(comparison.judges)
 
 
 def sentence(comparison: Comparison) -> str:
@@ -198,6 +237,23 @@ def _both(before: str, after: str) -> str:
 
 X_FROM = {"--x": "--x", "step": "the label `step`", "order": "the order given"}
 SCALES = {"value": "x itself", "rank": "the rank of x", "log": "log(1 + x)"}
+
+
+def trajectory_document(trajectory: Trajectory) -> ReportDocument:
+    """Runs along x: the trend, a table of points, warnings."""
+    explanation = Trusted(f"{numbers.sentence(trajectory.interval)}.")
+    statement = Lead(trajectory_sentence(trajectory), explanation, facts=trusted_values(trajectory_facts(trajectory)))
+    tables = captioned((points(trajectory),), trajectory.caption)
+    title = f"Trajectory of {len(trajectory.points)} runs"
+    return ReportDocument(title, (statement, *tables, *warnings_block(trajectory.warnings)))
+
+
+def groups_document(comparison: GroupComparison) -> ReportDocument:
+    """Two groups of training runs: the change over runs, both groups, every run."""
+    statement = Lead(group_sentence(comparison), facts=trusted_values(group_facts(comparison)))
+    tables = captioned((group_runs(comparison),), comparison.caption)
+    title = f"Change from {comparison.before.name} to {comparison.after.name}"
+    return ReportDocument(title, (statement, *tables, *warnings_block(comparison.warnings)))
 
 
 def trajectory_sentence(trajectory: Trajectory) -> str:

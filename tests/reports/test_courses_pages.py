@@ -26,6 +26,7 @@ from misalign_eval.records.summary import (
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.comparison import comparison_documents, groups_document, trajectory_document
 from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
@@ -117,17 +118,17 @@ def plan() -> Power:
 
 
 def test_a_trajectory_on_a_terminal_and_in_markdown(trajectory: Trajectory, gold: Gold) -> None:
-    page = terminal_backend.trajectory(trajectory)
+    page = terminal_backend.render(trajectory_document(trajectory))
     gold("trajectory.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("trajectory.md", markdown_backend.trajectory(trajectory))
+    gold("trajectory.md", markdown_backend.render(trajectory_document(trajectory)))
 
 
 def test_groups_of_runs_on_a_terminal_and_in_markdown(groups: GroupComparison, gold: Gold) -> None:
-    page = terminal_backend.groups(groups)
+    page = terminal_backend.render(groups_document(groups))
     gold("groups.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("groups.md", markdown_backend.groups(groups))
+    gold("groups.md", markdown_backend.render(groups_document(groups)))
     gold("groups.json", json_out.document(groups))
 
 
@@ -141,7 +142,7 @@ def test_a_plan_on_a_terminal_and_in_markdown(plan: Power, gold: Gold) -> None:
 
 def test_hostile_names_open_no_link_and_no_table_cell(groups: GroupComparison) -> None:
     hostile = groups.model_copy(update={"before": groups.before.model_copy(update={"name": "a|b[x](http://e)\x1b[2J"})})
-    pages = markdown_backend.groups(hostile), terminal_backend.groups(hostile)
+    pages = markdown_backend.render(groups_document(hostile)), terminal_backend.render(groups_document(hostile))
     assert "[x](" not in pages[0]
     assert all("\x1b" not in page for page in pages)
 
@@ -156,7 +157,7 @@ def test_the_chosen_interval_is_shown_and_named(report: Make, comparison: Make) 
     assert "for exactly these probes: 2.1 to 16.2 %; for probes like these" in " ".join(page.split())
     change = comparison()
     wide = change.difference.model_copy(update={"intervals": ends})
-    page = terminal_backend.comparison([comparison(interval="general", difference=wide)])
+    page = terminal_backend.render(*comparison_documents([comparison(interval="general", difference=wide)]))
     assert "Change: +6.0 points [+0.30, +40.0]" in page
     assert "for probes like these, if these are a fair sample of them" in " ".join(page.split())
 
@@ -180,7 +181,7 @@ def test_other_readings_stand_in_a_table_of_their_own(report: Make, comparison: 
         assert "Sensitivity" in page
         assert "8.3 [2.0, 20.0]" in page
     for page in (
-        terminal_backend.comparison([comparison(sensitivity=(change,))]),
-        markdown_backend.comparison_markdown([comparison(sensitivity=(change,))]),
+        terminal_backend.render(*comparison_documents([comparison(sensitivity=(change,))])),
+        markdown_backend.render(*comparison_documents([comparison(sensitivity=(change,))])),
     ):
         assert "0 [-10.0, +10.0]" in page

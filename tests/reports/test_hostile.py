@@ -15,6 +15,7 @@ from misalign_eval.reports import escape, transcript
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.comparison import comparison_documents
 from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
@@ -53,8 +54,8 @@ def test_no_page_holds_a_character_that_acts(
         terminal_backend.render(run_document(made)),
         markdown_backend.render(run_document(made)),
         json_out.document(made.summary),
-        terminal_backend.comparison([found, found]),
-        markdown_backend.comparison_markdown([found, found]),
+        terminal_backend.render(*comparison_documents([found, found])),
+        markdown_backend.render(*comparison_documents([found, found])),
         json_out.document(found),
         transcript.transcript_text([example(text=text, reasoning=text)], 1),
     ]

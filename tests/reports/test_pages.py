@@ -11,6 +11,7 @@ from misalign_eval.reports import transcript
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.comparison import comparison_documents
 from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
@@ -33,13 +34,13 @@ def test_a_report_in_json(report: Make, gold: Gold) -> None:
 
 
 def test_a_comparison_on_a_terminal_of_80_columns(comparison: Make, gold: Gold) -> None:
-    page = terminal_backend.comparison([comparison()])
+    page = terminal_backend.render(*comparison_documents([comparison()]))
     gold("comparison.txt", page)
     assert max(map(len, page.splitlines())) <= 80
 
 
 def test_a_comparison_in_markdown(comparison: Make, gold: Gold) -> None:
-    gold("comparison.md", markdown_backend.comparison_markdown([comparison()]))
+    gold("comparison.md", markdown_backend.render(*comparison_documents([comparison()])))
 
 
 def test_a_comparison_in_json(comparison: Make, gold: Gold) -> None:
@@ -51,7 +52,10 @@ def test_a_reply_with_all_that_belongs_to_it(example: Make, gold: Gold) -> None:
 
 
 def test_three_runs_have_an_overview_first(comparison: Make) -> None:
-    pages = terminal_backend.comparison([comparison()] * 2), markdown_backend.comparison_markdown([comparison()] * 2)
+    pages = (
+        terminal_backend.render(*comparison_documents([comparison()] * 2)),
+        markdown_backend.render(*comparison_documents([comparison()] * 2)),
+    )
     assert [page.lstrip("# ").splitlines()[0] for page in pages] == ["Runs", "Runs"]
 
 

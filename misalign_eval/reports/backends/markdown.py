@@ -26,11 +26,9 @@ from misalign_eval.records.summary import (
     CategoryChange,
     CategoryLine,
     Comparison,
-    GroupComparison,
     Provenance,
     Report,
     RunSummary,
-    Trajectory,
 )
 from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import gate as gate_tables
@@ -78,55 +76,6 @@ def _lead(lead: Lead) -> Iterator[str]:
     for facts in (lead.sources, lead.facts):
         if facts:
             yield _list(facts)
-
-
-def comparison_markdown(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
-    """Two runs in full; of more, each against the first, with an overview before."""
-    parts: list[str] = []
-    if len(comparisons) > 1:
-        overview = comparison_tables.overview([*map(numbers.change_with_interval, comparisons)])
-        parts += map(grid, captioned((overview,), comparison_tables.caption(comparisons[0])))
-    for item in map(numbers.change_with_interval, comparisons):
-        parts.append(f"# Change from {markdown(item.before.run)} to {markdown(item.after.run)}")
-        parts += [f"**{own(comparison_tables.sentence(item))}** {own(comparison_tables.intervals(item))}"]
-        parts.append(_markdown_list(comparison_tables.provenance(item)))
-        parts.append("\n".join(fact(name, what) for name, what in comparison_tables.comparison_facts(item)))
-        more = comparison_tables.sensitivity(item)
-        tables = (
-            *comparison_tables.breakdowns(item, by),
-            *more,
-            comparison_tables.outcome_table(item),
-            *judge_tables.of_change(item.judges),
-        )
-        parts += map(grid, captioned(tables, comparison_tables.caption(item)))
-        if item.warnings:
-            parts.append("\n".join(warned(item.warnings)))
-    return "\n\n".join(parts) + "\n"
-
-
-def trajectory(trajectory: Trajectory) -> str:
-    """Runs along x: the trend, a table of points, warnings."""
-    parts = [f"# Trajectory of {len(trajectory.points)} runs"]
-    parts.append(
-        f"**{markdown(comparison_tables.trajectory_sentence(trajectory))}** "
-        f"{own(numbers.sentence(trajectory.interval))}."
-    )
-    parts.append("\n".join(fact(name, what) for name, what in comparison_tables.trajectory_facts(trajectory)))
-    parts += map(grid, captioned((comparison_tables.points(trajectory),), trajectory.caption))
-    if trajectory.warnings:
-        parts.append("\n".join(warned(trajectory.warnings)))
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def groups(comparison: GroupComparison) -> str:
-    """Two groups of training runs: the change over runs, both groups, every run."""
-    parts = [f"# Change from {markdown(comparison.before.name)} to {markdown(comparison.after.name)}"]
-    parts.append(f"**{markdown(comparison_tables.group_sentence(comparison))}**")
-    parts.append("\n".join(fact(markdown(name), what) for name, what in comparison_tables.group_facts(comparison)))
-    parts += map(grid, captioned((comparison_tables.group_runs(comparison),), comparison.caption))
-    if comparison.warnings:
-        parts.append("\n".join(warned(comparison.warnings)))
-    return "\n\n".join(parts) + "\n"
 
 
 def power(power: Power) -> str:

@@ -32,15 +32,9 @@ from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
 from misalign_eval.records.gate import Gate
 from misalign_eval.records.labels import Calibration
 from misalign_eval.records.power import Power
-from misalign_eval.records.summary import (
-    Comparison,
-    GroupComparison,
-    Trajectory,
-)
-from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import gate as gate_tables
 from misalign_eval.reports import judges as judge_tables
-from misalign_eval.reports import numbers, plans, sentences
+from misalign_eval.reports import plans, sentences
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends.markdown import (
     DISAGREEMENT_EXCERPT,
@@ -161,38 +155,6 @@ def _lead(lead: Lead) -> Iterator[RenderableType]:
         yield Text(one_line(lead.explanation))
 
 
-def comparison(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
-    """Two runs in full; of more, each against the first, with an overview before."""
-    parts: list[RenderableType] = []
-    if len(comparisons) > 1:
-        parts += [
-            *map(
-                grid,
-                captioned(
-                    (comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),),
-                    comparison_tables.caption(comparisons[0]),
-                ),
-            ),
-            "",
-        ]
-    for item in map(numbers.change_with_interval, comparisons):
-        parts += [pairs(comparison_tables.provenance(item)), "", Text(comparison_tables.sentence(item), style="bold")]
-        parts += [pairs(comparison_tables.comparison_facts(item)), Text(comparison_tables.intervals(item))]
-        more = comparison_tables.sensitivity(item)
-        tables = (
-            *comparison_tables.breakdowns(item, by),
-            *more,
-            comparison_tables.outcome_table(item),
-            *judge_tables.of_change(item.judges),
-        )
-        for table in captioned(tables, comparison_tables.caption(item)):
-            parts += ["", grid(table)]
-        if item.warnings:
-            parts += ["", *warned(item.warnings)]
-        parts.append("")
-    return rendered(*parts)
-
-
 def grid(table: Table) -> RenderableType:
     """A table of words with what it was measured with below."""
     first, *others = map(one_line, table.columns)
@@ -248,33 +210,6 @@ def _hanging(mark: str, text: Text) -> RenderableType:
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"))
     shown.add_row(Text(mark), text)
     return Padding(shown, 0, expand=False)
-
-
-def trajectory(trajectory: Trajectory) -> str:
-    """Runs along x: the trend, a table of points, warnings."""
-    parts: list[RenderableType] = [Text(one_line(comparison_tables.trajectory_sentence(trajectory)), style="bold")]
-    parts += [
-        pairs(comparison_tables.trajectory_facts(trajectory)),
-        Text(f"{numbers.sentence(trajectory.interval)}."),
-        "",
-    ]
-    parts += map(grid, captioned((comparison_tables.points(trajectory),), trajectory.caption))
-    if trajectory.warnings:
-        parts += ["", *warned(trajectory.warnings)]
-    return rendered(*parts)
-
-
-def groups(comparison: GroupComparison) -> str:
-    """Two groups of training runs: the change over runs, both groups, every run."""
-    parts: list[RenderableType] = [Text(one_line(comparison_tables.group_sentence(comparison)), style="bold")]
-    parts += [
-        pairs(comparison_tables.group_facts(comparison)),
-        "",
-        *map(grid, captioned((comparison_tables.group_runs(comparison),), comparison.caption)),
-    ]
-    if comparison.warnings:
-        parts += ["", *warned(comparison.warnings)]
-    return rendered(*parts)
 
 
 def power(power: Power) -> str:
