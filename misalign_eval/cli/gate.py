@@ -85,16 +85,17 @@ def gate_page(gate: "Gate", options: "GateOptions") -> str:
 def emit_gate(gate: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]) -> None:
     """Print a verdict in the chosen format, and write it to files; `more` are the formats that read the runs again."""
     from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.gate import gate_document
 
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal_backend.gate_text(gate)
+        return terminal_backend.render(gate_document(gate))
 
     def markdown() -> str:
         from misalign_eval.reports.backends import markdown as markdown_backend
 
-        return markdown_backend.gate_markdown(gate)
+        return markdown_backend.render(gate_document(gate))
 
     renderers = {"text": text, "json": lambda: json_out.document(gate), "markdown": markdown, **more}
     emit(renderers, fmt, files)

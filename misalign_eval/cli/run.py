@@ -267,16 +267,17 @@ def _emit(
 ) -> None:
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.gate import gate_document
     from misalign_eval.reports.run import run_document
 
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return f"{terminal_backend.render(run_document(report))}\n{terminal_backend.gate_text(gate)}"
+        return f"{terminal_backend.render(run_document(report))}\n{terminal_backend.render(gate_document(gate))}"
 
     def marked() -> str:
 
-        return f"{markdown_backend.gate_markdown(gate)}\n{markdown_backend.render(run_document(report))}"
+        return f"{markdown_backend.render(gate_document(gate))}\n{markdown_backend.render(run_document(report))}"
 
     def as_json() -> str:
         """The run's own document, with the gate's beside its keys."""

@@ -27,7 +27,7 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]  # a name, and what it is; no nam
 
 
 @dataclass(frozen=True)
-class Lead:
+class Statement:
     """The result in one sentence, with where it comes from. Every part but the sentence may be empty."""
 
     sentence: str = ""
@@ -111,7 +111,7 @@ class Findings:
     lines: tuple[LintLine, ...]
 
 
-Block: TypeAlias = Lead | Facts | Table | Bars | Excerpts | Warnings | Findings
+Block: TypeAlias = Statement | Facts | Table | Bars | Excerpts | Warnings | Findings
 
 
 @dataclass(frozen=True)

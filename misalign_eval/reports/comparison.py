@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 from misalign_eval.records.document import (
-    Lead,
     ReportDocument,
+    Statement,
     Table,
     Trusted,
     captioned,
@@ -50,7 +50,7 @@ def comparison_documents(comparisons: Sequence[Comparison], by: Sequence[By] = (
 
 
 def _comparison_document(comparison: Comparison, by: Sequence[By]) -> ReportDocument:
-    statement = Lead(
+    statement = Statement(
         Trusted(sentence(comparison)),
         Trusted(intervals(comparison)),
         sources=provenance(comparison),
@@ -242,7 +242,7 @@ SCALES = {"value": "x itself", "rank": "the rank of x", "log": "log(1 + x)"}
 def trajectory_document(trajectory: Trajectory) -> ReportDocument:
     """Runs along x: the trend, a table of points, warnings."""
     explanation = Trusted(f"{numbers.sentence(trajectory.interval)}.")
-    statement = Lead(trajectory_sentence(trajectory), explanation, facts=trusted_values(trajectory_facts(trajectory)))
+    statement = Statement(trajectory_sentence(trajectory), explanation, facts=trusted_values(trajectory_facts(trajectory)))
     tables = captioned((points(trajectory),), trajectory.caption)
     title = f"Trajectory of {len(trajectory.points)} runs"
     return ReportDocument(title, (statement, *tables, *warnings_block(trajectory.warnings)))
@@ -250,7 +250,7 @@ def trajectory_document(trajectory: Trajectory) -> ReportDocument:
 
 def groups_document(comparison: GroupComparison) -> ReportDocument:
     """Two groups of training runs: the change over runs, both groups, every run."""
-    statement = Lead(group_sentence(comparison), facts=trusted_values(group_facts(comparison)))
+    statement = Statement(group_sentence(comparison), facts=trusted_values(group_facts(comparison)))
     tables = captioned((group_runs(comparison),), comparison.caption)
     title = f"Change from {comparison.before.name} to {comparison.after.name}"
     return ReportDocument(title, (statement, *tables, *warnings_block(comparison.warnings)))

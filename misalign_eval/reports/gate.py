@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from misalign_eval.records.definition import Outcome
-from misalign_eval.records.document import Table, trusted
+from misalign_eval.records.document import Facts, ReportDocument, Table, Trusted, captioned, trusted, warnings_block
 from misalign_eval.records.gate import CheckResult, CompanionResult, Gate
 from misalign_eval.records.policy import percent_text, points_size, points_text
 from misalign_eval.reports import sentences
@@ -12,6 +12,20 @@ from misalign_eval.reports.run import suite
 from misalign_eval.stats.sequential import needed_log_evidence
 
 SHOUT = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
+
+
+def gate_document(gate: Gate) -> ReportDocument:
+    """The verdict first, then every check, then what limits a pass."""
+    return ReportDocument(
+        title=Trusted(verdict(gate)),
+        tone=gate.verdict,
+        blocks=(
+            Facts(provenance(gate)),
+            *(Facts(check_rows(check, gate.measured), check_title(check)) for check in gate.checks),
+            *captioned((companions(gate),), caption(gate)),
+            *warnings_block(gate.warnings),
+        ),
+    )
 
 
 def verdict(gate: Gate) -> str:

@@ -10,8 +10,8 @@ from misalign_eval.records.document import (
     Excerpt,
     Excerpts,
     Findings,
-    Lead,
     ReportDocument,
+    Statement,
     Table,
     Trusted,
     captioned,
@@ -54,7 +54,7 @@ LINE = CategoryLine | ProbeLine | SplitLine | VariantLine
 def run_document(report: Report, by: Sequence[By] = ()) -> ReportDocument:
     """One run: headline, breakdowns, outcomes, worst replies, warnings, lint."""
     summary = numbers.with_interval(report.summary)
-    statement = Lead(Trusted(sentence(summary)), Trusted(second_sentence(summary)), sources=provenance(summary))
+    statement = Statement(Trusted(sentence(summary)), Trusted(second_sentence(summary)), sources=provenance(summary))
     return ReportDocument(
         title=f"Misalignment of {summary.called}",
         blocks=(

@@ -7,11 +7,12 @@ from misalign_eval.records.document import (
     Bars,
     Block,
     Excerpts,
+    Facts,
     Findings,
-    Lead,
     LintLine,
     Pairs,
     ReportDocument,
+    Statement,
     Table,
     Trusted,
     Warnings,
@@ -56,8 +57,11 @@ def render(*documents: ReportDocument) -> str:
 
 def _block(block: Block) -> Iterator[str]:
     match block:
-        case Lead():
-            yield from _lead(block)
+        case Statement():
+            yield from _statement(block)
+        case Facts():
+            heading = f"## {inline(block.title)}\n\n" if block.title else ""
+            yield heading + _list(block.pairs)
         case Table():
             yield grid(block)
         case Bars():
@@ -71,9 +75,9 @@ def _block(block: Block) -> Iterator[str]:
             yield linted(block.title, block.lines)
 
 
-def _lead(lead: Lead) -> Iterator[str]:
-    yield f"**{inline(lead.sentence)}** {inline(lead.explanation)}".rstrip()
-    for facts in (lead.sources, lead.facts):
+def _statement(statement: Statement) -> Iterator[str]:
+    yield f"**{inline(statement.sentence)}** {inline(statement.explanation)}".rstrip()
+    for facts in (statement.sources, statement.facts):
         if facts:
             yield _list(facts)
 
@@ -358,24 +362,6 @@ def _foot(source: Provenance, run: RunSummary | None, names: Sequence[str]) -> s
         ("run", ", ".join(names)),
     )
     return f"{counts}{'; '.join(f'{name} {code(what)}' for name, what in said)}\n\n{LINK}"
-
-
-# A gate as Markdown, for a pull request.
-
-
-def gate_markdown(gate: Gate) -> str:
-    """The verdict first, then every check, then what limits a pass."""
-    parts = [
-        f"# {gate_tables.verdict(gate)}",
-        "\n".join(f"- {name}: {markdown(what)}" for name, what in gate_tables.provenance(gate)),
-    ]
-    for check in gate.checks:
-        rows = [f"- {name}: {markdown(what)}" for name, what in gate_tables.check_rows(check, gate.measured)]
-        parts.append("\n".join([f"## {markdown(gate_tables.check_title(check))}", "", *rows]))
-    parts += map(grid, captioned((gate_tables.companions(gate),), gate_tables.caption(gate)))
-    if gate.warnings:
-        parts.append("\n".join(warned(gate.warnings)))
-    return "\n\n".join(parts) + "\n"
 
 
 # A calibration as a terminal page and as Markdown. Replies and judges' words are escaped on both.

@@ -19,20 +19,19 @@ from misalign_eval.records.document import (
     Bars,
     Block,
     Excerpts,
+    Facts,
     Findings,
-    Lead,
     LintLine,
     ReportDocument,
+    Statement,
     Table,
     Tone,
     Warnings,
     captioned,
 )
 from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
-from misalign_eval.records.gate import Gate
 from misalign_eval.records.labels import Calibration
 from misalign_eval.records.power import Power
-from misalign_eval.reports import gate as gate_tables
 from misalign_eval.reports import judges as judge_tables
 from misalign_eval.reports import plans, sentences
 from misalign_eval.reports.backends import markdown as markdown_backend
@@ -129,8 +128,12 @@ def render(*documents: ReportDocument) -> str:
 
 def _block(block: Block) -> Iterator[RenderableType]:
     match block:
-        case Lead():
-            yield from _lead(block)
+        case Statement():
+            yield from _statement(block)
+        case Facts():
+            if block.title:
+                yield Text(one_line(block.title), style="bold")
+            yield pairs(block.pairs)
         case Table():
             yield grid(block)
         case Bars():
@@ -144,15 +147,15 @@ def _block(block: Block) -> Iterator[RenderableType]:
             yield from linted(block.lines)
 
 
-def _lead(lead: Lead) -> Iterator[RenderableType]:
-    if lead.sources:
-        yield pairs(lead.sources)
+def _statement(statement: Statement) -> Iterator[RenderableType]:
+    if statement.sources:
+        yield pairs(statement.sources)
         yield ""
-    yield Text(one_line(lead.sentence), style="bold")
-    if lead.facts:
-        yield pairs(lead.facts)
-    if lead.explanation:
-        yield Text(one_line(lead.explanation))
+    yield Text(one_line(statement.sentence), style="bold")
+    if statement.facts:
+        yield pairs(statement.facts)
+    if statement.explanation:
+        yield Text(one_line(statement.explanation))
 
 
 def grid(table: Table) -> RenderableType:
@@ -273,27 +276,6 @@ def _parts(line: str, room: int, *, is_foreign: bool) -> Iterator[str]:
     whole = [line] if len(line) > LONG else wrap(line, room, drop_whitespace=not is_foreign, break_on_hyphens=False)
     for part in whole:
         yield from chop_cells(part, room)
-
-
-# A gate as a terminal page.
-
-
-STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-
-
-def gate_text(gate: Gate) -> str:
-    """The verdict first, then every check, then what limits a pass."""
-    parts: list[RenderableType] = [
-        Text(gate_tables.verdict(gate), style=STYLE[gate.verdict]),
-        pairs(gate_tables.provenance(gate)),
-    ]
-    for check in gate.checks:
-        title = Text(one_line(gate_tables.check_title(check)), style="bold")
-        parts += ["", title, pairs(gate_tables.check_rows(check, gate.measured))]
-    parts += ["", *map(grid, captioned((gate_tables.companions(gate),), gate_tables.caption(gate)))]
-    if gate.warnings:
-        parts += ["", *warned(gate.warnings)]
-    return rendered(*parts)
 
 
 # A calibration as a terminal page.
