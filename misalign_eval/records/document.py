@@ -88,6 +88,22 @@ class Excerpts:
 
 
 @dataclass(frozen=True)
+class Quotation:
+    """One reply with its question and what was said of it: each text with what it is."""
+
+    title: str
+    texts: Pairs
+
+
+@dataclass(frozen=True)
+class Quotations:
+    """Replies on which two graders differ, to be read."""
+
+    title: str
+    quotations: tuple[Quotation, ...]
+
+
+@dataclass(frozen=True)
 class Warnings:
     """What the reader of the numbers must know."""
 
@@ -111,7 +127,7 @@ class Findings:
     lines: tuple[LintLine, ...]
 
 
-Block: TypeAlias = Statement | Facts | Table | Bars | Excerpts | Warnings | Findings
+Block: TypeAlias = Statement | Facts | Table | Bars | Excerpts | Quotations | Warnings | Findings
 
 
 @dataclass(frozen=True)

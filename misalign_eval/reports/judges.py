@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 
 from misalign_eval.records.base import Bounds, Estimated
-from misalign_eval.records.document import Table, trusted
+from misalign_eval.records.document import (
+    Facts,
+    Quotation,
+    Quotations,
+    ReportDocument,
+    Statement,
+    Table,
+    Trusted,
+    captioned,
+    trusted,
+    warnings_block,
+)
 from misalign_eval.records.labels import Calibration, JudgeDisagreement, JudgeSwap, Needed
 from misalign_eval.records.summary import (
     ChangeJudges,
@@ -44,6 +55,42 @@ def points(estimated: Estimated) -> str:
     if estimated.estimate is None or estimated.low is None or estimated.high is None:
         return "cannot be said"
     return f"{numbers.points(estimated.estimate)} points {numbers.interval_points(estimated.low, estimated.high)}"
+
+
+def calibration_document(calibration: Calibration) -> ReportDocument:
+    """The agreement first, then the tables, every number, what to read, warnings."""
+    statement = Statement(Trusted(sentence(calibration)), facts=provenance(calibration))
+    return ReportDocument(
+        title=title(calibration),
+        tone="strong",
+        blocks=(
+            statement,
+            *captioned(_calibration_tables(calibration), _calibration_caption(calibration)),
+            Facts((*calibration_facts(calibration), *change(calibration))),
+            *_disagreements(calibration),
+            *warnings_block(calibration.warnings),
+        ),
+    )
+
+
+def _calibration_tables(calibration: Calibration) -> Iterator[Table]:
+    yield table(calibration)
+    yield from shifts(calibration)
+    yield from kinds(calibration)
+
+
+def _calibration_caption(calibration: Calibration) -> str:
+    definition = f"definition {calibration.definition}; " if calibration.definition else ""
+    return f"{definition}yes: {calibration.yes}; {title(calibration)}"
+
+
+def _disagreements(calibration: Calibration) -> Iterator[Quotations]:
+    quotations = tuple(
+        Quotation(disagreement_title(disagreement), tuple(disagreement_lines(disagreement)))
+        for disagreement in calibration.disagreements
+    )
+    if quotations:
+        yield Quotations("Where they differ most", quotations)
 
 
 def title(calibration: Calibration) -> str:
@@ -172,20 +219,22 @@ def disagreement_lines(disagreement: JudgeDisagreement) -> Iterator[tuple[str, s
             yield name, text
 
 
-def shifts(swap: JudgeSwap) -> Table:
-    """The level under both judges, and how far it moves."""
+def shifts(swap: Calibration) -> Iterator[Table]:
+    """The level under both judges, and how far it moves; nothing unless two judges are compared."""
+    if not isinstance(swap, JudgeSwap):
+        return
     rows = tuple(
         (shift.run, percent_text(shift.reference), percent_text(shift.judge), points(shift.shift))
         for shift in swap.shifts
     )
     heads = ("run", f"{swap.reference} % [95 %]", f"{swap.judge or 'judge'} % [95 %]", "shift")
     note = "macro rates over the replies that both graded, for exactly these probes"
-    return Table("Level under both judges", heads, rows, note)
+    yield Table("Level under both judges", heads, rows, note)
 
 
-def change(swap: JudgeSwap) -> tuple[tuple[str, str], ...]:
-    """The change between two runs under both judges."""
-    found = swap.difference
+def change(swap: Calibration) -> tuple[tuple[str, str], ...]:
+    """The change between two runs under both judges; nothing unless two judges and two runs are compared."""
+    found = swap.difference if isinstance(swap, JudgeSwap) else None
     if found is None:
         return ()
     return (

@@ -11,6 +11,8 @@ from misalign_eval.records.document import (
     Findings,
     LintLine,
     Pairs,
+    Quotation,
+    Quotations,
     ReportDocument,
     Statement,
     Table,
@@ -20,7 +22,6 @@ from misalign_eval.records.document import (
 )
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CheckResult, Gate
-from misalign_eval.records.labels import Calibration, JudgeDisagreement, JudgeSwap
 from misalign_eval.records.policy import percent_text, points_size, points_text
 from misalign_eval.records.power import Power
 from misalign_eval.records.summary import (
@@ -33,7 +34,6 @@ from misalign_eval.records.summary import (
 )
 from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import gate as gate_tables
-from misalign_eval.reports import judges as judge_tables
 from misalign_eval.reports import numbers, plans
 from misalign_eval.reports import run as run_tables
 from misalign_eval.reports.escape import markdown, one_line
@@ -41,7 +41,8 @@ from misalign_eval.reports.escape import markdown, one_line
 # Reports as Markdown. Every name and reply is escaped: none can open a link, an image, HTML or a new table cell.
 
 
-EXCERPT_CHARACTERS = 400
+EXCERPT = 400  # characters of a reply in a list
+QUOTED = 300  # characters of each text of a disagreement
 
 
 def render(*documents: ReportDocument) -> str:
@@ -69,6 +70,8 @@ def _block(block: Block) -> Iterator[str]:
             yield grid(Table(block.title, block.columns, rows, caption=block.caption))
         case Excerpts():
             yield _excerpts(block)
+        case Quotations():
+            yield "\n".join([f"## {inline(block.title)}", "", *map(_quotation, block.quotations)])
         case Warnings():
             yield "\n".join(warned(block.warnings))
         case Findings():
@@ -139,11 +142,13 @@ def own(text: str) -> str:
 
 
 def _excerpts(block: Excerpts) -> str:
-    lines = (
-        f"- {markdown(excerpt.title)}: {markdown(one_line(excerpt.text, EXCERPT_CHARACTERS))}"
-        for excerpt in block.excerpts
-    )
+    lines = (f"- {markdown(excerpt.title)}: {markdown(one_line(excerpt.text, EXCERPT))}" for excerpt in block.excerpts)
     return "\n".join([f"## {inline(block.title)}", "", *lines])
+
+
+def _quotation(quotation: Quotation) -> str:
+    texts = (f"  - {markdown(name)}: {markdown(one_line(text, QUOTED))}" for name, text in quotation.texts)
+    return "\n".join([f"- {markdown(quotation.title)}", *texts])
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -362,52 +367,3 @@ def _foot(source: Provenance, run: RunSummary | None, names: Sequence[str]) -> s
         ("run", ", ".join(names)),
     )
     return f"{counts}{'; '.join(f'{name} {code(what)}' for name, what in said)}\n\n{LINK}"
-
-
-# A calibration as a terminal page and as Markdown. Replies and judges' words are escaped on both.
-
-
-DISAGREEMENT_EXCERPT = 300
-
-
-def calibration_caption(calibration: Calibration) -> str:
-    """Printed with every table."""
-    definition = f"definition {calibration.definition}; " if calibration.definition else ""
-    return f"{definition}yes: {calibration.yes}; {judge_tables.title(calibration)}"
-
-
-def calibration_tables(calibration: Calibration) -> Iterator[Table]:
-    """Every table of the page."""
-    yield judge_tables.table(calibration)
-    if isinstance(calibration, JudgeSwap):
-        yield judge_tables.shifts(calibration)
-    yield from judge_tables.kinds(calibration)
-
-
-def calibration_page_facts(calibration: Calibration) -> tuple[tuple[str, str], ...]:
-    """All single numbers."""
-    more = judge_tables.change(calibration) if isinstance(calibration, JudgeSwap) else ()
-    return (*judge_tables.calibration_facts(calibration), *more)
-
-
-def calibration_markdown(calibration: Calibration) -> str:
-    """Markdown."""
-    parts = [f"# {markdown(judge_tables.title(calibration))}", f"**{own(judge_tables.sentence(calibration))}**"]
-    parts.append("\n".join(f"- {name}: {markdown(what)}" for name, what in judge_tables.provenance(calibration)))
-    parts += map(grid, captioned(calibration_tables(calibration), calibration_caption(calibration)))
-    parts.append(
-        "\n".join(f"- {markdown(name)}: {markdown(what)}" for name, what in calibration_page_facts(calibration) if what)
-    )
-    if calibration.disagreements:
-        parts.append("\n".join(["## Where they differ most", "", *map(_disagreement_list, calibration.disagreements)]))
-    if calibration.warnings:
-        parts.append("\n".join(warned(calibration.warnings)))
-    return "\n\n".join(parts) + "\n"
-
-
-def _disagreement_list(disagreement: JudgeDisagreement) -> str:
-    rows = [
-        f"  - {name}: {markdown(one_line(text, DISAGREEMENT_EXCERPT))}"
-        for name, text in judge_tables.disagreement_lines(disagreement)
-    ]
-    return "\n".join([f"- {markdown(judge_tables.disagreement_title(disagreement))}", *rows])

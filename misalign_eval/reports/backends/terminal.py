@@ -22,6 +22,7 @@ from misalign_eval.records.document import (
     Facts,
     Findings,
     LintLine,
+    Quotations,
     ReportDocument,
     Statement,
     Table,
@@ -30,17 +31,9 @@ from misalign_eval.records.document import (
     captioned,
 )
 from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
-from misalign_eval.records.labels import Calibration
 from misalign_eval.records.power import Power
-from misalign_eval.reports import judges as judge_tables
 from misalign_eval.reports import plans, sentences
 from misalign_eval.reports.backends import markdown as markdown_backend
-from misalign_eval.reports.backends.markdown import (
-    DISAGREEMENT_EXCERPT,
-    calibration_caption,
-    calibration_page_facts,
-    calibration_tables,
-)
 from misalign_eval.reports.escape import markdown as literal
 from misalign_eval.reports.escape import one_line
 
@@ -102,7 +95,8 @@ def _console(stream: TextIO) -> Console:
 
 
 BAR_WIDTH = 40
-EXCERPT = 220
+EXCERPT = 220  # characters of a reply in a list
+QUOTED = 300  # characters of each text of a disagreement
 
 
 STYLES: dict[Tone, str] = {
@@ -140,6 +134,8 @@ def _block(block: Block) -> Iterator[RenderableType]:
             yield _bars(block)
         case Excerpts():
             yield from _excerpts(block)
+        case Quotations():
+            yield from _quotations(block)
         case Warnings():
             yield from warned(block.warnings)
         case Findings():
@@ -209,6 +205,14 @@ def _excerpts(block: Excerpts) -> Iterator[RenderableType]:
         yield _hanging("  | ", Text(one_line(excerpt.text, EXCERPT)))
 
 
+def _quotations(block: Quotations) -> Iterator[RenderableType]:
+    yield Text(one_line(block.title), style="bold")
+    for quotation in block.quotations:
+        yield Text(one_line(quotation.title))
+        texts = [(name, one_line(text, QUOTED)) for name, text in quotation.texts]
+        yield Padding(pairs(texts), (0, 0, 0, 2))
+
+
 def _hanging(mark: str, text: Text) -> RenderableType:
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"))
     shown.add_row(Text(mark), text)
@@ -276,35 +280,6 @@ def _parts(line: str, room: int, *, is_foreign: bool) -> Iterator[str]:
     whole = [line] if len(line) > LONG else wrap(line, room, drop_whitespace=not is_foreign, break_on_hyphens=False)
     for part in whole:
         yield from chop_cells(part, room)
-
-
-# A calibration as a terminal page.
-
-
-def calibration_text(calibration: Calibration) -> str:
-    """The finding first, then the table, every number, what to read, warnings."""
-    parts: list[RenderableType] = [
-        Text(one_line(judge_tables.title(calibration)), style="bold"),
-        Text(judge_tables.sentence(calibration), style="bold"),
-        pairs(judge_tables.provenance(calibration)),
-    ]
-    for table in captioned(calibration_tables(calibration), calibration_caption(calibration)):
-        parts += ["", grid(table)]
-    parts += ["", pairs(calibration_page_facts(calibration))]
-    if calibration.disagreements:
-        parts += ["", Text("Where they differ most", style="bold"), *_differences(calibration)]
-    if calibration.warnings:
-        parts += ["", *warned(calibration.warnings)]
-    return rendered(*parts)
-
-
-def _differences(calibration: Calibration) -> Iterator[RenderableType]:
-    for disagreement in calibration.disagreements:
-        yield Text(one_line(judge_tables.disagreement_title(disagreement)))
-        lines = [
-            (name, one_line(text, DISAGREEMENT_EXCERPT)) for name, text in judge_tables.disagreement_lines(disagreement)
-        ]
-        yield Padding(pairs(lines), (0, 0, 0, 2))
 
 
 # What `doctor` says, as a page for the terminal or in Markdown.
