@@ -52,6 +52,7 @@ def power(
     from misalign_eval.records.policy import points, share
     from misalign_eval.reports.backends import json_out
     from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.plans import power_document
     from misalign_eval.workflows.power import PowerOptions
     from misalign_eval.workflows.power import power as work_out
 
@@ -76,12 +77,12 @@ def power(
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal_backend.power(found)
+        return terminal_backend.render(power_document(found))
 
     renderers = {
         "text": text,
         "json": lambda: json_out.document(found),
-        "markdown": lambda: markdown_backend.power(found),
+        "markdown": lambda: markdown_backend.render(power_document(found)),
     }
     emit(renderers, fmt, output or ())
 

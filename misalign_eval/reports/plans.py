@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from misalign_eval.records.document import Table, Trusted, trusted
+from misalign_eval.records.document import (
+    ReportDocument,
+    Statement,
+    Table,
+    Trusted,
+    captioned,
+    trusted,
+    warnings_block,
+)
 from misalign_eval.records.power import Chances, Estimand, Need, Power
 from misalign_eval.records.run import DryRun, ExpectedAnswer, FirstRequest, Reads
 from misalign_eval.records.suite import prefill_of
@@ -16,6 +24,14 @@ ESTIMANDS: dict[Estimand, str] = {
     "suite": "for exactly these probes (SUITE)",
     "general": "for probes like these (GENERAL)",
 }
+
+
+def power_document(power: Power) -> ReportDocument:
+    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
+    statement = Statement(Trusted(sentence(power)), facts=power_facts(power))
+    return ReportDocument(
+        "Power", (statement, *captioned(tables(power), caption(power)), *warnings_block(power.warnings))
+    )
 
 
 def sentence(power: Power) -> str:

@@ -27,6 +27,7 @@ from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
 from misalign_eval.reports.comparison import comparison_documents, groups_document, trajectory_document
+from misalign_eval.reports.plans import power_document
 from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
@@ -133,10 +134,10 @@ def test_groups_of_runs_on_a_terminal_and_in_markdown(groups: GroupComparison, g
 
 
 def test_a_plan_on_a_terminal_and_in_markdown(plan: Power, gold: Gold) -> None:
-    page = terminal_backend.power(plan)
+    page = terminal_backend.render(power_document(plan))
     gold("power.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("power.md", markdown_backend.power(plan))
+    gold("power.md", markdown_backend.render(power_document(plan)))
     gold("power.json", json_out.document(plan))
 
 

@@ -18,12 +18,10 @@ from misalign_eval.records.document import (
     Table,
     Trusted,
     Warnings,
-    captioned,
 )
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CheckResult, Gate
 from misalign_eval.records.policy import percent_text, points_size, points_text
-from misalign_eval.records.power import Power
 from misalign_eval.records.summary import (
     CategoryChange,
     CategoryLine,
@@ -34,7 +32,7 @@ from misalign_eval.records.summary import (
 )
 from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import gate as gate_tables
-from misalign_eval.reports import numbers, plans
+from misalign_eval.reports import numbers
 from misalign_eval.reports import run as run_tables
 from misalign_eval.reports.escape import markdown, one_line
 
@@ -85,16 +83,6 @@ def _statement(statement: Statement) -> Iterator[str]:
             yield _list(facts)
 
 
-def power(power: Power) -> str:
-    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
-    parts = ["# Power", f"**{own(plans.sentence(power))}**"]
-    parts.append("\n".join(fact(name, markdown(what)) for name, what in plans.power_facts(power)))
-    parts += map(grid, captioned(plans.tables(power), plans.caption(power)))
-    if power.warnings:
-        parts.append("\n".join(warned(power.warnings)))
-    return "\n\n".join(parts) + "\n"
-
-
 def grid(table: Table) -> str:
     """A table of words with what it was measured with below."""
     lines = [f"## {inline(table.title)}", "", _row(map(inline, table.columns))]
@@ -112,15 +100,6 @@ def _list(pairs: Pairs) -> str:
 def inline(text: str) -> str:
     """Text fit for a heading, a paragraph or a table cell; hostile unless it is marked as trusted."""
     return own(text) if isinstance(text, Trusted) else markdown(text)
-
-
-def fact(name: str, what: str) -> str:
-    """One entry of a list in our own words; without a name it goes on with the entry before."""
-    return f"- {name}: {own(what)}" if name else f"  {own(what)}"
-
-
-def _markdown_list(rows: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"- {name}: {markdown(what)}" for name, what in rows)
 
 
 def warned(warnings: Iterable[Warned]) -> Iterator[str]:

@@ -28,11 +28,9 @@ from misalign_eval.records.document import (
     Table,
     Tone,
     Warnings,
-    captioned,
 )
 from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
-from misalign_eval.records.power import Power
-from misalign_eval.reports import plans, sentences
+from misalign_eval.reports import sentences
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.escape import markdown as literal
 from misalign_eval.reports.escape import one_line
@@ -217,16 +215,6 @@ def _hanging(mark: str, text: Text) -> RenderableType:
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"))
     shown.add_row(Text(mark), text)
     return Padding(shown, 0, expand=False)
-
-
-def power(power: Power) -> str:
-    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
-    parts: list[RenderableType] = [Text(plans.sentence(power), style="bold"), pairs(plans.power_facts(power))]
-    for table in captioned(plans.tables(power), plans.caption(power)):
-        parts += ["", grid(table)]
-    if power.warnings:
-        parts += ["", *warned(power.warnings)]
-    return rendered(*parts)
 
 
 # Long lines on a screen: broken where they can be read on, with a margin that shows where they began.
