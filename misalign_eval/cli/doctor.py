@@ -37,6 +37,7 @@ def doctor(
     if run is not None and reach:
         raise UsageError("--reach looks at servers, not at a run: leave RUN out")
     from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.doctor import diagnosis_document
 
     if run is None:
         from misalign_eval.workflows.environment import examine as examine_environment
@@ -50,12 +51,12 @@ def doctor(
     def text() -> str:
         from misalign_eval.reports.backends import terminal as terminal_backend
 
-        return terminal_backend.terminal(found)
+        return terminal_backend.render(diagnosis_document(found))
 
     def markdown() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
+        from misalign_eval.reports.backends import markdown as markdown_backend
 
-        return terminal_backend.markdown(found)
+        return markdown_backend.render(diagnosis_document(found))
 
     emit({"text": text, "json": lambda: json_out.document(found), "markdown": markdown}, fmt, output or ())
     if not found.healthy:

@@ -242,7 +242,9 @@ SCALES = {"value": "x itself", "rank": "the rank of x", "log": "log(1 + x)"}
 def trajectory_document(trajectory: Trajectory) -> ReportDocument:
     """Runs along x: the trend, a table of points, warnings."""
     explanation = Trusted(f"{numbers.sentence(trajectory.interval)}.")
-    statement = Statement(trajectory_sentence(trajectory), explanation, facts=trusted_values(trajectory_facts(trajectory)))
+    statement = Statement(
+        trajectory_sentence(trajectory), explanation, facts=trusted_values(trajectory_facts(trajectory))
+    )
     tables = captioned((points(trajectory),), trajectory.caption)
     title = f"Trajectory of {len(trajectory.points)} runs"
     return ReportDocument(title, (statement, *tables, *warnings_block(trajectory.warnings)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from misalign_eval.records.base import Estimated
 from misalign_eval.records.document import LintLine
-from misalign_eval.records.findings import Finding, Level, Warned
+from misalign_eval.records.findings import Finding, Warned
 from misalign_eval.records.summary import CalibrationNote
 from misalign_eval.reports import numbers
 
@@ -67,7 +67,6 @@ SAID_BY_WARNING = {
     "form-not-obeyed": "form-not-obeyed",
 }
 GRAVER = "system-not-obeyed"  # than the warning `form-not-obeyed` of the same variant: here the finding speaks
-MARKS: dict[Level, str] = {"error": "x ", "warning": "! ", "note": "- "}
 
 
 def warned(warnings: Sequence[Warned], findings: Sequence[Finding] | None) -> tuple[Warned, ...]:

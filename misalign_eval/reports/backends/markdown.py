@@ -1,4 +1,4 @@
-"""Markdown backend: reports, pull-request comments, gates and calibrations."""
+"""Markdown backend: documents, one function for each kind of block, and pull-request comments."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,6 @@ from misalign_eval.records.document import (
     Excerpts,
     Facts,
     Findings,
-    LintLine,
     Pairs,
     Quotation,
     Quotations,
@@ -59,70 +58,56 @@ def _block(block: Block) -> Iterator[str]:
         case Statement():
             yield from _statement(block)
         case Facts():
-            heading = f"## {inline(block.title)}\n\n" if block.title else ""
-            yield heading + _list(block.pairs)
+            yield from _facts(block)
         case Table():
-            yield grid(block)
+            yield from _table(block)
         case Bars():
-            rows = tuple((name, str(count)) for name, count in block.rows)
-            yield grid(Table(block.title, block.columns, rows, caption=block.caption))
+            yield from _bars(block)
         case Excerpts():
-            yield _excerpts(block)
+            yield from _excerpts(block)
         case Quotations():
-            yield "\n".join([f"## {inline(block.title)}", "", *map(_quotation, block.quotations)])
+            yield from _quotations(block)
         case Warnings():
-            yield "\n".join(warned(block.warnings))
+            yield from _warnings(block)
         case Findings():
-            yield linted(block.title, block.lines)
+            yield from _findings(block)
 
 
 def _statement(statement: Statement) -> Iterator[str]:
     yield f"**{inline(statement.sentence)}** {inline(statement.explanation)}".rstrip()
-    for facts in (statement.sources, statement.facts):
-        if facts:
-            yield _list(facts)
+    for pairs in (statement.sources, statement.facts):
+        if pairs:
+            yield _list(pairs)
 
 
-def grid(table: Table) -> str:
+def _facts(block: Facts) -> Iterator[str]:
+    heading = f"## {inline(block.title)}\n\n" if block.title else ""
+    yield heading + _list(block.pairs)
+
+
+def _table(table: Table) -> Iterator[str]:
     """A table of words with what it was measured with below."""
     lines = [f"## {inline(table.title)}", "", _row(map(inline, table.columns))]
     lines.append(_row(["---", *["---:"] * (len(table.columns) - 1)]))
     lines += [_row([*map(markdown, row[: table.names]), *map(own, row[table.names :])]) for row in table.rows]
     lines += ["", inline(table.note), ""] if table.note else [""]
-    return "\n".join([*lines, f"*{markdown(table.caption)}*"])
+    yield "\n".join([*lines, f"*{markdown(table.caption)}*"])
 
 
-def _list(pairs: Pairs) -> str:
-    """Names and what they are; without a name it goes on with the entry before."""
-    return "\n".join(f"- {markdown(name)}: {inline(value)}" if name else f"  {inline(value)}" for name, value in pairs)
+def _bars(bars: Bars) -> Iterator[str]:
+    rows = tuple((name, str(count)) for name, count in bars.rows)
+    return _table(Table(bars.title, bars.columns, rows, caption=bars.caption))
 
 
-def inline(text: str) -> str:
-    """Text fit for a heading, a paragraph or a table cell; hostile unless it is marked as trusted."""
-    return own(text) if isinstance(text, Trusted) else markdown(text)
+def _excerpts(block: Excerpts) -> Iterator[str]:
+    yield _section(
+        block.title,
+        (f"- {markdown(excerpt.title)}: {markdown(one_line(excerpt.text, EXCERPT))}" for excerpt in block.excerpts),
+    )
 
 
-def warned(warnings: Iterable[Warned]) -> Iterator[str]:
-    """Every warning in words, its id behind."""
-    yield "## Warnings\n"
-    for warning in warnings:
-        yield f"- {markdown(warning.text)} ({markdown(warning.id)})"
-
-
-def linted(title: str, lines: Iterable[LintLine]) -> str:
-    """Findings as a list, the grave ones marked."""
-    marks = {"error": "**error** ", "warning": "**warning** ", "note": ""}
-    return "\n".join([f"## {title}", "", *(f"- {marks[line.level]}{markdown(line.text)}" for line in lines)])
-
-
-def own(text: str) -> str:
-    """Our own numbers: only `<` and line breaks need care."""
-    return text.replace("<", "&lt;").replace("\n", "<br>")
-
-
-def _excerpts(block: Excerpts) -> str:
-    lines = (f"- {markdown(excerpt.title)}: {markdown(one_line(excerpt.text, EXCERPT))}" for excerpt in block.excerpts)
-    return "\n".join([f"## {inline(block.title)}", "", *lines])
+def _quotations(block: Quotations) -> Iterator[str]:
+    yield _section(block.title, map(_quotation, block.quotations))
 
 
 def _quotation(quotation: Quotation) -> str:
@@ -130,8 +115,39 @@ def _quotation(quotation: Quotation) -> str:
     return "\n".join([f"- {markdown(quotation.title)}", *texts])
 
 
+def _warnings(block: Warnings) -> Iterator[str]:
+    """Every warning in words, its id behind."""
+    lines = (f"- {markdown(warning.text)} ({markdown(warning.id)})" for warning in block.warnings)
+    yield _section("Warnings", lines)
+
+
+def _findings(block: Findings) -> Iterator[str]:
+    """Findings as a list, the grave ones marked."""
+    marks = {"error": "**error** ", "warning": "**warning** ", "note": ""}
+    yield _section(block.title, (f"- {marks[line.level]}{markdown(line.text)}" for line in block.lines))
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"## {inline(title)}", "", *lines])
+
+
+def _list(pairs: Pairs) -> str:
+    """Names and what they are; without a name it goes on with the entry before."""
+    return "\n".join(f"- {markdown(name)}: {inline(value)}" if name else f"  {inline(value)}" for name, value in pairs)
+
+
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def inline(text: str) -> str:
+    """Text fit for a heading, a paragraph or a table cell; hostile unless it is marked as trusted."""
+    return own(text) if isinstance(text, Trusted) else markdown(text)
+
+
+def own(text: str) -> str:
+    """Numbers and fixed words of the package: only `<` and line breaks need care."""
+    return text.replace("<", "&lt;").replace("\n", "<br>")
 
 
 # Short Markdown for a job summary and a comment on a pull request: verdict, change, the worst of it, warnings.

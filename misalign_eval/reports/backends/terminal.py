@@ -1,15 +1,14 @@
-"""Terminal backend: reports, gates and calibrations as rich text."""
+"""Terminal backend: documents as rich text, one function for each kind of block, and the two consoles."""
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
-from itertools import groupby
 from textwrap import wrap
 from typing import TextIO
 
 from rich.cells import cell_len, chop_cells
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Column
 from rich.table import Table as Grid
@@ -21,7 +20,7 @@ from misalign_eval.records.document import (
     Excerpts,
     Facts,
     Findings,
-    LintLine,
+    Pairs,
     Quotations,
     ReportDocument,
     Statement,
@@ -29,10 +28,7 @@ from misalign_eval.records.document import (
     Tone,
     Warnings,
 )
-from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
-from misalign_eval.reports import sentences
-from misalign_eval.reports.backends import markdown as markdown_backend
-from misalign_eval.reports.escape import markdown as literal
+from misalign_eval.records.findings import Level
 from misalign_eval.reports.escape import one_line
 
 # The two consoles: results on standard output, everything said about the work on standard error.
@@ -93,6 +89,7 @@ def _console(stream: TextIO) -> Console:
 
 
 BAR_WIDTH = 40
+MARKS: dict[Level, str] = {"error": "x ", "warning": "! ", "note": "- "}
 EXCERPT = 220  # characters of a reply in a list
 QUOTED = 300  # characters of each text of a disagreement
 
@@ -123,36 +120,33 @@ def _block(block: Block) -> Iterator[RenderableType]:
         case Statement():
             yield from _statement(block)
         case Facts():
-            if block.title:
-                yield Text(one_line(block.title), style="bold")
-            yield pairs(block.pairs)
+            yield from _facts(block)
         case Table():
-            yield grid(block)
+            yield from _table(block)
         case Bars():
-            yield _bars(block)
+            yield from _bars(block)
         case Excerpts():
             yield from _excerpts(block)
         case Quotations():
             yield from _quotations(block)
         case Warnings():
-            yield from warned(block.warnings)
+            yield from _warnings(block)
         case Findings():
-            yield Text(one_line(block.title), style="bold")
-            yield from linted(block.lines)
+            yield from _findings(block)
 
 
 def _statement(statement: Statement) -> Iterator[RenderableType]:
     if statement.sources:
-        yield pairs(statement.sources)
+        yield _pairs(statement.sources)
         yield ""
     yield Text(one_line(statement.sentence), style="bold")
     if statement.facts:
-        yield pairs(statement.facts)
+        yield _pairs(statement.facts)
     if statement.explanation:
         yield Text(one_line(statement.explanation))
 
 
-def grid(table: Table) -> RenderableType:
+def _table(table: Table) -> Iterator[RenderableType]:
     """A table of words with what it was measured with below."""
     first, *others = map(one_line, table.columns)
     columns = [Column(first, overflow="fold", ratio=1)]
@@ -160,39 +154,51 @@ def grid(table: Table) -> RenderableType:
     shown = Grid(*columns, title=None, box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=False)
     for row in table.rows:
         shown.add_row(*(Text(one_line(cell)) for cell in row[: table.names]), *row[table.names :])
-    below = [Text(f"({one_line(table.note)})", style="dim")] if table.note else []
-    return Group(Text(one_line(table.title), style="bold"), shown, *below, Text(one_line(table.caption), style="dim"))
+    yield Text(one_line(table.title), style="bold")
+    yield shown
+    if table.note:
+        yield Text(f"({one_line(table.note)})", style="dim")
+    yield Text(one_line(table.caption), style="dim")
 
 
-def warned(warnings: Iterable[Warned]) -> Iterator[RenderableType]:
+def _warnings(block: Warnings) -> Iterator[RenderableType]:
     """Every warning in words, its id behind."""
     yield Text("Warnings", style="bold")
-    for warning in warnings:
+    for warning in block.warnings:
         yield _hanging("! ", Text(one_line(f"{warning.text} ({warning.id})"), style="yellow"))
 
 
-def linted(lines: Iterable[LintLine]) -> Iterator[RenderableType]:
+def _findings(block: Findings) -> Iterator[RenderableType]:
     """Findings, marked by how grave they are."""
     styles = {"error": "bold red", "warning": "yellow", "note": ""}
-    for line in lines:
-        yield _hanging(sentences.MARKS[line.level], Text(one_line(line.text), style=styles[line.level]))
+    yield Text(one_line(block.title), style="bold")
+    for line in block.lines:
+        yield _hanging(MARKS[line.level], Text(one_line(line.text), style=styles[line.level]))
 
 
-def pairs(rows: Iterable[tuple[str, str]]) -> RenderableType:
+def _facts(block: Facts) -> Iterator[RenderableType]:
+    if block.title:
+        yield Text(one_line(block.title), style="bold")
+    yield _pairs(block.pairs)
+
+
+def _pairs(pairs: Pairs) -> RenderableType:
     """Names and what they are, one a line."""
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
-    for name, what in rows:
+    for name, what in pairs:
         shown.add_row(Text(one_line(name), style="dim"), Text(one_line(what)))
     return shown
 
 
-def _bars(bars: Bars) -> RenderableType:
+def _bars(bars: Bars) -> Iterator[RenderableType]:
     shown = Grid.grid(Column(), Column(justify="right"), Column(), padding=(0, 2, 0, 0))
     for name, count in bars.rows:
         # A single reply still gets a mark: a bar of nothing would say zero.
         width = max(1, round(BAR_WIDTH * count / max(bars.whole, 1)))
         shown.add_row(Text(one_line(name)), str(count), "█" * width)
-    return Group(Text(one_line(bars.title), style="bold"), shown, Text(one_line(bars.caption), style="dim"))
+    yield Text(one_line(bars.title), style="bold")
+    yield shown
+    yield Text(one_line(bars.caption), style="dim")
 
 
 def _excerpts(block: Excerpts) -> Iterator[RenderableType]:
@@ -208,7 +214,7 @@ def _quotations(block: Quotations) -> Iterator[RenderableType]:
     for quotation in block.quotations:
         yield Text(one_line(quotation.title))
         texts = [(name, one_line(text, QUOTED)) for name, text in quotation.texts]
-        yield Padding(pairs(texts), (0, 0, 0, 2))
+        yield Padding(_pairs(tuple(texts)), (0, 0, 0, 2))
 
 
 def _hanging(mark: str, text: Text) -> RenderableType:
@@ -268,59 +274,3 @@ def _parts(line: str, room: int, *, is_foreign: bool) -> Iterator[str]:
     whole = [line] if len(line) > LONG else wrap(line, room, drop_whitespace=not is_foreign, break_on_hyphens=False)
     for part in whole:
         yield from chop_cells(part, room)
-
-
-# What `doctor` says, as a page for the terminal or in Markdown.
-
-
-FOLDER, ENVIRONMENT = "The folder", "Findings"
-
-
-def terminal(diagnosis: Diagnosis) -> str:
-    """Facts by section, findings, and one closing sentence."""
-    parts: list[RenderableType] = []
-    for section, facts in groupby(diagnosis.facts, lambda fact: fact.section):
-        parts += [Text(section.capitalize(), style="bold"), pairs(map(_pair, facts)), ""]
-    for title, findings in _groups(diagnosis):
-        parts += [Text(title, style="bold"), *linted(_lines(findings)), ""]
-    if diagnosis.warnings:
-        parts += [*warned(diagnosis.warnings), ""]
-    return rendered(*parts, Text(_closing(diagnosis), style="bold"))
-
-
-def markdown(diagnosis: Diagnosis) -> str:
-    """The same as Markdown."""
-    parts = [f"# Doctor: {literal(diagnosis.of)}"]
-    for section, facts in groupby(diagnosis.facts, lambda fact: fact.section):
-        rows = (f"- {literal(name)}: {literal(what)}" for name, what in map(_pair, facts))
-        parts.append("\n".join([f"## {section.capitalize()}", "", *rows]))
-    parts += [markdown_backend.linted(title, _lines(findings)) for title, findings in _groups(diagnosis)]
-    if diagnosis.warnings:
-        parts.append("\n".join(markdown_backend.warned(diagnosis.warnings)))
-    return "\n\n".join([*parts, f"**{literal(_closing(diagnosis))}**"]) + "\n"
-
-
-def _groups(diagnosis: Diagnosis) -> Iterator[tuple[str, Sequence[Finding]]]:
-    yield (ENVIRONMENT if diagnosis.of == "environment" else FOLDER), diagnosis.findings
-    if diagnosis.replies is not None:
-        yield sentences.TITLE, sentences.unsaid(diagnosis.replies, diagnosis.warnings)
-
-
-def _lines(findings: Sequence[Finding]) -> list[LintLine]:
-    return list(sentences.whole(findings)) or [LintLine("note", "nothing found")]
-
-
-def _pair(fact: LintFact) -> tuple[str, str]:
-    return fact.name, f"{fact.value}  ({fact.source})" if fact.source else fact.value
-
-
-def _closing(diagnosis: Diagnosis) -> str:
-    every = (*diagnosis.findings, *sentences.unsaid(diagnosis.replies or (), diagnosis.warnings))
-    levels = [item.level for item in every]
-    counts = [(levels.count(level), level) for level in ("error", "warning", "note")]
-    html = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for count, level in counts if count)
-    if not diagnosis.healthy:
-        return f"Not healthy: {html}."
-    read = any(reply.example for reply in diagnosis.replies or ())
-    how = f" Read an example with: misalign-eval show {diagnosis.of} --key EXAMPLE" if read else ""
-    return f"Healthy{f': {html}' if html else ''}.{how}"
