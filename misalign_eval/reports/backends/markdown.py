@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
 
 from misalign_eval.records.document import (
     Bars,
@@ -71,6 +72,8 @@ def _block(block: Block) -> Iterator[str]:
             yield from _warnings(block)
         case Findings():
             yield from _findings(block)
+        case _:
+            assert_never(block)
 
 
 def _statement(statement: Statement) -> Iterator[str]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from textwrap import wrap
-from typing import TextIO
+from typing import TextIO, assert_never
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console, RenderableType
@@ -133,6 +133,8 @@ def _block(block: Block) -> Iterator[RenderableType]:
             yield from _warnings(block)
         case Findings():
             yield from _findings(block)
+        case _:
+            assert_never(block)
 
 
 def _statement(statement: Statement) -> Iterator[RenderableType]:
