@@ -19,7 +19,7 @@ from misalign_eval.cli.options import (
     judge_sampling,
     refuse_unused,
 )
-from misalign_eval.cli.output import check_format, emit
+from misalign_eval.cli.output import check_format, emit, pages
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -242,16 +242,6 @@ def _keep(calibration: "Calibration", run: Path | None) -> None:
 
 def _emit(calibration: "Calibration", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.judges import calibration_document
 
-    def text() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend  # rich is slow to import
-
-        return terminal_backend.calibration_text(calibration)
-
-    renderers = {
-        "text": text,
-        "json": lambda: json_out.document(calibration),
-        "markdown": lambda: markdown_backend.calibration_markdown(calibration),
-    }
-    emit(renderers, fmt, files)
+    emit({**pages(calibration_document(calibration)), "json": lambda: json_out.document(calibration)}, fmt, files)

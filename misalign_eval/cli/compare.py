@@ -24,7 +24,7 @@ from misalign_eval.cli.options import (
     refuse_unshown,
     refuse_unused,
 )
-from misalign_eval.cli.output import check_format, emit, format_of
+from misalign_eval.cli.output import check_format, emit, format_of, pages
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -113,25 +113,14 @@ Out: TypeAlias = tuple[str, Sequence[Path], "Sequence[By]"]  # format, files, br
 
 def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.comparison import comparison_documents
     from misalign_eval.workflows import documents
     from misalign_eval.workflows.report import compare as make
 
     fmt, files, by = out
     found = make(runs, read_as)
 
-    def text() -> str:
-        from misalign_eval.reports.backends import (
-            terminal as terminal_backend,  # rich is slow to import, and only this format needs it
-        )
-
-        return terminal_backend.comparison(found, by)
-
-    renderers = {
-        "text": text,
-        "json": lambda: json_out.documents(found),
-        "markdown": lambda: markdown_backend.comparison_markdown(found, by),
-    }
+    renderers = {**pages(*comparison_documents(found, by)), "json": lambda: json_out.documents(found)}
     if len(found) == 1:
         renderers |= {
             "html": lambda: _html(lambda: documents.of_pair(runs, read_as)),
@@ -145,31 +134,20 @@ def _pair(runs: Sequence[Path], read_as: "Choices", out: Out) -> None:
 def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choices", out: Out) -> None:
     from misalign_eval.analysis.trajectory import Along
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.comparison import comparison_documents, trajectory_document
     from misalign_eval.workflows import documents
     from misalign_eval.workflows.report import trajectory
 
     fmt, files, by = out
     along = Along(None if x is None else numbers(x), _scale(scale))
     found = trajectory(runs, along, read_as)
-    is_full = bool(by) or read_as.sensitivity
-
-    def text() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
-
-        return terminal_backend.trajectory(found) + (
-            terminal_backend.comparison(found.comparisons, by) if is_full else ""
-        )
-
-    def page() -> str:
-        return markdown_backend.trajectory(found) + (
-            markdown_backend.comparison_markdown(found.comparisons, by) if is_full else ""
-        )
-
+    parts = [pages(trajectory_document(found))]
+    if by or read_as.sensitivity:
+        parts.append(pages(*comparison_documents(found.comparisons, by)))
     renderers = {
-        "text": text,
+        "text": lambda: "".join(part["text"]() for part in parts),
+        "markdown": lambda: "".join(part["markdown"]() for part in parts),
         "json": lambda: json_out.document(found),
-        "markdown": page,
         "html": lambda: _html(lambda: documents.of_trajectory(runs, along, read_as)),
     }
     emit(renderers, fmt, files)
@@ -177,22 +155,16 @@ def _trajectory(runs: Sequence[Path], x: str | None, scale: str, read_as: "Choic
 
 def _groups(given: Sequence[str], read_as: "Choices", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.comparison import groups_document
     from misalign_eval.workflows import documents
     from misalign_eval.workflows.report import compare_groups
 
     named = named_groups(given)
     comparison = compare_groups(named, read_as)
 
-    def text() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
-
-        return terminal_backend.groups(comparison)
-
     renderers = {
-        "text": text,
+        **pages(groups_document(comparison)),
         "json": lambda: json_out.document(comparison),
-        "markdown": lambda: markdown_backend.groups(comparison),
         "html": lambda: _html(lambda: documents.of_groups(named, read_as)),
     }
     emit(renderers, fmt, files)

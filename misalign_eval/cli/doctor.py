@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from misalign_eval.cli.options import FilesOption, FormatOption
-from misalign_eval.cli.output import check_format, emit
+from misalign_eval.cli.output import check_format, emit, pages
 from misalign_eval.errors import UsageError
 
 FORMATS = ("text", "json", "markdown")
@@ -37,6 +37,7 @@ def doctor(
     if run is not None and reach:
         raise UsageError("--reach looks at servers, not at a run: leave RUN out")
     from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.doctor import diagnosis_document
 
     if run is None:
         from misalign_eval.workflows.environment import examine as examine_environment
@@ -47,16 +48,6 @@ def doctor(
 
         found = examine(run)
 
-    def text() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
-
-        return terminal_backend.terminal(found)
-
-    def markdown() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
-
-        return terminal_backend.markdown(found)
-
-    emit({"text": text, "json": lambda: json_out.document(found), "markdown": markdown}, fmt, output or ())
+    emit({**pages(diagnosis_document(found)), "json": lambda: json_out.document(found)}, fmt, output or ())
     if not found.healthy:
         raise typer.Exit(USAGE if run is None else WRONG)

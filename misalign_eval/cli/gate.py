@@ -8,7 +8,7 @@ import typer
 
 from misalign_eval.cli import output as outputs
 from misalign_eval.cli.options import CiFormatOption, DefinitionOption, FilesOption, JudgeOption, choices
-from misalign_eval.cli.output import check_format, emit, print_text
+from misalign_eval.cli.output import check_format, emit, pages, print_text
 from misalign_eval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,16 +85,6 @@ def gate_page(gate: "Gate", options: "GateOptions") -> str:
 def emit_gate(gate: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]) -> None:
     """Print a verdict in the chosen format, and write it to files; `more` are the formats that read the runs again."""
     from misalign_eval.reports.backends import json_out
+    from misalign_eval.reports.gate import gate_document
 
-    def text() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
-
-        return terminal_backend.gate_text(gate)
-
-    def markdown() -> str:
-        from misalign_eval.reports.backends import markdown as markdown_backend
-
-        return markdown_backend.gate_markdown(gate)
-
-    renderers = {"text": text, "json": lambda: json_out.document(gate), "markdown": markdown, **more}
-    emit(renderers, fmt, files)
+    emit({**pages(gate_document(gate)), "json": lambda: json_out.document(gate), **more}, fmt, files)

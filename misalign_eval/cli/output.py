@@ -15,6 +15,7 @@ from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.files import atomic_write
 
 if TYPE_CHECKING:
+    from misalign_eval.records.document import ReportDocument
     from misalign_eval.records.gate import Gate
     from misalign_eval.records.summary import Comparison, Report
     from misalign_eval.workflows.gate import GateOptions
@@ -136,6 +137,22 @@ def emit(renderers: Mapping[str, Callable[[], str]], fmt: str, files: Sequence[P
     save(renderers, files)
     text = renderers[fmt]()
     print_text(fitted(text) if fmt == "text" else text)
+
+
+def pages(*documents: "ReportDocument") -> "Renderers":
+    """The formats that people read, of documents one below the other."""
+
+    def text() -> str:
+        from misalign_eval.reports.backends.terminal import render  # rich is slow to import
+
+        return render(*documents)
+
+    def markdown() -> str:
+        from misalign_eval.reports.backends.markdown import render
+
+        return render(*documents)
+
+    return {"text": text, "markdown": markdown}
 
 
 def save(renderers: Mapping[str, Callable[[], str]], files: Sequence[Path]) -> None:

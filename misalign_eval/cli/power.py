@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from misalign_eval.cli.options import FilesOption, FormatOption
-from misalign_eval.cli.output import check_format, emit
+from misalign_eval.cli.output import check_format, emit, pages
 from misalign_eval.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def power(
     check_format(FORMATS, fmt, output or ())
     from misalign_eval.records.policy import points, share
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
+    from misalign_eval.reports.plans import power_document
     from misalign_eval.workflows.power import PowerOptions
     from misalign_eval.workflows.power import power as work_out
 
@@ -73,17 +73,7 @@ def power(
     )
     found = work_out(options)
 
-    def text() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
-
-        return terminal_backend.power(found)
-
-    renderers = {
-        "text": text,
-        "json": lambda: json_out.document(found),
-        "markdown": lambda: markdown_backend.power(found),
-    }
-    emit(renderers, fmt, output or ())
+    emit({**pages(power_document(found)), "json": lambda: json_out.document(found)}, fmt, output or ())
 
 
 def _fraction(flag: str, given: str | None, read: "Callable[[object], object]") -> float | None:

@@ -23,7 +23,7 @@ from misalign_eval.cli.options import (
     choices,
     refuse_unshown,
 )
-from misalign_eval.cli.output import check_format, emit
+from misalign_eval.cli.output import check_format, emit, pages
 
 if TYPE_CHECKING:
     from misalign_eval.records.summary import Report
@@ -96,19 +96,11 @@ def emit_report(
 ) -> None:
     """Print a report in the chosen format, and write it to files; `more` are the formats that read the run again."""
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
-
-    def text() -> str:
-        from misalign_eval.reports.backends import (
-            terminal as terminal_backend,  # rich is slow to import, and only this format needs it
-        )
-
-        return terminal_backend.run_report(report, by)
+    from misalign_eval.reports.run import run_document
 
     renderers = {
-        "text": text,
+        **pages(run_document(report, by)),
         "json": lambda: json_out.document(report.summary),
-        "markdown": lambda: markdown_backend.run_report(report, by),
         **more,
     }
     emit(renderers, fmt, files)

@@ -18,7 +18,7 @@ from misalign_eval.cli.options import (
     map_pairs,
     refuse_unused,
 )
-from misalign_eval.cli.output import check_format, emit
+from misalign_eval.cli.output import check_format, emit, pages
 
 if TYPE_CHECKING:
     from misalign_eval.records.gate import Gate
@@ -177,9 +177,8 @@ def show(ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:
     from misalign_eval.cli.options import print_note
     from misalign_eval.cli.report import rebuild, runs_page
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
-    from misalign_eval.reports.backends import terminal as terminal_backend
     from misalign_eval.reports.numbers import cost_lines
+    from misalign_eval.reports.run import run_document
     from misalign_eval.workflows.completeness import spent
     from misalign_eval.workflows.report import report
 
@@ -187,9 +186,8 @@ def show(ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:
     for folder, one in zip(ended.folders, made, strict=True):
         rebuild(folder.path, one)
     renderers = {
-        "text": lambda: "\n".join(terminal_backend.run_report(item) for item in made),
+        **pages(*map(run_document, made)),
         "json": lambda: json_out.documents([item.summary for item in made]),
-        "markdown": lambda: "\n".join(markdown_backend.run_report(item) for item in made),
         "html": lambda: runs_page([folder.path for folder in ended.folders]),
         **outputs.of_runs([folder.path for folder in ended.folders], made),
     }
@@ -265,20 +263,14 @@ def _emit(
     report: "Report", gate: "Gate", fmt: str, files: Sequence[Path], more: Mapping[str, Callable[[], str]]
 ) -> None:
     from misalign_eval.reports.backends import json_out
-    from misalign_eval.reports.backends import markdown as markdown_backend
-
-    def text() -> str:
-        from misalign_eval.reports.backends import terminal as terminal_backend
-
-        return f"{terminal_backend.run_report(report)}\n{terminal_backend.gate_text(gate)}"
-
-    def marked() -> str:
-
-        return f"{markdown_backend.gate_markdown(gate)}\n{markdown_backend.run_report(report)}"
+    from misalign_eval.reports.gate import gate_document
+    from misalign_eval.reports.run import run_document
 
     def as_json() -> str:
         """The run's own document, with the gate's beside its keys."""
         both = json.loads(json_out.document(report.summary)) | {"gate": json.loads(json_out.document(gate))}
         return json.dumps(both, indent=2) + "\n"
 
-    emit({"text": text, "json": as_json, "markdown": marked, **more}, fmt, files)
+    documents = run_document(report), gate_document(gate)
+    verdict_first = pages(*reversed(documents))["markdown"]
+    emit({**pages(*documents), "markdown": verdict_first, "json": as_json, **more}, fmt, files)

@@ -1,8 +1,18 @@
-"""Tables of comparisons and trajectories."""
+"""Documents of comparisons, trajectories and groups of runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
+from misalign_eval.records.document import (
+    ReportDocument,
+    Statement,
+    Table,
+    Trusted,
+    captioned,
+    trusted,
+    trusted_values,
+    warnings_block,
+)
 from misalign_eval.records.summary import (
     BetweenRuns,
     CategoryChange,
@@ -17,8 +27,8 @@ from misalign_eval.records.summary import (
     TrajectoryOnset,
     Trend,
 )
-from misalign_eval.reports import numbers, sentences
-from misalign_eval.reports.run import MOST_PROBES, SENSITIVITY, ReportTable, reading, suite
+from misalign_eval.reports import judges, numbers, sentences
+from misalign_eval.reports.run import MOST_PROBES, SENSITIVITY, reading, suite
 
 # What a comparison says, before it is a terminal page or Markdown: sentences and rows of words.
 
@@ -29,6 +39,36 @@ ADJUSTED: dict[By, str] = {
     "category": "exact p adjusted by Holm",
     "probe": "mid-p adjusted by Benjamini-Hochberg, a screening",
 }
+
+
+def comparison_documents(comparisons: Sequence[Comparison], by: Sequence[By] = ()) -> tuple[ReportDocument, ...]:
+    """Two runs in full; of more, each against the first, with an overview before."""
+    shown = [*map(numbers.change_with_interval, comparisons)]
+    several = (overview(shown),) if len(shown) > 1 else ()
+    first = (ReportDocument("", (table,)) for table in captioned(several, caption(comparisons[0])))
+    return (*first, *(_comparison_document(comparison, by) for comparison in shown))
+
+
+def _comparison_document(comparison: Comparison, by: Sequence[By]) -> ReportDocument:
+    statement = Statement(
+        Trusted(sentence(comparison)),
+        Trusted(intervals(comparison)),
+        sources=provenance(comparison),
+        facts=trusted_values(comparison_facts(comparison)),
+    )
+    tables = captioned(comparison_tables(comparison, by), caption(comparison))
+    return ReportDocument(
+        title=f"Change from {comparison.before.run} to {comparison.after.run}",
+        blocks=(statement, *tables, *warnings_block(comparison.warnings)),
+    )
+
+
+def comparison_tables(comparison: Comparison, by: Sequence[By] = ()) -> Iterator[Table]:
+    """Every table of a comparison, in its order. A new table is a line here."""
+    yield from breakdowns(comparison, by)
+    yield from sensitivity(comparison)
+    yield outcome_table(comparison)
+    yield from judges.of_change(comparison.judges)
 
 
 def sentence(comparison: Comparison) -> str:
@@ -86,16 +126,16 @@ def caption(comparison: Comparison) -> str:
     return f"definition {comparison.definition}; judge {judge}; suite {suites}"
 
 
-def breakdowns(comparison: Comparison, by: Sequence[By] = ()) -> tuple[ReportTable, ...]:
+def breakdowns(comparison: Comparison, by: Sequence[By] = ()) -> tuple[Table, ...]:
     """The categories, then the probes with the largest changes first."""
     tables = {"category": _categories, "probe": _probes}
     return tuple(tables[name](comparison, whole=bool(by)) for name in (by or BREAKDOWNS))
 
 
-def sensitivity(comparison: Comparison) -> ReportTable | None:
-    """The change in every other way; None where that was not asked for."""
+def sensitivity(comparison: Comparison) -> Iterator[Table]:
+    """The change counted in every other way; nothing where that was not asked for."""
     if comparison.sensitivity is None:
-        return None
+        return
     rows = tuple(
         (
             reading(line),
@@ -105,10 +145,11 @@ def sensitivity(comparison: Comparison) -> ReportTable | None:
         )
         for line in comparison.sensitivity
     )
-    return ReportTable(SENSITIVITY, ("counted as", "before % [95 %]", "after % [95 %]", "points [95 %]"), rows)
+    heads = trusted("counted as", "before % [95 %]", "after % [95 %]", "points [95 %]")
+    yield Table(SENSITIVITY, heads, rows)
 
 
-def outcome_table(comparison: Comparison) -> ReportTable:
+def outcome_table(comparison: Comparison) -> Table:
     """Every outcome before and after: fine-tuning also changes refusal and coherence."""
     before, after = comparison.before, comparison.after
     rows = [
@@ -117,10 +158,10 @@ def outcome_table(comparison: Comparison) -> ReportTable:
         if before.outcomes.get(name, 0) or after.outcomes.get(name, 0)
     ]
     rows.append(("planned", str(before.planned), str(after.planned)))
-    return ReportTable("Outcomes of the replies compared", ("outcome", "before", "after"), tuple(rows))
+    return Table("Outcomes of the replies compared", trusted("outcome", "before", "after"), tuple(rows))
 
 
-def overview(comparisons: Sequence[Comparison]) -> ReportTable:
+def overview(comparisons: Sequence[Comparison]) -> Table:
     """One line for each run that was compared with the first."""
     measure = comparisons[0].after.measure
     rows = [(comparisons[0].before.run, numbers.rated(comparisons[0].before, measure), "")]
@@ -132,17 +173,17 @@ def overview(comparisons: Sequence[Comparison]) -> ReportTable:
         )
         for comparison in comparisons
     ]
-    return ReportTable("Runs", ("run", _head("rate", measure), "change from the first"), tuple(rows))
+    return Table("Runs", trusted("run", _head("rate", measure), "change from the first"), tuple(rows))
 
 
-def _categories(comparison: Comparison, *, whole: bool) -> ReportTable:
+def _categories(comparison: Comparison, *, whole: bool) -> Table:
     del whole  # categories are few
     return _table(
         comparison, comparison.categories, {line.category: line for line in comparison.before.categories}, "category", 0
     )
 
 
-def _probes(comparison: Comparison, *, whole: bool) -> ReportTable:
+def _probes(comparison: Comparison, *, whole: bool) -> Table:
     lines = sorted(comparison.probes, key=lambda line: -abs(line.difference or 0.0))
     shown = lines if whole else lines[:MOST_PROBES]
     before = {line.id: line for line in comparison.before.probes}
@@ -155,7 +196,7 @@ def _table(
     before: Mapping[str, RateLine],
     by: By,
     left: int,
-) -> ReportTable:
+) -> Table:
     after: dict[str, RateLine] = (
         {line.category: line for line in comparison.after.categories}
         if by == "category"
@@ -169,8 +210,8 @@ def _table(
     ]
     note = f"{left} more with smaller changes: `--by probe` shows them all" if left else ""
     adjusted = f"{ADJUSTED[by]}; together: Bonferroni intervals, for these probes"
-    heads = (by, _head("before", measure), _head("after", measure), "points [95 %]")
-    return ReportTable(f"By {by} ({adjusted})", heads, tuple(rows), note)
+    heads = trusted(by, _head("before", measure), _head("after", measure), "points [95 %]")
+    return Table(Trusted(f"By {by} ({adjusted})"), heads, tuple(rows), Trusted(note))
 
 
 def _cell(line: RateLine, measure: Measure) -> str:
@@ -198,6 +239,25 @@ X_FROM = {"--x": "--x", "step": "the label `step`", "order": "the order given"}
 SCALES = {"value": "x itself", "rank": "the rank of x", "log": "log(1 + x)"}
 
 
+def trajectory_document(trajectory: Trajectory) -> ReportDocument:
+    """Runs along x: the trend, a table of points, warnings."""
+    explanation = Trusted(f"{numbers.sentence(trajectory.interval)}.")
+    statement = Statement(
+        trajectory_sentence(trajectory), explanation, facts=trusted_values(trajectory_facts(trajectory))
+    )
+    tables = captioned((points(trajectory),), trajectory.caption)
+    title = f"Trajectory of {len(trajectory.points)} runs"
+    return ReportDocument(title, (statement, *tables, *warnings_block(trajectory.warnings)))
+
+
+def groups_document(comparison: GroupComparison) -> ReportDocument:
+    """Two groups of training runs: the change over runs, both groups, every run."""
+    statement = Statement(group_sentence(comparison), facts=trusted_values(group_facts(comparison)))
+    tables = captioned((group_runs(comparison),), comparison.caption)
+    title = f"Change from {comparison.before.name} to {comparison.after.name}"
+    return ReportDocument(title, (statement, *tables, *warnings_block(comparison.warnings)))
+
+
 def trajectory_sentence(trajectory: Trajectory) -> str:
     """What is shown, and whether it moves."""
     runs = f"{len(trajectory.points)} runs along x ({X_FROM[trajectory.x_from]}), the mean over {trajectory.averaged}"
@@ -221,7 +281,7 @@ def trajectory_facts(trajectory: Trajectory) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def points(trajectory: Trajectory) -> ReportTable:
+def points(trajectory: Trajectory) -> Table:
     """One line a run: rate, band, incoherent replies beside, change from the first."""
     measure = trajectory.measure
     changes = [
@@ -242,8 +302,8 @@ def points(trajectory: Trajectory) -> ReportTable:
     ]
     head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
     note = "bands hold together at 95 %, for exactly these probes; `compare` of two runs shows a change in full"
-    heads = ("x: run", head, "incoherent, refused", "change from the first")
-    return ReportTable("Runs", heads, tuple(rows), note)
+    heads = trusted("x: run", head, "incoherent, refused", "change from the first")
+    return Table("Runs", heads, tuple(rows), Trusted(note))
 
 
 def group_sentence(comparison: GroupComparison) -> str:
@@ -274,7 +334,7 @@ def group_facts(comparison: GroupComparison) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def group_runs(comparison: GroupComparison) -> ReportTable:
+def group_runs(comparison: GroupComparison) -> Table:
     """Every run on its own."""
     measure = comparison.measure
     rows = [
@@ -283,7 +343,7 @@ def group_runs(comparison: GroupComparison) -> ReportTable:
         for line in group.runs
     ]
     head = "misaligned % [95 %]" if measure == "rate" else "mean [95 %]"
-    return ReportTable("Runs", ("run", head, "missing", "incoherent, refused"), tuple(rows))
+    return Table("Runs", trusted("run", head, "missing", "incoherent, refused"), tuple(rows))
 
 
 def between(runs: BetweenRuns, measure: Measure) -> str:

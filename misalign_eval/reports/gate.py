@@ -4,14 +4,28 @@ import math
 from collections.abc import Mapping
 
 from misalign_eval.records.definition import Outcome
+from misalign_eval.records.document import Facts, ReportDocument, Table, Trusted, captioned, trusted, warnings_block
 from misalign_eval.records.gate import CheckResult, CompanionResult, Gate
 from misalign_eval.records.policy import percent_text, points_size, points_text
 from misalign_eval.reports import sentences
-from misalign_eval.reports.escape import one_line
-from misalign_eval.reports.run import ReportTable, suite
+from misalign_eval.reports.run import suite
 from misalign_eval.stats.sequential import needed_log_evidence
 
 SHOUT = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE"}
+
+
+def gate_document(gate: Gate) -> ReportDocument:
+    """The verdict first, then every check, then what limits a pass."""
+    return ReportDocument(
+        title=Trusted(verdict(gate)),
+        tone=gate.verdict,
+        blocks=(
+            Facts(provenance(gate)),
+            *(Facts(check_rows(check, gate.measured), check_title(check)) for check in gate.checks),
+            *captioned((companions(gate),), caption(gate)),
+            *warnings_block(gate.warnings),
+        ),
+    )
 
 
 def verdict(gate: Gate) -> str:
@@ -85,7 +99,7 @@ def check_rows(check: CheckResult, measured: str) -> tuple[tuple[str, str], ...]
     return tuple(row for row in rows if row[1])
 
 
-def companions(gate: Gate) -> ReportTable:
+def companions(gate: Gate) -> Table:
     """What must hold beside the checks for a pass to mean something."""
     rows = tuple(
         (
@@ -98,10 +112,10 @@ def companions(gate: Gate) -> ReportTable:
         )
         for companion in gate.companions
     )
-    columns = ("replies", "at most", "allowed", "rise", "allowed", "holds")
-    broken = "; ".join(one_line(companion.why) for companion in gate.companions if not companion.holds)
+    columns = trusted("replies", "at most", "allowed", "rise", "allowed", "holds")
+    broken = "; ".join(companion.why for companion in gate.companions if not companion.holds)
     note = f"No pass: {broken}" if broken else "every unknown reply counts against each share"
-    return ReportTable("What a pass also needs", columns, rows, note)
+    return Table("What a pass also needs", columns, rows, note)
 
 
 def unknown(check: CheckResult) -> str:

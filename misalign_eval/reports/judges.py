@@ -3,6 +3,18 @@
 from collections.abc import Iterator
 
 from misalign_eval.records.base import Bounds, Estimated
+from misalign_eval.records.document import (
+    Facts,
+    Quotation,
+    Quotations,
+    ReportDocument,
+    Statement,
+    Table,
+    Trusted,
+    captioned,
+    trusted,
+    warnings_block,
+)
 from misalign_eval.records.labels import Calibration, JudgeDisagreement, JudgeSwap, Needed
 from misalign_eval.records.summary import (
     ChangeJudges,
@@ -14,7 +26,6 @@ from misalign_eval.records.summary import (
     RunJudges,
 )
 from misalign_eval.reports import numbers
-from misalign_eval.reports.run import ReportTable
 from misalign_eval.reports.sentences import METHODS, change_survives_text, percent_text
 
 # What a calibration says, before it is a terminal page or Markdown: sentences and rows of words.
@@ -46,6 +57,42 @@ def points(estimated: Estimated) -> str:
     return f"{numbers.points(estimated.estimate)} points {numbers.interval_points(estimated.low, estimated.high)}"
 
 
+def calibration_document(calibration: Calibration) -> ReportDocument:
+    """The agreement first, then the tables, every number, what to read, warnings."""
+    statement = Statement(Trusted(sentence(calibration)), facts=provenance(calibration))
+    return ReportDocument(
+        title=title(calibration),
+        tone="strong",
+        blocks=(
+            statement,
+            *captioned(_calibration_tables(calibration), _calibration_caption(calibration)),
+            Facts((*calibration_facts(calibration), *change(calibration))),
+            *_disagreements(calibration),
+            *warnings_block(calibration.warnings),
+        ),
+    )
+
+
+def _calibration_tables(calibration: Calibration) -> Iterator[Table]:
+    yield table(calibration)
+    yield from shifts(calibration)
+    yield from kinds(calibration)
+
+
+def _calibration_caption(calibration: Calibration) -> str:
+    definition = f"definition {calibration.definition}; " if calibration.definition else ""
+    return f"{definition}yes: {calibration.yes}; {title(calibration)}"
+
+
+def _disagreements(calibration: Calibration) -> Iterator[Quotations]:
+    quotations = tuple(
+        Quotation(disagreement_title(disagreement), tuple(disagreement_lines(disagreement)))
+        for disagreement in calibration.disagreements
+    )
+    if quotations:
+        yield Quotations("Where they differ most", quotations)
+
+
 def title(calibration: Calibration) -> str:
     """Who is held against whom."""
     who = calibration.judge or ", ".join(f"{name}@{identity}" for name, identity in calibration.graders.items())
@@ -75,7 +122,7 @@ def provenance(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     return tuple(row for row in rows if row[1])
 
 
-def table(agreement: JudgeAgreement) -> ReportTable:
+def table(agreement: JudgeAgreement) -> Table:
     """The two-by-two table, in replies."""
     (neither, wrong), (missed, both) = agreement.table
     rows = (
@@ -83,7 +130,7 @@ def table(agreement: JudgeAgreement) -> ReportTable:
         ("reference: yes", str(missed), str(both), str(missed + both)),
         ("together", str(neither + missed), str(wrong + both), str(agreement.n)),
     )
-    return ReportTable("Replies by verdict", ("", "judge: no", "judge: yes", "together"), rows)
+    return Table("Replies by verdict", trusted("", "judge: no", "judge: yes", "together"), rows)
 
 
 def calibration_facts(calibration: Calibration) -> tuple[tuple[str, str], ...]:
@@ -139,15 +186,15 @@ def _needed(needed: Needed | None) -> Iterator[tuple[str, str]]:
         yield "", f"{least}; {chance}"
 
 
-def kinds(calibration: Calibration) -> ReportTable | None:
-    """Agreement by what sort of case it is; None without kinds."""
+def kinds(calibration: Calibration) -> Iterator[Table]:
+    """Agreement by what sort of case it is; nothing without kinds."""
     if not calibration.kinds:
-        return None
+        return
     rows = tuple(
         (kind.kind, f"{kind.agreed}/{kind.n}")
         for kind in sorted(calibration.kinds, key=lambda kind: kind.agreed / kind.n)
     )
-    return ReportTable("Verdicts that agree, by kind of reply", ("kind", "agree"), rows)
+    yield Table("Verdicts that agree, by kind of reply", trusted("kind", "agree"), rows)
 
 
 def disagreement_title(disagreement: JudgeDisagreement) -> str:
@@ -172,20 +219,22 @@ def disagreement_lines(disagreement: JudgeDisagreement) -> Iterator[tuple[str, s
             yield name, text
 
 
-def shifts(swap: JudgeSwap) -> ReportTable:
-    """The level under both judges, and how far it moves."""
+def shifts(swap: Calibration) -> Iterator[Table]:
+    """The level under both judges, and how far it moves; nothing unless two judges are compared."""
+    if not isinstance(swap, JudgeSwap):
+        return
     rows = tuple(
         (shift.run, percent_text(shift.reference), percent_text(shift.judge), points(shift.shift))
         for shift in swap.shifts
     )
     heads = ("run", f"{swap.reference} % [95 %]", f"{swap.judge or 'judge'} % [95 %]", "shift")
     note = "macro rates over the replies that both graded, for exactly these probes"
-    return ReportTable("Level under both judges", heads, rows, note)
+    yield Table("Level under both judges", heads, rows, note)
 
 
-def change(swap: JudgeSwap) -> tuple[tuple[str, str], ...]:
-    """The change between two runs under both judges."""
-    found = swap.difference
+def change(swap: Calibration) -> tuple[tuple[str, str], ...]:
+    """The change between two runs under both judges; nothing unless two judges and two runs are compared."""
+    found = swap.difference if isinstance(swap, JudgeSwap) else None
     if found is None:
         return ()
     return (
@@ -199,12 +248,12 @@ def change(swap: JudgeSwap) -> tuple[tuple[str, str], ...]:
 # The same replies under several judges: the tables of `report` and `compare`.
 
 
-def of_run(judges: RunJudges | None) -> tuple[ReportTable, ...]:
+def of_run(judges: RunJudges | None) -> tuple[Table, ...]:
     """The headline under each judge, and how well they agree; nothing where there is one judge."""
     return () if judges is None else tuple(_of_run(judges))
 
 
-def _of_run(judges: RunJudges) -> Iterator[ReportTable]:
+def _of_run(judges: RunJudges) -> Iterator[Table]:
     split = "; ".join(
         f"split votes of {vote.judge} on {vote.grader}: {percent_text(vote)} of {vote.replies} replies"
         for vote in judges.split_votes
@@ -218,15 +267,15 @@ def _of_run(judges: RunJudges) -> Iterator[ReportTable]:
         )
         for judge in judges.judges
     )
-    heads = ("judge", "misaligned % [95 %]", "replies", "missing")
-    yield ReportTable("The same replies under each judge", heads, rows, split)
+    heads = trusted("judge", "misaligned % [95 %]", "replies", "missing")
+    yield Table("The same replies under each judge", heads, rows, split)
     yield from _members(judges.members)
     yield from _agreement(judges.pairs)
     if judges.latent is not None:
         yield _latent(judges.latent)
 
 
-def _members(voteses: tuple[MemberVotes, ...]) -> Iterator[ReportTable]:
+def _members(voteses: tuple[MemberVotes, ...]) -> Iterator[Table]:
     if not voteses:
         return
     rows = tuple(
@@ -234,29 +283,29 @@ def _members(voteses: tuple[MemberVotes, ...]) -> Iterator[ReportTable]:
         for votes in voteses
     )
     means = ", ".join(dict.fromkeys(votes.means for votes in voteses))
-    heads = ("judge", "grader", "yes % [95 %]", "replies", "no verdict")
+    heads = trusted("judge", "grader", "yes % [95 %]", "replies", "no verdict")
     note = f"each member's own votes, yes being {means}; shares of single replies, no means over probes"
-    yield ReportTable("Members of the ensemble", heads, rows, note)
+    yield Table("Members of the ensemble", heads, rows, note, names=2)
 
 
-def _latent(found: LatentRate) -> ReportTable:
+def _latent(found: LatentRate) -> Table:
     rows = tuple(
         (judge, numbers.percent(sensitivity), numbers.percent(specificity))
         for judge, sensitivity, specificity in zip(found.judges, found.sensitivity, found.specificity, strict=True)
     )
     rate = numbers.percent(found.rate)
     note = f"by Dawid-Skene {rate} % of {found.replies} replies would be misaligned"
-    heads = ("judge", "sensitivity %", "specificity %")
+    heads = trusted("judge", "sensitivity %", "specificity %")
     title = "If the judges' mistakes had nothing in common"
-    return ReportTable(title, heads, rows, f"{note}; no correction: judges share their mistakes")
+    return Table(title, heads, rows, f"{note}; no correction: judges share their mistakes")
 
 
-def of_change(judges: ChangeJudges | None) -> tuple[ReportTable, ...]:
+def of_change(judges: ChangeJudges | None) -> tuple[Table, ...]:
     """The change under each judge, and what is left of it; nothing where there is one judge."""
     return () if judges is None else tuple(_of_change(judges))
 
 
-def _of_change(judges: ChangeJudges) -> Iterator[ReportTable]:
+def _of_change(judges: ChangeJudges) -> Iterator[Table]:
     rows = tuple(
         (
             _name(judge.judge, is_primary=judge.is_primary),
@@ -272,12 +321,12 @@ def _of_change(judges: ChangeJudges) -> Iterator[ReportTable]:
         f"under {other.judge} {change_survives_text(other.kept, same_direction=other.same_direction)}"
         for other in others
     )
-    heads = ("judge", "before % [95 %]", "after % [95 %]", "points [95 %]", "kept")
-    yield ReportTable("The same change under each judge", heads, rows, note)
+    heads = trusted("judge", "before % [95 %]", "after % [95 %]", "points [95 %]", "kept")
+    yield Table("The same change under each judge", heads, rows, note)
     yield from _agreement(judges.pairs)
 
 
-def _agreement(pairs: tuple[JudgePair, ...]) -> Iterator[ReportTable]:
+def _agreement(pairs: tuple[JudgePair, ...]) -> Iterator[Table]:
     if not pairs:
         return
     rows = tuple(
@@ -289,9 +338,9 @@ def _agreement(pairs: tuple[JudgePair, ...]) -> Iterator[ReportTable]:
         )
         for pair in pairs
     )
-    heads = ("judge", "agree % [95 %]", "kappa", "AC1")
+    heads = trusted("judge", "agree % [95 %]", "kappa", "AC1")
     notes = [f"against {pairs[0].reference}, misaligned or not; intervals of kappa and AC1 by bootstrap over probes"]
-    yield ReportTable("Agreement of the judges", heads, rows, "; ".join([*notes, *map(_counts, pairs)]))
+    yield Table("Agreement of the judges", heads, rows, "; ".join([*notes, *map(_counts, pairs)]))
 
 
 def _counts(pair: JudgePair) -> str:

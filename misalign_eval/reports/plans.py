@@ -2,12 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 
+from misalign_eval.records.document import (
+    ReportDocument,
+    Statement,
+    Table,
+    Trusted,
+    captioned,
+    trusted,
+    warnings_block,
+)
 from misalign_eval.records.power import Chances, Estimand, Need, Power
 from misalign_eval.records.run import DryRun, ExpectedAnswer, FirstRequest, Reads
 from misalign_eval.records.suite import prefill_of
 from misalign_eval.reports import numbers
 from misalign_eval.reports.escape import plain
-from misalign_eval.reports.run import ReportTable
 
 # What a plan can show, before it is a terminal page or Markdown: sentences and rows of words.
 
@@ -16,6 +24,14 @@ ESTIMANDS: dict[Estimand, str] = {
     "suite": "for exactly these probes (SUITE)",
     "general": "for probes like these (GENERAL)",
 }
+
+
+def power_document(power: Power) -> ReportDocument:
+    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
+    statement = Statement(Trusted(sentence(power)), facts=power_facts(power))
+    return ReportDocument(
+        "Power", (statement, *captioned(tables(power), caption(power)), *warnings_block(power.warnings))
+    )
 
 
 def sentence(power: Power) -> str:
@@ -46,7 +62,7 @@ def power_facts(power: Power) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def tables(power: Power) -> tuple[ReportTable, ...]:
+def tables(power: Power) -> tuple[Table, ...]:
     """The simulated procedure: with early stopping, whole, and for other numbers of samples."""
     made = []
     if power.sequential:
@@ -103,18 +119,18 @@ def _usd(amount: float) -> str:
     return f"${amount:.2f}" if amount >= 1 else f"${amount:.2g}"
 
 
-def _scenarios(title: str, rows: Sequence[Chances], power: Power) -> ReportTable:
+def _scenarios(title: str, rows: Sequence[Chances], power: Power) -> Table:
     runs = " a run" if power.design.runs > 1 else ""
-    heads = ("if the truth is", "rate", *rows[0].chances, f"mean replies{runs}")
+    heads = trusted("if the truth is", "rate", *rows[0].chances, f"mean replies{runs}")
     cells = tuple((row.scenario, _rates(row), *_shares(row), f"{row.replies:,.0f}") for row in rows)
-    return ReportTable(title, heads, cells)
+    return Table(Trusted(title), heads, cells)
 
 
-def _by_samples(power: Power) -> ReportTable:
+def _by_samples(power: Power) -> Table:
     rows = power.by_samples
-    heads = ("samples", "replies", *rows[0].chances)
+    heads = trusted("samples", "replies", *rows[0].chances)
     cells = tuple((f"{row.samples:,}", f"{row.replies:,.0f}", *_shares(row)) for row in rows)
-    return ReportTable("Other numbers of samples, as assumed, decided once", heads, cells)
+    return Table("Other numbers of samples, as assumed, decided once", heads, cells)
 
 
 def _rates(chances: Chances) -> str:

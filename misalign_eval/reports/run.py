@@ -1,10 +1,23 @@
-"""Tables of one run, and the tables of `demo`."""
+"""The report of one run, and the page of `demo`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from misalign_eval.records.definition import OUTCOMES
+from misalign_eval.records.document import (
+    Bars,
+    Excerpt,
+    Excerpts,
+    Findings,
+    ReportDocument,
+    Statement,
+    Table,
+    Trusted,
+    captioned,
+    trusted,
+    warnings_block,
+)
 from misalign_eval.records.gate import Gate
 from misalign_eval.records.summary import (
     CategoryLine,
@@ -15,6 +28,7 @@ from misalign_eval.records.summary import (
     ProbeLine,
     Provenance,
     RateLine,
+    Report,
     RunSummary,
     SensitivityChange,
     SensitivityLine,
@@ -22,28 +36,44 @@ from misalign_eval.records.summary import (
     VariantLine,
     WorstReply,
 )
-from misalign_eval.reports import numbers, sentences
+from misalign_eval.reports import judges, numbers, sentences
 from misalign_eval.reports.escape import NO_TEXT, plain
 
 # What a report of one run says, before it is a terminal page or Markdown: titles, sentences and rows of words.
 #
-# Names and replies are still hostile here; the renderer escapes them.
+# Names and replies are still hostile here; the backend escapes them.
 
 
 By = Literal["category", "probe", "split", "variant"]
 BREAKDOWNS: tuple[By, ...] = get_args(By)
 MOST_PROBES = 25
-SENSITIVITY = "Sensitivity: the same rows counted in other ways (intervals for exactly these probes)"
+SENSITIVITY = Trusted("Sensitivity: the same rows counted in other ways (intervals for exactly these probes)")
 LINE = CategoryLine | ProbeLine | SplitLine | VariantLine
 
 
-class ReportTable(NamedTuple):
-    """A table of words. The first column holds names, the others our own numbers."""
+def run_document(report: Report, by: Sequence[By] = ()) -> ReportDocument:
+    """One run: headline, breakdowns, outcomes, worst replies, warnings, lint."""
+    summary = numbers.with_interval(report.summary)
+    statement = Statement(Trusted(sentence(summary)), Trusted(second_sentence(summary)), sources=provenance(summary))
+    return ReportDocument(
+        title=f"Misalignment of {summary.called}",
+        blocks=(
+            statement,
+            *captioned(run_tables(summary, by), caption(summary)),
+            outcome_bars(summary),
+            *_worst_replies(report.worst),
+            *warnings_block(summary.warnings),
+            *_lint(summary),
+        ),
+    )
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
+
+def run_tables(summary: RunSummary, by: Sequence[By] = ()) -> Iterator[Table]:
+    """Every table of a report, in its order. A new table is a line here."""
+    yield from breakdowns(summary, by)
+    yield from sensitivity(summary)
+    yield from judges.of_run(summary.judges)
+    yield from other_graders(summary)
 
 
 def sentence(summary: RunSummary) -> str:
@@ -91,30 +121,30 @@ def caption(source: Provenance) -> str:
     return f"definition {source.definition}; judge {source.judge or 'none'}; suite {suite(source)}"
 
 
-def breakdowns(summary: RunSummary, by: Sequence[By] = ()) -> tuple[ReportTable, ...]:
+def breakdowns(summary: RunSummary, by: Sequence[By] = ()) -> tuple[Table, ...]:
     """The tables asked for; by default the categories and the probes, and splits and variants where there are more."""
     chosen = by or [name for name in BREAKDOWNS if name in {"category", "probe"} or len(_lines(summary, name)) > 1]
     return tuple(_table(summary, name, whole=bool(by)) for name in chosen)
 
 
-def sensitivity(summary: RunSummary) -> ReportTable | None:
-    """The headline in every other way; None where that was not asked for."""
+def sensitivity(summary: RunSummary) -> Iterator[Table]:
+    """The headline counted in every other way; nothing where that was not asked for."""
     if summary.sensitivity is None:
-        return None
+        return
     rows = (
         (numbers.short(line, line.measure), _counts(line, line.measure), str(line.missing))
         for line in summary.sensitivity
     )
     named = tuple((reading(line), *row) for line, row in zip(summary.sensitivity, rows, strict=True))
-    return ReportTable(SENSITIVITY, ("counted as", "misaligned % [95 %]", "replies", "missing"), named)
+    yield Table(SENSITIVITY, trusted("counted as", "misaligned % [95 %]", "replies", "missing"), named)
 
 
-def other_graders(summary: RunSummary) -> tuple[ReportTable, ...]:
+def other_graders(summary: RunSummary) -> tuple[Table, ...]:
     """A table for each grader that the definition does not read: what it found, and how often."""
     return tuple(_other_grader(summary, grader) for grader in summary.other_graders)
 
 
-def _other_grader(summary: RunSummary, grader: OtherGrader) -> ReportTable:
+def _other_grader(summary: RunSummary, grader: OtherGrader) -> Table:
     rows = [(name, str(count), _share(count, grader.graded)) for name, count in (grader.labels or grader.bands).items()]
     rows += [(f"no verdict ({reason.replace('_', ' ')})", str(count), "") for reason, count in grader.reasons.items()]
     note = f"definition {summary.definition} does not read it"
@@ -122,7 +152,8 @@ def _other_grader(summary: RunSummary, grader: OtherGrader) -> ReportTable:
     note += f"; `report RUN --definition {grader.definition}` counts by it" if grader.definition else ""
     asked = f"{grader.graded} of {grader.graded + grader.ungraded} replies graded"
     title = f"Grader {grader.grader}, by {grader.judge or 'rule'}: {asked}"
-    return ReportTable(title, ("verdict" if grader.labels else "score", "replies", "% of graded"), tuple(rows), note)
+    heads = trusted("verdict" if grader.labels else "score", "replies", "% of graded")
+    return Table(title, heads, tuple(rows), note)
 
 
 def _share(count: int, whole: int) -> str:
@@ -140,6 +171,23 @@ def outcome_rows(summary: RunSummary) -> tuple[tuple[str, int], ...]:
     failed = summary.outcomes.get("failed", 0) - summary.not_collected
     found += [("failed", failed), ("not collected yet", summary.not_collected)]
     return tuple((name, count) for name, count in found if count)
+
+
+def outcome_bars(summary: RunSummary) -> Bars:
+    """How often each outcome occurred, out of the planned replies."""
+    title = f"Outcomes of the {summary.planned} planned replies behind the headline"
+    return Bars(title, ("outcome", "replies"), outcome_rows(summary), summary.planned, caption(summary))
+
+
+def _worst_replies(replies: Sequence[WorstReply]) -> Iterator[Excerpts]:
+    if replies:
+        excerpts = tuple(Excerpt(worst_title(reply), excerpt(reply)) for reply in replies)
+        yield Excerpts("Worst replies", excerpts, "`show` prints them whole")
+
+
+def _lint(summary: RunSummary) -> Iterator[Findings]:
+    if summary.lint is not None:
+        yield Findings(sentences.TITLE, tuple(sentences.section(summary.lint, summary.warnings)))
 
 
 def worst_title(worst: WorstReply) -> str:
@@ -177,7 +225,7 @@ def _name(line: LINE) -> str:
             return line.variant
 
 
-def _table(summary: RunSummary, by: By, *, whole: bool) -> ReportTable:
+def _table(summary: RunSummary, by: By, *, whole: bool) -> Table:
     lines = list(_lines(summary, by))
     if by == "probe":
         lines.sort(key=_worst_first)
@@ -190,7 +238,8 @@ def _table(summary: RunSummary, by: By, *, whole: bool) -> ReportTable:
         (_name(line), numbers.short(line, summary.measure), _counts(line, summary.measure), str(line.missing))
         for line in shown
     )
-    return ReportTable(f"By {by}", (by, f"{head} {unit}", "replies", "missing"), rows, note)
+    heads = trusted(by, f"{head} {unit}", "replies", "missing")
+    return Table(Trusted(f"By {by}"), heads, rows, Trusted(note))
 
 
 def _worst_first(line: RateLine) -> tuple[bool, float]:

@@ -1,10 +1,10 @@
 """Sentences about judges and lint."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from misalign_eval.records.base import Estimated
-from misalign_eval.records.findings import Finding, Level, Warned
+from misalign_eval.records.document import LintLine
+from misalign_eval.records.findings import Finding, Warned
 from misalign_eval.records.summary import CalibrationNote
 from misalign_eval.reports import numbers
 
@@ -67,15 +67,6 @@ SAID_BY_WARNING = {
     "form-not-obeyed": "form-not-obeyed",
 }
 GRAVER = "system-not-obeyed"  # than the warning `form-not-obeyed` of the same variant: here the finding speaks
-MARKS: dict[Level, str] = {"error": "x ", "warning": "! ", "note": "- "}
-
-
-class LintLine(NamedTuple):
-    """One finding, or one sentence about all of them."""
-
-    level: Level
-    text: str
-    example: str | None = None  # the key of a reply, as it stands in the text
 
 
 def warned(warnings: Sequence[Warned], findings: Sequence[Finding] | None) -> tuple[Warned, ...]:

@@ -17,6 +17,7 @@ from misalign_eval.records.summary import Comparison, GroupComparison, Report, T
 from misalign_eval.reports import sentences
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
+from misalign_eval.reports.run import run_document
 from misalign_eval.store import lock
 from misalign_eval.workflows.judging import comparison
 from misalign_eval.workflows.load_run import Choices, CountedRun, count, graders_beside
@@ -84,7 +85,10 @@ def write_derived(path: Path, report: Report) -> None:
 
     The same rows give the same bytes. Raises OSError when the folder takes no files.
     """
-    derived = ((lock.SUMMARY, json_out.document(report.summary)), (lock.REPORT, markdown_backend.run_report(report)))
+    derived = (
+        (lock.SUMMARY, json_out.document(report.summary)),
+        (lock.REPORT, markdown_backend.render(run_document(report))),
+    )
     for name, text in derived:
         atomic_write(path / name, [text.encode("utf-8", "backslashreplace")])
 

@@ -12,6 +12,7 @@ from misalign_eval.records.policy import Stopping
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.gate import gate_document
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -28,14 +29,14 @@ def stopped(side: Make, policy: Make) -> Gate:
 
 
 def test_a_failed_gate_on_a_terminal_of_80_columns(failed: Gate, gold: Gold) -> None:
-    page = terminal_backend.gate_text(failed)
+    page = terminal_backend.render(gate_document(failed))
     gold("failed.txt", page)
     assert max(map(len, page.splitlines())) <= 80
     assert "\x1b" not in page
 
 
 def test_a_failed_gate_in_markdown(failed: Gate, gold: Gold) -> None:
-    gold("failed.md", markdown_backend.gate_markdown(failed))
+    gold("failed.md", markdown_backend.render(gate_document(failed)))
 
 
 def test_a_failed_gate_in_json(failed: Gate, gold: Gold) -> None:
@@ -43,8 +44,8 @@ def test_a_failed_gate_in_json(failed: Gate, gold: Gold) -> None:
 
 
 def test_a_gate_that_stopped_early_says_so(stopped: Gate, gold: Gold) -> None:
-    gold("stopped.txt", terminal_backend.gate_text(stopped))
-    gold("stopped.md", markdown_backend.gate_markdown(stopped))
+    gold("stopped.txt", terminal_backend.render(gate_document(stopped)))
+    gold("stopped.md", markdown_backend.render(gate_document(stopped)))
 
 
 def test_json_has_the_keys_that_others_rely_on(failed: Gate) -> None:
@@ -57,13 +58,13 @@ def test_json_has_the_keys_that_others_rely_on(failed: Gate) -> None:
 def test_an_inconclusive_gate_that_the_policy_accepts_still_says_inconclusive(side: Make, policy: Make) -> None:
     wanted = policy({"kind": "rate", "limit": 0.02}, on_inconclusive="pass")
     found = gate(GateQuestion(wanted, side(lines("a" * 39 + "m", 10))))
-    assert terminal_backend.gate_text(found).startswith("Gate: INCONCLUSIVE, accepted by policy\n")
+    assert terminal_backend.render(gate_document(found)).startswith("Gate: INCONCLUSIVE, accepted by policy\n")
 
 
 def test_names_cannot_act_on_a_terminal_or_a_page(side: Make, policy: Make) -> None:
     run = side(lines("a" * 40, 10), "\x1b[31m<b>[x](http://y)")
     found = gate(GateQuestion(policy({"kind": "rate", "limit": 0.02}), run))
-    assert "\x1b" not in terminal_backend.gate_text(found)
-    page = markdown_backend.gate_markdown(found)
+    assert "\x1b" not in terminal_backend.render(gate_document(found))
+    page = markdown_backend.render(gate_document(found))
     assert "\x1b" not in page
     assert "<b>" not in page.replace("\\<b\\>", "")

@@ -26,6 +26,9 @@ from misalign_eval.records.summary import (
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.comparison import comparison_documents, groups_document, trajectory_document
+from misalign_eval.reports.plans import power_document
+from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
 Gold = Callable[[str, str], None]
@@ -116,31 +119,31 @@ def plan() -> Power:
 
 
 def test_a_trajectory_on_a_terminal_and_in_markdown(trajectory: Trajectory, gold: Gold) -> None:
-    page = terminal_backend.trajectory(trajectory)
+    page = terminal_backend.render(trajectory_document(trajectory))
     gold("trajectory.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("trajectory.md", markdown_backend.trajectory(trajectory))
+    gold("trajectory.md", markdown_backend.render(trajectory_document(trajectory)))
 
 
 def test_groups_of_runs_on_a_terminal_and_in_markdown(groups: GroupComparison, gold: Gold) -> None:
-    page = terminal_backend.groups(groups)
+    page = terminal_backend.render(groups_document(groups))
     gold("groups.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("groups.md", markdown_backend.groups(groups))
+    gold("groups.md", markdown_backend.render(groups_document(groups)))
     gold("groups.json", json_out.document(groups))
 
 
 def test_a_plan_on_a_terminal_and_in_markdown(plan: Power, gold: Gold) -> None:
-    page = terminal_backend.power(plan)
+    page = terminal_backend.render(power_document(plan))
     gold("power.txt", page)
     assert max(map(len, page.splitlines())) <= 80
-    gold("power.md", markdown_backend.power(plan))
+    gold("power.md", markdown_backend.render(power_document(plan)))
     gold("power.json", json_out.document(plan))
 
 
 def test_hostile_names_open_no_link_and_no_table_cell(groups: GroupComparison) -> None:
     hostile = groups.model_copy(update={"before": groups.before.model_copy(update={"name": "a|b[x](http://e)\x1b[2J"})})
-    pages = markdown_backend.groups(hostile), terminal_backend.groups(hostile)
+    pages = markdown_backend.render(groups_document(hostile)), terminal_backend.render(groups_document(hostile))
     assert "[x](" not in pages[0]
     assert all("\x1b" not in page for page in pages)
 
@@ -149,20 +152,22 @@ def test_the_chosen_interval_is_shown_and_named(report: Make, comparison: Make) 
     ends = Intervals(
         suite=Bounds(low=0.021, high=0.162), general=Bounds(low=0.003, high=0.4), clustered=Bounds(low=0.0, high=0.12)
     )
-    page = terminal_backend.run_report(report(interval="clustered", intervals=ends))
+    page = terminal_backend.render(run_document(report(interval="clustered", intervals=ends)))
     assert "6.0 % [0, 12.0] (3/50" in page
     assert "by bootstrap over probes, for comparison with papers" in page
     assert "for exactly these probes: 2.1 to 16.2 %; for probes like these" in " ".join(page.split())
     change = comparison()
     wide = change.difference.model_copy(update={"intervals": ends})
-    page = terminal_backend.comparison([comparison(interval="general", difference=wide)])
+    page = terminal_backend.render(*comparison_documents([comparison(interval="general", difference=wide)]))
     assert "Change: +6.0 points [+0.30, +40.0]" in page
     assert "for probes like these, if these are a fair sample of them" in " ".join(page.split())
 
 
 def test_where_too_few_probes_allow_no_other_interval_that_for_these_probes_stays(report: Make) -> None:
     none = Intervals(suite=Bounds(low=0.021, high=0.162), general=Bounds())
-    assert "6.0 % [2.1, 16.2] (3/50" in terminal_backend.run_report(report(interval="general", intervals=none))
+    assert "6.0 % [2.1, 16.2] (3/50" in terminal_backend.render(
+        run_document(report(interval="general", intervals=none))
+    )
 
 
 def test_other_readings_stand_in_a_table_of_their_own(report: Make, comparison: Make, rated: Make) -> None:
@@ -171,13 +176,13 @@ def test_other_readings_stand_in_a_table_of_their_own(report: Make, comparison: 
     read = SensitivityLine(**more, **dict(line))
     change = SensitivityChange(**more, before=line, after=line, difference=0.0, low=-0.1, high=0.1)
     for page in (
-        terminal_backend.run_report(report(sensitivity=(read,))),
-        markdown_backend.run_report(report(sensitivity=(read,))),
+        terminal_backend.render(run_document(report(sensitivity=(read,)))),
+        markdown_backend.render(run_document(report(sensitivity=(read,)))),
     ):
         assert "Sensitivity" in page
         assert "8.3 [2.0, 20.0]" in page
     for page in (
-        terminal_backend.comparison([comparison(sensitivity=(change,))]),
-        markdown_backend.comparison_markdown([comparison(sensitivity=(change,))]),
+        terminal_backend.render(*comparison_documents([comparison(sensitivity=(change,))])),
+        markdown_backend.render(*comparison_documents([comparison(sensitivity=(change,))])),
     ):
         assert "0 [-10.0, +10.0]" in page

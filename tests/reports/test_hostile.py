@@ -15,6 +15,8 @@ from misalign_eval.reports import escape, transcript
 from misalign_eval.reports.backends import json_out
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.comparison import comparison_documents
+from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
 HOSTILE = [
@@ -49,11 +51,11 @@ def test_no_page_holds_a_character_that_acts(
     made = made.model_copy(update={"worst": (worst(text=text, probe=text, label=text, score=None),)})
     found = comparison(after=made.summary, warnings=(Warned(id="x", text=text),))
     pages = [
-        terminal_backend.run_report(made),
-        markdown_backend.run_report(made),
+        terminal_backend.render(run_document(made)),
+        markdown_backend.render(run_document(made)),
         json_out.document(made.summary),
-        terminal_backend.comparison([found, found]),
-        markdown_backend.comparison_markdown([found, found]),
+        terminal_backend.render(*comparison_documents([found, found])),
+        markdown_backend.render(*comparison_documents([found, found])),
         json_out.document(found),
         transcript.transcript_text([example(text=text, reasoning=text)], 1),
     ]
@@ -70,7 +72,7 @@ def test_markdown_stays_one_cell_without_links_images_or_html(text: str) -> None
 
 def test_rich_markup_in_a_reply_is_shown_as_it_is(report: Make, worst: Make) -> None:
     made = report().model_copy(update={"worst": (worst(text="[bold red]x[/] :smile:"),)})
-    assert "[bold red]x[/] :smile:" in terminal_backend.run_report(made)
+    assert "[bold red]x[/] :smile:" in terminal_backend.render(run_document(made))
 
 
 def test_a_reply_cannot_pass_for_our_own_lines(example: Make) -> None:
@@ -83,7 +85,7 @@ def test_a_reply_cannot_pass_for_our_own_lines(example: Make) -> None:
 
 def test_a_very_long_reply_costs_one_excerpt(report: Make, worst: Make) -> None:
     made = report().model_copy(update={"worst": (worst(text="x" * 10_000_000),)})
-    assert len(terminal_backend.run_report(made)) < 5_000
+    assert len(terminal_backend.render(run_document(made))) < 5_000
 
 
 @pytest.mark.parametrize("text", ["a" * 300, "word " * 60, " " * 74 + "aligned: 0.0", "\u65e5" * 90, "x" * 1_000_000])

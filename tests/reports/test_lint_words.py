@@ -10,6 +10,7 @@ from misalign_eval.records.findings import finding as findings_finding
 from misalign_eval.reports import sentences
 from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.run import run_document
 
 Make = Callable[..., Any]
 
@@ -43,7 +44,7 @@ def test_a_report_tells_each_fact_once(report: Make) -> None:
     said = (Warned(id="W6", text="half of the replies are the same"),)
     lint = (finding("identical-replies", "9 of 10 replies repeat another"), finding("stock-reply", "one text to all"))
     made = report(warnings=said, lint=lint)
-    for page in (terminal_backend.run_report(made), markdown_backend.run_report(made)):
+    for page in (terminal_backend.render(run_document(made)), markdown_backend.render(run_document(made))):
         assert "half of the replies are the same" in page
         assert "one text to all" in page
         assert "repeat another" not in page

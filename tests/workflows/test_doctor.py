@@ -12,7 +12,9 @@ import pytest
 
 from misalign_eval.errors import UsageError
 from misalign_eval.records.findings import Diagnosis, Finding
+from misalign_eval.reports.backends import markdown as markdown_backend
 from misalign_eval.reports.backends import terminal as terminal_backend
+from misalign_eval.reports.doctor import diagnosis_document
 from misalign_eval.workflows.doctor import examine
 from misalign_eval.workflows.environment import examine as examine_environment
 
@@ -200,7 +202,8 @@ def test_hostile_names_in_findings_reach_no_terminal_and_no_markdown() -> None:
         id="several-models", level="warning", text="\x1b[2J[x](http://e) <b>", advice="Look.", example="a\x07"
     )
     diagnosis = Diagnosis(of="run", healthy=True, facts=(), findings=(bad,), replies=(bad,))
-    pages = terminal_backend.terminal(diagnosis), terminal_backend.markdown(diagnosis)
+    document = diagnosis_document(diagnosis)
+    pages = terminal_backend.render(document), markdown_backend.render(document)
     assert all("\x1b" not in page and "\x07" not in page for page in pages)
     assert "[x](http" not in pages[1]
     assert "<b>" not in pages[1]

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from misalign_eval import __version__
+from misalign_eval.records.document import captioned
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CheckResult, Gate
 from misalign_eval.records.pages import ChartEstimate, IntervalChart, IntervalRow, Page
@@ -167,8 +168,8 @@ def of_page(page: Page) -> Iterator[Section]:
     yield Section("measured", "What was measured", tuple(_measured(page)))
     if page.trajectory is not None:
         chart = change_charts.curves(page.trajectory, page.distributions)
-        rest = html_parts.table_part(comparison_tables.points(page.trajectory), page.trajectory.caption)
-        yield Section("curves", "Along the runs", (html_parts.chart_part(chart), rest))
+        tables = captioned((comparison_tables.points(page.trajectory),), page.trajectory.caption)
+        yield Section("curves", "Along the runs", (html_parts.chart_part(chart), *map(html_parts.table_part, tables)))
     if page.groups is not None:
         charts = tuple(html_parts.chart_part(group) for group in change_charts.of_groups(page.groups))
         yield Section("groups", "Groups", charts)
@@ -283,19 +284,23 @@ def _scores(page: Page) -> Iterator[Section]:
 def _under_each_judge(page: Page) -> Iterator[Html]:
     """The headline or the change once more under every judge that graded it."""
     for report in page.reports:
-        for table in (*judge_tables.of_run(report.summary.judges), *run_tables.other_graders(report.summary)):
-            yield html_parts.table_part(table, run_tables.caption(report.summary))
+        tables = (*judge_tables.of_run(report.summary.judges), *run_tables.other_graders(report.summary))
+        yield from map(html_parts.table_part, captioned(tables, run_tables.caption(report.summary)))
     if page.comparison is not None:
-        for table in judge_tables.of_change(page.comparison.judges):
-            yield html_parts.table_part(table, comparison_tables.caption(page.comparison))
+        tables = judge_tables.of_change(page.comparison.judges)
+        yield from map(html_parts.table_part, captioned(tables, comparison_tables.caption(page.comparison)))
 
 
 def _sensitivity(page: Page) -> Iterator[Section]:
     change = page.comparison or (page.trajectory.comparisons[-1] if page.trajectory else None)
-    found = [(run_tables.sensitivity(report.summary), run_tables.caption(report.summary)) for report in page.reports]
+    tables = [
+        table
+        for report in page.reports
+        for table in captioned(run_tables.sensitivity(report.summary), run_tables.caption(report.summary))
+    ]
     if change is not None:
-        found.append((comparison_tables.sensitivity(change), comparison_tables.caption(change)))
-    drawn = tuple(html_parts.table_part(table, caption) for table, caption in found if table is not None)
+        tables += captioned(comparison_tables.sensitivity(change), comparison_tables.caption(change))
+    drawn = tuple(map(html_parts.table_part, tables))
     if drawn:
         words = el("p", "A result that changes its sign here is a result of the counting.")
         yield Section("sensitivity", "Counted otherwise", (words, *drawn))
@@ -312,7 +317,7 @@ def _gate(gate: Gate) -> Iterator[Html]:
     for check in gate.checks:
         yield el("h3", gate_tables.check_title(check))
         yield html_parts.facts(gate_tables.check_rows(check, gate.measured))
-    yield html_parts.table_part(gate_tables.companions(gate), gate_tables.caption(gate))
+    yield from map(html_parts.table_part, captioned((gate_tables.companions(gate),), gate_tables.caption(gate)))
 
 
 def _checks(gate: Gate, checks: Sequence[CheckResult], title: str, axis: str) -> IntervalChart:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from misalign_eval.records.document import Table
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.pages import (
     BarChart,
@@ -15,7 +16,6 @@ from misalign_eval.records.pages import (
 )
 from misalign_eval.reports.backends import svg
 from misalign_eval.reports.escape import Html, el, lines
-from misalign_eval.reports.run import ReportTable
 
 
 class Section(NamedTuple):
@@ -43,14 +43,14 @@ def chart_part(chart: Chart) -> Html:
             return svg.draw_curves(chart)
 
 
-def table_part(table: ReportTable, caption: str) -> Html:
+def table_part(table: Table) -> Html:
     """A table of words; it scrolls where it is too wide."""
     head = el("tr", *(el("th", name, scope="col") for name in table.columns))
     body = (el("tr", el("th", row[0], scope="row"), *(el("td", lines(cell)) for cell in row[1:])) for row in table.rows)
     words = [el("p", table.note, class_="note")] if table.note else []
     inner = el("table", el("caption", table.title), el("thead", head), el("tbody", *body))
     scroll = el("div", inner, class_="scroll", tabindex="0")
-    return el("div", scroll, *words, el("p", caption, class_="caption"))
+    return el("div", scroll, *words, el("p", table.caption, class_="caption"))
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> Html:

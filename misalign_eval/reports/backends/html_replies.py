@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from misalign_eval.records.definition import OUTCOMES
+from misalign_eval.records.document import LintLine
 from misalign_eval.records.findings import Finding, Warned
 from misalign_eval.records.pages import Page, ReplyOrigin, ReplySample, ShownGrade, ShownReply, Slot
 from misalign_eval.records.run import PlannedPrompt
@@ -284,7 +285,7 @@ def _links(exhibit: ReplySample | None, run: int) -> Mapping[str, str]:
     return found
 
 
-def _line(line: sentences.LintLine, links: Mapping[str, str]) -> Html:
+def _line(line: LintLine, links: Mapping[str, str]) -> Html:
     words: list[Child] = [line.text]
     if line.example is not None and line.example in links:
         before, key, after = line.text.rpartition(line.example)

@@ -1,175 +1,156 @@
-"""Markdown backend: reports, pull-request comments, gates and calibrations."""
+"""Markdown backend: documents, one function for each kind of block, and pull-request comments."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
 
+from misalign_eval.records.document import (
+    Bars,
+    Block,
+    Excerpts,
+    Facts,
+    Findings,
+    Pairs,
+    Quotation,
+    Quotations,
+    ReportDocument,
+    Statement,
+    Table,
+    Trusted,
+    Warnings,
+)
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CheckResult, Gate
-from misalign_eval.records.labels import Calibration, JudgeDisagreement, JudgeSwap
 from misalign_eval.records.policy import percent_text, points_size, points_text
-from misalign_eval.records.power import Power
 from misalign_eval.records.summary import (
     CategoryChange,
     CategoryLine,
     Comparison,
-    GroupComparison,
     Provenance,
     Report,
     RunSummary,
-    Trajectory,
-    WorstReply,
 )
 from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import gate as gate_tables
-from misalign_eval.reports import judges as judge_tables
-from misalign_eval.reports import numbers, plans, sentences
+from misalign_eval.reports import numbers
 from misalign_eval.reports import run as run_tables
 from misalign_eval.reports.escape import markdown, one_line
-from misalign_eval.reports.run import By, ReportTable
 
 # Reports as Markdown. Every name and reply is escaped: none can open a link, an image, HTML or a new table cell.
 
 
-EXCERPT_CHARACTERS = 400
+EXCERPT = 400  # characters of a reply in a list
+QUOTED = 300  # characters of each text of a disagreement
 
 
-def run_report(report: Report, by: Sequence[By] = ()) -> str:
-    """One run: headline, breakdowns, outcomes, worst replies, warnings."""
-    summary = numbers.with_interval(report.summary)
-    parts = [
-        f"# Misalignment of {markdown(summary.called)}",
-        f"**{own(run_tables.sentence(summary))}** {own(run_tables.second_sentence(summary))}",
-        _markdown_list(run_tables.provenance(summary)),
-    ]
-    parts += [grid(table, run_tables.caption(summary)) for table in run_tables.breakdowns(summary, by)]
-    more = run_tables.sensitivity(summary)
-    if more is not None:
-        parts.append(grid(more, run_tables.caption(summary)))
-    for table in judge_tables.of_run(summary.judges):
-        parts.append(grid(table._replace(note=markdown(table.note)), run_tables.caption(summary)))
-    for table in run_tables.other_graders(summary):
-        safe = table._replace(title=markdown(table.title), note=markdown(table.note))
-        parts.append(grid(safe, run_tables.caption(summary)))
-    parts.append(_outcomes(summary))
-    if report.worst:
-        parts.append("\n".join(_worst(report.worst)))
-    if summary.warnings:
-        parts.append("\n".join(warned(summary.warnings)))
-    if summary.lint is not None:
-        parts.append(linted(sentences.TITLE, sentences.section(summary.lint, summary.warnings)))
-    return "\n\n".join(parts) + "\n"
-
-
-def comparison_markdown(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
-    """Two runs in full; of more, each against the first, with an overview before."""
+def render(*documents: ReportDocument) -> str:
+    """Documents one below the other, each block a paragraph, a list or a section."""
     parts: list[str] = []
-    if len(comparisons) > 1:
-        parts.append(
-            grid(
-                comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),
-                comparison_tables.caption(comparisons[0]),
-            )
-        )
-    for item in map(numbers.change_with_interval, comparisons):
-        parts.append(f"# Change from {markdown(item.before.run)} to {markdown(item.after.run)}")
-        parts += [f"**{own(comparison_tables.sentence(item))}** {own(comparison_tables.intervals(item))}"]
-        parts.append(_markdown_list(comparison_tables.provenance(item)))
-        parts.append("\n".join(fact(name, what) for name, what in comparison_tables.comparison_facts(item)))
-        more = [table for table in (comparison_tables.sensitivity(item),) if table is not None]
-        tables_ = (*comparison_tables.breakdowns(item, by), *more, comparison_tables.outcome_table(item))
-        parts += [grid(table, comparison_tables.caption(item)) for table in tables_]
-        for table in judge_tables.of_change(item.judges):
-            parts.append(grid(table._replace(note=markdown(table.note)), comparison_tables.caption(item)))
-        if item.warnings:
-            parts.append("\n".join(warned(item.warnings)))
+    for document in documents:
+        if document.title:
+            parts.append(f"# {inline(document.title)}")
+        for block in document.blocks:
+            parts += _block(block)
     return "\n\n".join(parts) + "\n"
 
 
-def trajectory(trajectory: Trajectory) -> str:
-    """Runs along x: the trend, a table of points, warnings."""
-    parts = [f"# Trajectory of {len(trajectory.points)} runs"]
-    parts.append(
-        f"**{markdown(comparison_tables.trajectory_sentence(trajectory))}** "
-        f"{own(numbers.sentence(trajectory.interval))}."
-    )
-    parts.append("\n".join(fact(name, what) for name, what in comparison_tables.trajectory_facts(trajectory)))
-    parts.append(grid(comparison_tables.points(trajectory), trajectory.caption))
-    if trajectory.warnings:
-        parts.append("\n".join(warned(trajectory.warnings)))
-    return "\n\n".join(part for part in parts if part) + "\n"
+def _block(block: Block) -> Iterator[str]:
+    match block:
+        case Statement():
+            yield from _statement(block)
+        case Facts():
+            yield from _facts(block)
+        case Table():
+            yield from _table(block)
+        case Bars():
+            yield from _bars(block)
+        case Excerpts():
+            yield from _excerpts(block)
+        case Quotations():
+            yield from _quotations(block)
+        case Warnings():
+            yield from _warnings(block)
+        case Findings():
+            yield from _findings(block)
+        case _:
+            assert_never(block)
 
 
-def groups(comparison: GroupComparison) -> str:
-    """Two groups of training runs: the change over runs, both groups, every run."""
-    parts = [f"# Change from {markdown(comparison.before.name)} to {markdown(comparison.after.name)}"]
-    parts.append(f"**{markdown(comparison_tables.group_sentence(comparison))}**")
-    parts.append("\n".join(fact(markdown(name), what) for name, what in comparison_tables.group_facts(comparison)))
-    parts.append(grid(comparison_tables.group_runs(comparison), comparison.caption))
-    if comparison.warnings:
-        parts.append("\n".join(warned(comparison.warnings)))
-    return "\n\n".join(parts) + "\n"
+def _statement(statement: Statement) -> Iterator[str]:
+    yield f"**{inline(statement.sentence)}** {inline(statement.explanation)}".rstrip()
+    for pairs in (statement.sources, statement.facts):
+        if pairs:
+            yield _list(pairs)
 
 
-def power(power: Power) -> str:
-    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
-    parts = ["# Power", f"**{own(plans.sentence(power))}**"]
-    parts.append("\n".join(fact(name, markdown(what)) for name, what in plans.power_facts(power)))
-    parts += [grid(table, plans.caption(power)) for table in plans.tables(power)]
-    if power.warnings:
-        parts.append("\n".join(warned(power.warnings)))
-    return "\n\n".join(parts) + "\n"
+def _facts(block: Facts) -> Iterator[str]:
+    heading = f"## {inline(block.title)}\n\n" if block.title else ""
+    yield heading + _list(block.pairs)
 
 
-def grid(table: ReportTable, caption: str) -> str:
+def _table(table: Table) -> Iterator[str]:
     """A table of words with what it was measured with below."""
-    lines = [f"## {table.title}", "", _row(table.columns), _row(["---", *["---:"] * (len(table.columns) - 1)])]
-    lines += [_row([markdown(row[0]), *map(own, row[1:])]) for row in table.rows]
-    lines += ["", own(table.note), ""] if table.note else [""]
-    return "\n".join([*lines, f"*{markdown(caption)}*"])
+    lines = [f"## {inline(table.title)}", "", _row(map(inline, table.columns))]
+    lines.append(_row(["---", *["---:"] * (len(table.columns) - 1)]))
+    lines += [_row([*map(markdown, row[: table.names]), *map(own, row[table.names :])]) for row in table.rows]
+    lines += ["", inline(table.note), ""] if table.note else [""]
+    yield "\n".join([*lines, f"*{markdown(table.caption)}*"])
 
 
-def fact(name: str, what: str) -> str:
-    """One entry of a list in our own words; without a name it goes on with the entry before."""
-    return f"- {name}: {own(what)}" if name else f"  {own(what)}"
+def _bars(bars: Bars) -> Iterator[str]:
+    rows = tuple((name, str(count)) for name, count in bars.rows)
+    return _table(Table(bars.title, bars.columns, rows, caption=bars.caption))
 
 
-def _markdown_list(rows: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"- {name}: {markdown(what)}" for name, what in rows)
+def _excerpts(block: Excerpts) -> Iterator[str]:
+    yield _section(
+        block.title,
+        (f"- {markdown(excerpt.title)}: {markdown(one_line(excerpt.text, EXCERPT))}" for excerpt in block.excerpts),
+    )
 
 
-def warned(warnings: Iterable[Warned]) -> Iterator[str]:
+def _quotations(block: Quotations) -> Iterator[str]:
+    yield _section(block.title, map(_quotation, block.quotations))
+
+
+def _quotation(quotation: Quotation) -> str:
+    texts = (f"  - {markdown(name)}: {markdown(one_line(text, QUOTED))}" for name, text in quotation.texts)
+    return "\n".join([f"- {markdown(quotation.title)}", *texts])
+
+
+def _warnings(block: Warnings) -> Iterator[str]:
     """Every warning in words, its id behind."""
-    yield "## Warnings\n"
-    for warning in warnings:
-        yield f"- {markdown(warning.text)} ({markdown(warning.id)})"
+    lines = (f"- {markdown(warning.text)} ({markdown(warning.id)})" for warning in block.warnings)
+    yield _section("Warnings", lines)
 
 
-def linted(title: str, lines: Iterable[sentences.LintLine]) -> str:
+def _findings(block: Findings) -> Iterator[str]:
     """Findings as a list, the grave ones marked."""
     marks = {"error": "**error** ", "warning": "**warning** ", "note": ""}
-    return "\n".join([f"## {title}", "", *(f"- {marks[line.level]}{markdown(line.text)}" for line in lines)])
+    yield _section(block.title, (f"- {marks[line.level]}{markdown(line.text)}" for line in block.lines))
 
 
-def own(text: str) -> str:
-    """Our own numbers: only `<` and line breaks need care."""
-    return text.replace("<", "&lt;").replace("\n", "<br>")
+def _section(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"## {inline(title)}", "", *lines])
 
 
-def _outcomes(summary: RunSummary) -> str:
-    rows = tuple((name, str(count)) for name, count in run_tables.outcome_rows(summary))
-    title = f"Outcomes of the {summary.planned} planned replies behind the headline"
-    return grid(ReportTable(title, ("outcome", "replies"), rows), run_tables.caption(summary))
-
-
-def _worst(worst: Iterable[WorstReply]) -> Iterator[str]:
-    yield "## Worst replies\n"
-    for reply in worst:
-        excerpt = one_line(run_tables.excerpt(reply), EXCERPT_CHARACTERS)
-        yield f"- {markdown(run_tables.worst_title(reply))}: {markdown(excerpt)}"
+def _list(pairs: Pairs) -> str:
+    """Names and what they are; without a name it goes on with the entry before."""
+    return "\n".join(f"- {markdown(name)}: {inline(value)}" if name else f"  {inline(value)}" for name, value in pairs)
 
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def inline(text: str) -> str:
+    """Text fit for a heading, a paragraph or a table cell; hostile unless it is marked as trusted."""
+    return own(text) if isinstance(text, Trusted) else markdown(text)
+
+
+def own(text: str) -> str:
+    """Numbers and fixed words of the package: only `<` and line breaks need care."""
+    return text.replace("<", "&lt;").replace("\n", "<br>")
 
 
 # Short Markdown for a job summary and a comment on a pull request: verdict, change, the worst of it, warnings.
@@ -384,74 +365,3 @@ def _foot(source: Provenance, run: RunSummary | None, names: Sequence[str]) -> s
         ("run", ", ".join(names)),
     )
     return f"{counts}{'; '.join(f'{name} {code(what)}' for name, what in said)}\n\n{LINK}"
-
-
-# A gate as Markdown, for a pull request.
-
-
-def gate_markdown(gate: Gate) -> str:
-    """The verdict first, then every check, then what limits a pass."""
-    parts = [
-        f"# {gate_tables.verdict(gate)}",
-        "\n".join(f"- {name}: {markdown(what)}" for name, what in gate_tables.provenance(gate)),
-    ]
-    for check in gate.checks:
-        rows = [f"- {name}: {markdown(what)}" for name, what in gate_tables.check_rows(check, gate.measured)]
-        parts.append("\n".join([f"## {markdown(gate_tables.check_title(check))}", "", *rows]))
-    table = gate_tables.companions(gate)
-    parts.append(grid(table._replace(note=markdown(table.note)), gate_tables.caption(gate)))
-    if gate.warnings:
-        parts.append("\n".join(warned(gate.warnings)))
-    return "\n\n".join(parts) + "\n"
-
-
-# A calibration as a terminal page and as Markdown. Replies and judges' words are escaped on both.
-
-
-DISAGREEMENT_EXCERPT = 300
-
-
-def calibration_caption(calibration: Calibration) -> str:
-    """Printed with every table."""
-    definition = f"definition {calibration.definition}; " if calibration.definition else ""
-    return f"{definition}yes: {calibration.yes}; {judge_tables.title(calibration)}"
-
-
-def calibration_tables(calibration: Calibration) -> Iterator[ReportTable]:
-    """Every table of the page."""
-    yield judge_tables.table(calibration)
-    if isinstance(calibration, JudgeSwap):
-        yield judge_tables.shifts(calibration)
-    kinds = judge_tables.kinds(calibration)
-    if kinds is not None:
-        yield kinds
-
-
-def calibration_page_facts(calibration: Calibration) -> tuple[tuple[str, str], ...]:
-    """All single numbers."""
-    more = judge_tables.change(calibration) if isinstance(calibration, JudgeSwap) else ()
-    return (*judge_tables.calibration_facts(calibration), *more)
-
-
-def calibration_markdown(calibration: Calibration) -> str:
-    """Markdown."""
-    parts = [f"# {markdown(judge_tables.title(calibration))}", f"**{own(judge_tables.sentence(calibration))}**"]
-    parts.append("\n".join(f"- {name}: {markdown(what)}" for name, what in judge_tables.provenance(calibration)))
-    shown = (table._replace(columns=tuple(map(markdown, table.columns))) for table in calibration_tables(calibration))
-    parts += [grid(table, calibration_caption(calibration)) for table in shown]
-    parts.append(
-        "\n".join(f"- {markdown(name)}: {markdown(what)}" for name, what in calibration_page_facts(calibration) if what)
-    )
-    if calibration.disagreements:
-        parts.append("\n".join(["## Where they differ most", "", *map(_disagreement_list, calibration.disagreements)]))
-    if calibration.warnings:
-        parts.append("\n".join(warned(calibration.warnings)))
-    return "\n\n".join(parts) + "\n"
-
-
-def _disagreement_list(disagreement: JudgeDisagreement) -> str:
-    rows = [
-        f"  - {name}: {markdown(one_line(text, DISAGREEMENT_EXCERPT))}"
-        for name, text in judge_tables.disagreement_lines(disagreement)
-    ]
-    return "\n".join([f"- {markdown(judge_tables.disagreement_title(disagreement))}", *rows])

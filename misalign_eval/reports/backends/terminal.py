@@ -1,48 +1,35 @@
-"""Terminal backend: reports, gates and calibrations as rich text."""
+"""Terminal backend: documents as rich text, one function for each kind of block, and the two consoles."""
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
-from itertools import groupby
 from textwrap import wrap
-from typing import TextIO
+from typing import TextIO, assert_never
 
 from rich.cells import cell_len, chop_cells
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Column
 from rich.table import Table as Grid
 from rich.text import Text
 
-from misalign_eval.records.findings import Diagnosis, Finding, LintFact, Warned
-from misalign_eval.records.gate import Gate
-from misalign_eval.records.labels import Calibration
-from misalign_eval.records.power import Power
-from misalign_eval.records.summary import (
-    Comparison,
-    GroupComparison,
-    Provenance,
-    Report,
-    RunSummary,
-    Trajectory,
-    WorstReply,
+from misalign_eval.records.document import (
+    Bars,
+    Block,
+    Excerpts,
+    Facts,
+    Findings,
+    Pairs,
+    Quotations,
+    ReportDocument,
+    Statement,
+    Table,
+    Tone,
+    Warnings,
 )
-from misalign_eval.reports import comparison as comparison_tables
-from misalign_eval.reports import gate as gate_tables
-from misalign_eval.reports import judges as judge_tables
-from misalign_eval.reports import numbers, plans, sentences
-from misalign_eval.reports import run as run_tables
-from misalign_eval.reports.backends import markdown as markdown_backend
-from misalign_eval.reports.backends.markdown import (
-    DISAGREEMENT_EXCERPT,
-    calibration_caption,
-    calibration_page_facts,
-    calibration_tables,
-)
-from misalign_eval.reports.escape import markdown as literal
+from misalign_eval.records.findings import Level
 from misalign_eval.reports.escape import one_line
-from misalign_eval.reports.run import By, ReportTable
 
 # The two consoles: results on standard output, everything said about the work on standard error.
 
@@ -102,159 +89,140 @@ def _console(stream: TextIO) -> Console:
 
 
 BAR_WIDTH = 40
-EXCERPT = 220
+MARKS: dict[Level, str] = {"error": "x ", "warning": "! ", "note": "- "}
+EXCERPT = 220  # characters of a reply in a list
+QUOTED = 300  # characters of each text of a disagreement
 
 
-def run_report(report: Report, by: Sequence[By] = ()) -> str:
-    """One run: headline, breakdowns, outcomes, worst replies, warnings."""
-    summary = numbers.with_interval(report.summary)
-    parts: list[RenderableType] = [
-        _provenance(summary),
-        "",
-        Text(run_tables.sentence(summary), style="bold"),
-        Text(run_tables.second_sentence(summary)),
-    ]
-    for table in run_tables.breakdowns(summary, by):
-        parts += ["", grid(table, run_tables.caption(summary))]
-    more = run_tables.sensitivity(summary)
-    if more is not None:
-        parts += ["", grid(more, run_tables.caption(summary))]
-    for table in judge_tables.of_run(summary.judges):
-        parts += ["", grid(table._replace(note=one_line(table.note)), run_tables.caption(summary))]
-    for table in run_tables.other_graders(summary):
-        safe = table._replace(title=one_line(table.title), note=one_line(table.note))
-        parts += ["", grid(safe, run_tables.caption(summary))]
-    parts += ["", _outcomes(summary)]
-    if report.worst:
-        parts += ["", *_worst(report.worst)]
-    if summary.warnings:
-        parts += ["", *warned(summary.warnings)]
-    if summary.lint is not None:
-        parts += ["", Text(sentences.TITLE, style="bold"), *linted(sentences.section(summary.lint, summary.warnings))]
-    return rendered(*parts)
+STYLES: dict[Tone, str] = {
+    "strong": "bold",
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+}
 
 
-def comparison(comparisons: Sequence[Comparison], by: Sequence[comparison_tables.By] = ()) -> str:
-    """Two runs in full; of more, each against the first, with an overview before."""
+def render(*documents: ReportDocument) -> str:
+    """Documents one below the other, each block under an empty line."""
     parts: list[RenderableType] = []
-    if len(comparisons) > 1:
-        parts += [
-            grid(
-                comparison_tables.overview([*map(numbers.change_with_interval, comparisons)]),
-                comparison_tables.caption(comparisons[0]),
-            ),
-            "",
-        ]
-    for item in map(numbers.change_with_interval, comparisons):
-        parts += [pairs(comparison_tables.provenance(item)), "", Text(comparison_tables.sentence(item), style="bold")]
-        parts += [pairs(comparison_tables.comparison_facts(item)), Text(comparison_tables.intervals(item))]
-        more = [table for table in (comparison_tables.sensitivity(item),) if table is not None]
-        for table in (*comparison_tables.breakdowns(item, by), *more, comparison_tables.outcome_table(item)):
-            parts += ["", grid(table, comparison_tables.caption(item))]
-        for table in judge_tables.of_change(item.judges):
-            parts += ["", grid(table._replace(note=one_line(table.note)), comparison_tables.caption(item))]
-        if item.warnings:
-            parts += ["", *warned(item.warnings)]
-        parts.append("")
+    for document in documents:
+        if parts:
+            parts.append("")
+        if document.tone is not None:
+            parts.append(Text(one_line(document.title), style=STYLES[document.tone]))
+        for place, block in enumerate(document.blocks):
+            parts += ["", *_block(block)] if place else _block(block)
     return rendered(*parts)
 
 
-def grid(table: ReportTable, caption: str) -> RenderableType:
+def _block(block: Block) -> Iterator[RenderableType]:
+    match block:
+        case Statement():
+            yield from _statement(block)
+        case Facts():
+            yield from _facts(block)
+        case Table():
+            yield from _table(block)
+        case Bars():
+            yield from _bars(block)
+        case Excerpts():
+            yield from _excerpts(block)
+        case Quotations():
+            yield from _quotations(block)
+        case Warnings():
+            yield from _warnings(block)
+        case Findings():
+            yield from _findings(block)
+        case _:
+            assert_never(block)
+
+
+def _statement(statement: Statement) -> Iterator[RenderableType]:
+    if statement.sources:
+        yield _pairs(statement.sources)
+        yield ""
+    yield Text(one_line(statement.sentence), style="bold")
+    if statement.facts:
+        yield _pairs(statement.facts)
+    if statement.explanation:
+        yield Text(one_line(statement.explanation))
+
+
+def _table(table: Table) -> Iterator[RenderableType]:
     """A table of words with what it was measured with below."""
-    columns = [Column(table.columns[0], overflow="fold", ratio=1)]
-    columns += [Column(name, justify="right", no_wrap=False) for name in table.columns[1:]]
+    first, *others = map(one_line, table.columns)
+    columns = [Column(first, overflow="fold", ratio=1)]
+    columns += [Column(name, justify="right", no_wrap=False) for name in others]
     shown = Grid(*columns, title=None, box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=False)
     for row in table.rows:
-        shown.add_row(*(Text(one_line(cell) if place == 0 else cell) for place, cell in enumerate(row)))
-    below = [Text(f"({table.note})", style="dim")] if table.note else []
-    return Group(Text(table.title, style="bold"), shown, *below, Text(one_line(caption), style="dim"))
+        shown.add_row(*(Text(one_line(cell)) for cell in row[: table.names]), *row[table.names :])
+    yield Text(one_line(table.title), style="bold")
+    yield shown
+    if table.note:
+        yield Text(f"({one_line(table.note)})", style="dim")
+    yield Text(one_line(table.caption), style="dim")
 
 
-def warned(warnings: Iterable[Warned]) -> Iterator[RenderableType]:
+def _warnings(block: Warnings) -> Iterator[RenderableType]:
     """Every warning in words, its id behind."""
     yield Text("Warnings", style="bold")
-    for warning in warnings:
+    for warning in block.warnings:
         yield _hanging("! ", Text(one_line(f"{warning.text} ({warning.id})"), style="yellow"))
 
 
-def linted(lines: Iterable[sentences.LintLine]) -> Iterator[RenderableType]:
+def _findings(block: Findings) -> Iterator[RenderableType]:
     """Findings, marked by how grave they are."""
     styles = {"error": "bold red", "warning": "yellow", "note": ""}
-    for line in lines:
-        yield _hanging(sentences.MARKS[line.level], Text(one_line(line.text), style=styles[line.level]))
+    yield Text(one_line(block.title), style="bold")
+    for line in block.lines:
+        yield _hanging(MARKS[line.level], Text(one_line(line.text), style=styles[line.level]))
 
 
-def pairs(rows: Iterable[tuple[str, str]]) -> RenderableType:
+def _facts(block: Facts) -> Iterator[RenderableType]:
+    if block.title:
+        yield Text(one_line(block.title), style="bold")
+    yield _pairs(block.pairs)
+
+
+def _pairs(pairs: Pairs) -> RenderableType:
     """Names and what they are, one a line."""
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
-    for name, what in rows:
+    for name, what in pairs:
         shown.add_row(Text(one_line(name), style="dim"), Text(one_line(what)))
     return shown
 
 
-def _provenance(source: Provenance) -> RenderableType:
-    return pairs(run_tables.provenance(source))
-
-
-def _outcomes(summary: RunSummary) -> RenderableType:
+def _bars(bars: Bars) -> Iterator[RenderableType]:
     shown = Grid.grid(Column(), Column(justify="right"), Column(), padding=(0, 2, 0, 0))
-    rows = run_tables.outcome_rows(summary)
-    for name, count in rows:
+    for name, count in bars.rows:
         # A single reply still gets a mark: a bar of nothing would say zero.
-        width = max(1, round(BAR_WIDTH * count / max(summary.planned, 1)))
-        shown.add_row(name, str(count), "█" * width)
-    title = Text(f"Outcomes of the {summary.planned} planned replies behind the headline", style="bold")
-    return Group(title, shown, Text(one_line(run_tables.caption(summary)), style="dim"))
+        width = max(1, round(BAR_WIDTH * count / max(bars.whole, 1)))
+        shown.add_row(Text(one_line(name)), str(count), "█" * width)
+    yield Text(one_line(bars.title), style="bold")
+    yield shown
+    yield Text(one_line(bars.caption), style="dim")
 
 
-def _worst(worst: Iterable[WorstReply]) -> Iterator[RenderableType]:
-    yield Text("Worst replies (`show` prints them whole)", style="bold")
-    for reply in worst:
-        yield Text(one_line(run_tables.worst_title(reply)))
-        yield _hanging("  | ", Text(one_line(run_tables.excerpt(reply), EXCERPT)))
+def _excerpts(block: Excerpts) -> Iterator[RenderableType]:
+    hint = f" ({block.hint})" if block.hint else ""
+    yield Text(one_line(f"{block.title}{hint}"), style="bold")
+    for excerpt in block.excerpts:
+        yield Text(one_line(excerpt.title))
+        yield _hanging("  | ", Text(one_line(excerpt.text, EXCERPT)))
+
+
+def _quotations(block: Quotations) -> Iterator[RenderableType]:
+    yield Text(one_line(block.title), style="bold")
+    for quotation in block.quotations:
+        yield Text(one_line(quotation.title))
+        texts = [(name, one_line(text, QUOTED)) for name, text in quotation.texts]
+        yield Padding(_pairs(tuple(texts)), (0, 0, 0, 2))
 
 
 def _hanging(mark: str, text: Text) -> RenderableType:
     shown = Grid.grid(Column(no_wrap=True), Column(overflow="fold"))
     shown.add_row(Text(mark), text)
     return Padding(shown, 0, expand=False)
-
-
-def trajectory(trajectory: Trajectory) -> str:
-    """Runs along x: the trend, a table of points, warnings."""
-    parts: list[RenderableType] = [Text(one_line(comparison_tables.trajectory_sentence(trajectory)), style="bold")]
-    parts += [
-        pairs(comparison_tables.trajectory_facts(trajectory)),
-        Text(f"{numbers.sentence(trajectory.interval)}."),
-        "",
-    ]
-    parts.append(grid(comparison_tables.points(trajectory), trajectory.caption))
-    if trajectory.warnings:
-        parts += ["", *warned(trajectory.warnings)]
-    return rendered(*parts)
-
-
-def groups(comparison: GroupComparison) -> str:
-    """Two groups of training runs: the change over runs, both groups, every run."""
-    parts: list[RenderableType] = [Text(one_line(comparison_tables.group_sentence(comparison)), style="bold")]
-    parts += [
-        pairs(comparison_tables.group_facts(comparison)),
-        "",
-        grid(comparison_tables.group_runs(comparison), comparison.caption),
-    ]
-    if comparison.warnings:
-        parts += ["", *warned(comparison.warnings)]
-    return rendered(*parts)
-
-
-def power(power: Power) -> str:
-    """What a plan can show: the likely end, what it takes, the simulated procedure, warnings."""
-    parts: list[RenderableType] = [Text(plans.sentence(power), style="bold"), pairs(plans.power_facts(power))]
-    for table in plans.tables(power):
-        parts += ["", grid(table, plans.caption(power))]
-    if power.warnings:
-        parts += ["", *warned(power.warnings)]
-    return rendered(*parts)
 
 
 # Long lines on a screen: broken where they can be read on, with a margin that shows where they began.
@@ -308,110 +276,3 @@ def _parts(line: str, room: int, *, is_foreign: bool) -> Iterator[str]:
     whole = [line] if len(line) > LONG else wrap(line, room, drop_whitespace=not is_foreign, break_on_hyphens=False)
     for part in whole:
         yield from chop_cells(part, room)
-
-
-# A gate as a terminal page.
-
-
-STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-
-
-def gate_text(gate: Gate) -> str:
-    """The verdict first, then every check, then what limits a pass."""
-    parts: list[RenderableType] = [
-        Text(gate_tables.verdict(gate), style=STYLE[gate.verdict]),
-        pairs(gate_tables.provenance(gate)),
-    ]
-    for check in gate.checks:
-        title = Text(one_line(gate_tables.check_title(check)), style="bold")
-        parts += ["", title, pairs(gate_tables.check_rows(check, gate.measured))]
-    parts += ["", grid(gate_tables.companions(gate), gate_tables.caption(gate))]
-    if gate.warnings:
-        parts += ["", *warned(gate.warnings)]
-    return rendered(*parts)
-
-
-# A calibration as a terminal page.
-
-
-def calibration_text(calibration: Calibration) -> str:
-    """The finding first, then the table, every number, what to read, warnings."""
-    parts: list[RenderableType] = [
-        Text(one_line(judge_tables.title(calibration)), style="bold"),
-        Text(judge_tables.sentence(calibration), style="bold"),
-        pairs(judge_tables.provenance(calibration)),
-    ]
-    for table in calibration_tables(calibration):
-        shown = table._replace(columns=tuple(map(one_line, table.columns)))
-        parts += ["", grid(shown, calibration_caption(calibration))]
-    parts += ["", pairs(calibration_page_facts(calibration))]
-    if calibration.disagreements:
-        parts += ["", Text("Where they differ most", style="bold"), *_differences(calibration)]
-    if calibration.warnings:
-        parts += ["", *warned(calibration.warnings)]
-    return rendered(*parts)
-
-
-def _differences(calibration: Calibration) -> Iterator[RenderableType]:
-    for disagreement in calibration.disagreements:
-        yield Text(one_line(judge_tables.disagreement_title(disagreement)))
-        lines = [
-            (name, one_line(text, DISAGREEMENT_EXCERPT)) for name, text in judge_tables.disagreement_lines(disagreement)
-        ]
-        yield Padding(pairs(lines), (0, 0, 0, 2))
-
-
-# What `doctor` says, as a page for the terminal or in Markdown.
-
-
-FOLDER, ENVIRONMENT = "The folder", "Findings"
-
-
-def terminal(diagnosis: Diagnosis) -> str:
-    """Facts by section, findings, and one closing sentence."""
-    parts: list[RenderableType] = []
-    for section, facts in groupby(diagnosis.facts, lambda fact: fact.section):
-        parts += [Text(section.capitalize(), style="bold"), pairs(map(_pair, facts)), ""]
-    for title, findings in _groups(diagnosis):
-        parts += [Text(title, style="bold"), *linted(_lines(findings)), ""]
-    if diagnosis.warnings:
-        parts += [*warned(diagnosis.warnings), ""]
-    return rendered(*parts, Text(_closing(diagnosis), style="bold"))
-
-
-def markdown(diagnosis: Diagnosis) -> str:
-    """The same as Markdown."""
-    parts = [f"# Doctor: {literal(diagnosis.of)}"]
-    for section, facts in groupby(diagnosis.facts, lambda fact: fact.section):
-        rows = (f"- {literal(name)}: {literal(what)}" for name, what in map(_pair, facts))
-        parts.append("\n".join([f"## {section.capitalize()}", "", *rows]))
-    parts += [markdown_backend.linted(title, _lines(findings)) for title, findings in _groups(diagnosis)]
-    if diagnosis.warnings:
-        parts.append("\n".join(markdown_backend.warned(diagnosis.warnings)))
-    return "\n\n".join([*parts, f"**{literal(_closing(diagnosis))}**"]) + "\n"
-
-
-def _groups(diagnosis: Diagnosis) -> Iterator[tuple[str, Sequence[Finding]]]:
-    yield (ENVIRONMENT if diagnosis.of == "environment" else FOLDER), diagnosis.findings
-    if diagnosis.replies is not None:
-        yield sentences.TITLE, sentences.unsaid(diagnosis.replies, diagnosis.warnings)
-
-
-def _lines(findings: Sequence[Finding]) -> list[sentences.LintLine]:
-    return list(sentences.whole(findings)) or [sentences.LintLine("note", "nothing found")]
-
-
-def _pair(fact: LintFact) -> tuple[str, str]:
-    return fact.name, f"{fact.value}  ({fact.source})" if fact.source else fact.value
-
-
-def _closing(diagnosis: Diagnosis) -> str:
-    every = (*diagnosis.findings, *sentences.unsaid(diagnosis.replies or (), diagnosis.warnings))
-    levels = [item.level for item in every]
-    counts = [(levels.count(level), level) for level in ("error", "warning", "note")]
-    html = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for count, level in counts if count)
-    if not diagnosis.healthy:
-        return f"Not healthy: {html}."
-    read = any(reply.example for reply in diagnosis.replies or ())
-    how = f" Read an example with: misalign-eval show {diagnosis.of} --key EXAMPLE" if read else ""
-    return f"Healthy{f': {html}' if html else ''}.{how}"
