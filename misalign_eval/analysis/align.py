@@ -72,7 +72,7 @@ AlignedPrompt = tuple[Cell | None, ...]  # one prompt in every run; None where a
 
 
 def align_prompts(runs: Sequence[Sequence[Cell]]) -> tuple[AlignedPrompt, ...]:
-    """Pair by what was sent, as `pairing.pair`; in the order of the first run, then what only later runs asked."""
+    """Pair by what was sent, as `pair` does; in the order of the first run, then what only later runs asked."""
     waiting: list[dict[str, list[Cell]]] = [{} for _ in runs]
     for place, cells in enumerate(runs):
         for cell in cells:

@@ -102,8 +102,8 @@ class Limiter:
     """Additive increase, multiplicative decrease, as TCP does it: the limit doubles a round until the first refusal.
 
     `limit` moves between 1 and `most`. Retry-After holds every request of the account. A server that refuses one
-    request in ten whatever we do would keep TCP's rule at a handful of places for ever; so each cut is tried (`Trial`),
-    and taken back where it changes nothing.
+    request in ten whatever we do would keep TCP's rule at a handful of places for ever; so each cut is a trial
+    (`BackoffTrial`), and taken back where it changes nothing.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:

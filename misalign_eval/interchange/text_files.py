@@ -245,7 +245,7 @@ _LONGEST_WORD = 16  # characters; what may be cut off at the end of a piece, suc
 class Values:
     """The values of one document, in the order of the file. Each must be taken before the next is asked for.
 
-    Every method raises InputError with the line for what is no JSON, and for a single value above `text.LONGEST_LINE`.
+    Every method raises InputError with the line for what is no JSON, and for a single value above `LONGEST_LINE`.
     """
 
     def __init__(self, path: Path, encoding: str, account: ImportLog) -> None:

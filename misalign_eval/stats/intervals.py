@@ -127,7 +127,7 @@ def wilson(hits: float, trials: float, level: float = 0.95) -> Interval:
 
 # What is the mean score? Macro mean of scores such as 0-100 alignment, in the scores' own unit.
 #
-# For gates use ``evalues.score_log_wealth`` on score / 100, which is valid at any sample size, or a threshold that
+# For gates use ``sequential.score_log_wealth`` on score / 100, which is valid at any sample size, or a threshold that
 # turns scores into events.
 
 

@@ -476,7 +476,7 @@ def own(number: int) -> Spec:
 
 
 def title(text: str, style: Theme, width: float) -> Spec:
-    """Above one panel: words that fit, as by `Look.fit`."""
+    """Above one panel: words that fit, as by `Theme.fit`."""
     return {"text": text, "limit": round(width, 1), "fontSize": style.font, "anchor": "start", "frame": "group"}
 
 
