@@ -1,4 +1,4 @@
-"""What a plan of so many probes and replies can show: formulas at once, and the decision procedure simulated."""
+"""Power of a plan with given numbers of probes and replies: by formula, and by simulation of the decision."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One reading of a gate: every check, what limits a pass, and the verdict of them all."""
+"""A gate reading: the results of all checks, the guardrails that limit a pass, and the combined verdict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
