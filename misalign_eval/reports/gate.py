@@ -1,4 +1,4 @@
-"""What a gate says, before it is a terminal page or Markdown: the verdict, each check, what limits a pass."""
+"""Tables of gates: the verdict, each check, and the guardrails that limit a pass."""
 
 import math
 from collections.abc import Mapping

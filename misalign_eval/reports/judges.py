@@ -17,9 +17,9 @@ from misalign_eval.reports import numbers
 from misalign_eval.reports.run import ReportTable
 from misalign_eval.reports.sentences import METHODS, change_survives_text, percent_text
 
-# What a calibration says, before it is a terminal page or Markdown: sentences and rows of words.
+# Calibrations, as sentences and table rows for every backend.
 #
-# Replies and the judge's words are still hostile here; the renderer escapes them.
+# Replies and the judge's words are still hostile here; the backend escapes them.
 
 
 DRAWN: dict[Design, str] = {
@@ -196,7 +196,7 @@ def change(swap: JudgeSwap) -> tuple[tuple[str, str], ...]:
     )
 
 
-# The same replies under several judges: the tables of `report` and `compare`.
+# Rates of the same replies under several judges, for `report` and `compare`.
 
 
 def of_run(judges: RunJudges | None) -> tuple[ReportTable, ...]:

@@ -172,7 +172,7 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-# Short Markdown for a job summary and a comment on a pull request: verdict, change, the worst of it, warnings.
+# Pull-request comments and job summaries: verdict, change, largest rises, warnings.
 #
 # Forges turn `@name`, `#1`, `!2` and bare addresses in any text into mentions and links, backslash or not, but never
 # inside of code. So names stand in code, and in sentences each such sign does.
@@ -386,7 +386,7 @@ def _foot(source: Provenance, run: RunSummary | None, names: Sequence[str]) -> s
     return f"{counts}{'; '.join(f'{name} {code(what)}' for name, what in said)}\n\n{LINK}"
 
 
-# A gate as Markdown, for a pull request.
+# Gates as Markdown.
 
 
 def gate_markdown(gate: Gate) -> str:
@@ -405,7 +405,7 @@ def gate_markdown(gate: Gate) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-# A calibration as a terminal page and as Markdown. Replies and judges' words are escaped on both.
+# Calibrations as Markdown. Replies and judges' words are escaped.
 
 
 DISAGREEMENT_EXCERPT = 300

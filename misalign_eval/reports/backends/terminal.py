@@ -44,7 +44,7 @@ from misalign_eval.reports.escape import markdown as literal
 from misalign_eval.reports.escape import one_line
 from misalign_eval.reports.run import By, ReportTable
 
-# The two consoles: results on standard output, everything said about the work on standard error.
+# Consoles: results on standard output, messages on standard error.
 
 
 ASCII = str.maketrans({"≤": "<=", "≥": ">=", "×": "x", "█": "#", "→": "->", "–": "-", "…": "..."})
@@ -98,7 +98,7 @@ def _console(stream: TextIO) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
-# Reports as terminal pages: readable at 80 columns, without colour, without Unicode. Nothing hostile is markup.
+# Reports: readable at 80 columns, without colour, without Unicode. Hostile text never becomes markup.
 
 
 BAR_WIDTH = 40
@@ -257,7 +257,7 @@ def power(power: Power) -> str:
     return rendered(*parts)
 
 
-# Long lines on a screen: broken where they can be read on, with a margin that shows where they began.
+# Line wrapping: at word boundaries, with a hanging indent.
 
 
 MARGIN = "  | "  # on every line of foreign text: none can pass for a line of ours
@@ -310,7 +310,7 @@ def _parts(line: str, room: int, *, is_foreign: bool) -> Iterator[str]:
         yield from chop_cells(part, room)
 
 
-# A gate as a terminal page.
+# Gates.
 
 
 STYLE = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
@@ -331,7 +331,7 @@ def gate_text(gate: Gate) -> str:
     return rendered(*parts)
 
 
-# A calibration as a terminal page.
+# Calibrations.
 
 
 def calibration_text(calibration: Calibration) -> str:
@@ -361,7 +361,7 @@ def _differences(calibration: Calibration) -> Iterator[RenderableType]:
         yield Padding(pairs(lines), (0, 0, 0, 2))
 
 
-# What `doctor` says, as a page for the terminal or in Markdown.
+# Pages of `doctor`, for the terminal or in Markdown.
 
 
 FOLDER, ENVIRONMENT = "The folder", "Findings"
