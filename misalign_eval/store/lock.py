@@ -9,7 +9,7 @@ from pathlib import Path
 from misalign_eval.errors import FolderLockedError, RunStoppedError, UsageError
 from misalign_eval.files import make_folder, remove_temporaries
 
-# The names of the files of a run folder: the one place that knows them.
+# Names of the files of a run folder. No other module spells them.
 
 
 MANIFEST = "run.json"
@@ -50,7 +50,7 @@ def sample_file(folder: Path) -> Path:
     return folder / LABELS / SAMPLE
 
 
-# One writer a folder. The kernel drops the lock when its process dies, however it dies, so none can be stale.
+# The lock: one writer for each folder. The kernel drops it when its process dies, so none can be stale.
 
 
 class Held:

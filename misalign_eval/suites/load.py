@@ -1,4 +1,4 @@
-"""From a suite's name or path to the frozen record, or to every problem in its files."""
+"""Loading of a suite, from its name or path to the frozen record, or to every problem in its files."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
