@@ -1,4 +1,4 @@
-"""What was counted: one cell for each (probe, paraphrase), with its weight in the macro rate.
+"""Counts: one cell for each (probe, paraphrase), with its weight in the macro rate.
 
 Every probe counts the same unless it is given a weight, and every paraphrase counts the same inside its probe:
 ``w = 1 / (probes * paraphrases of the probe)``.
