@@ -236,7 +236,7 @@ def detectable(plan: PowerPlan) -> float | None:
 
 
 def is_no_worse(plan: PowerPlan) -> str:
-    """Where the next reply or probe is best spent, in words."""
+    """Advice on whether further replies or further probes add more power, in words."""
     if plan.estimand == "suite":
         return "replies: for exactly these probes only their total number counts"
     parts, replies = variance_parts(plan), plan.samples * plan.paraphrases

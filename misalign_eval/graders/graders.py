@@ -108,7 +108,7 @@ class NamedGrader:
 
 
 def requests_per_reply(grader: Grader) -> int:
-    """How many requests one grade takes, for the estimate of a plan; 1 of a foreign judge that does not say."""
+    """Number of requests for one grade, for the estimate of a plan; 1 of a foreign judge that does not say."""
     unknown = 0 if grader.identity.kind == "rule" else 1
     return int(getattr(grader, "requests_per_reply", unknown))
 

@@ -378,7 +378,7 @@ async def grade_by_samples(judge: Judge, subject: Subject) -> Verdict | NoVerdic
 
 
 def requests(judge: Judge) -> int:
-    """How many requests one grade takes."""
+    """Number of requests for one grade."""
     return 1 if judge.handle.capabilities().n else judge.folder.spec.sampling.samples
 
 

@@ -148,7 +148,7 @@ def _interval(check: CheckResult) -> str:
 
 
 def _evidence(check: CheckResult) -> str:
-    """How far the evidence of early stopping has grown, on both sides."""
+    """Evidence of early stopping so far, on both sides."""
     if check.evidence_pass is None or check.evidence_fail is None:
         return ""
     sides = (("pass", check.evidence_pass, check.alpha_pass), ("fail", check.evidence_fail, check.alpha_fail))

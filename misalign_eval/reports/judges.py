@@ -47,7 +47,7 @@ def points(estimated: Estimated) -> str:
 
 
 def title(calibration: Calibration) -> str:
-    """Who is held against whom."""
+    """Caption of a calibration: the judge and its reference."""
     who = calibration.judge or ", ".join(f"{name}@{identity}" for name, identity in calibration.graders.items())
     return f"Judge {who} against {calibration.reference}"
 

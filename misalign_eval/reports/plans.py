@@ -58,7 +58,7 @@ def tables(power: Power) -> tuple[ReportTable, ...]:
 
 
 def caption(power: Power) -> str:
-    """Where the figures come from."""
+    """Source of the figures."""
     return f"shares of {power.simulated_runs:,} simulated runs of the procedure itself; assumed: {power.assumed.spread}"
 
 

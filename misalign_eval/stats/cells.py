@@ -16,7 +16,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Numbers = Sequence[float] | Sequence[int] | FloatArray | IntArray
 Side = Literal["low", "high"]
-"""Which end of an interval a one-sided bound is."""
+"""Side of a one-sided bound."""
 
 
 def frozen_array(values: Numbers, name: str) -> FloatArray:

@@ -29,7 +29,7 @@ from misalign_eval.stats.special import binomial_cdf, binomial_tail
 
 
 Claim = Literal["pass", "fail"]
-"""What the evidence speaks for: "pass" = the mean is below the limit, "fail" = it is above."""
+"""Claim of the evidence: "pass" = the mean is below the limit, "fail" = it is above."""
 
 RATE_VALUES: Final = (0.0, 1.0)
 DIFFERENCE_VALUES: Final = (-1.0, 0.0, 1.0)

@@ -31,17 +31,17 @@ INNER = (GRADES, LABELS, CALIBRATIONS)  # the folders that a run folder may hold
 
 
 def grades_file(folder: Path, grader: str, identity: str) -> Path:
-    """Where one grader's rows are: `grades/aligned@3fa9c1d20b7e.jsonl`."""
+    """Path of a grader's rows: `grades/aligned@3fa9c1d20b7e.jsonl`."""
     return folder / GRADES / f"{grader}@{identity}.jsonl"
 
 
 def identity_file(folder: Path, grader: str, identity: str) -> Path:
-    """Where that grader is described: the same name with `.json`."""
+    """Path of the description of that grader: the same name with `.json`."""
     return folder / GRADES / f"{grader}@{identity}.json"
 
 
 def labels_file(folder: Path, labeller: str) -> Path:
-    """Where one labeller's rows are: `labels/anna.jsonl`."""
+    """Path of a labeller's rows: `labels/anna.jsonl`."""
     return folder / LABELS / f"{labeller}.jsonl"
 
 

@@ -232,7 +232,7 @@ def _plan(run: CountedRun) -> list[PlannedPrompt]:
 
 @dataclass(frozen=True, slots=True)
 class PageLimits:
-    """How much of the replies a page holds."""
+    """Limits on the replies that a page holds."""
 
     replies: int = REPLIES
     characters: int = CHARACTERS

@@ -186,7 +186,7 @@ def is_refusal(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How to read runs, when not as they say themselves."""
+    """Reading options of runs, where they differ from what the run itself says."""
 
     definition: str | None = None  # a preset or a file
     use_judge: Mapping[str, str] = field(default_factory=dict)  # grader → identity, its beginning, or provider/model

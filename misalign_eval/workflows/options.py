@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
-    """Where the models of one kind live, when the flags say so."""
+    """Address of the targets or of the judges, by flags."""
 
     base_url: str | None = None
     api_key_env: str | None = None

@@ -213,7 +213,7 @@ class PreparedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """How a run ended."""
+    """Outcome of a run."""
 
     folders: tuple[RunFolder, ...]
     stopped_by: RunStoppedError | Signals | None

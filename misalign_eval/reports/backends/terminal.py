@@ -52,12 +52,12 @@ _CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def out() -> Console:
-    """Where results go. Without a terminal: no colour, 80 columns unless COLUMNS says otherwise."""
+    """Console of results. Without a terminal: no colour, 80 columns unless COLUMNS says otherwise."""
     return _console(sys.stdout)
 
 
 def err() -> Console:
-    """Where progress, warnings and errors go."""
+    """Console of progress, warnings and errors."""
     return _console(sys.stderr)
 
 

@@ -188,7 +188,7 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """How a figure is to look. `width` and `font` in points."""
+    """Theme of a figure. `width` and `font` are in points."""
 
     width: float = FIGURE_WIDTHS["column"]
     font: float = 8.0
@@ -466,7 +466,7 @@ def check(kind: str, count: int) -> None:
 
 
 def across(style: Theme, count: int, least: float) -> int:
-    """How many fit beside each other when each needs `least` points."""
+    """Number of panels that fit beside each other when each needs `least` points."""
     return max(min(int((style.width + PANEL_GAP) // (least + PANEL_GAP)), count), 1)
 
 
