@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-# Files that are replaced whole or not at all.
+# Atomic writes: a file is replaced whole or not at all.
 
 
 _OURS = "misalign-eval"  # so that no file of the user's is taken for one of ours

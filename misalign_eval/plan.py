@@ -1,4 +1,4 @@
-"""From a suite and the user's choices to what a run will ask. Pure: the same input gives the same plan."""
+"""The plan of a run, from a suite and the user's choices. Pure: the same input gives the same plan."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence

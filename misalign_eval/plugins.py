@@ -1,4 +1,4 @@
-"""Plug-ins: built-in providers and those of installed packages, and where bundled suites and graders lie."""
+"""Plug-ins: built-in providers and those of installed packages; folders of the bundled suites and graders."""
 
 from functools import cache
 from importlib import import_module
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from misalign_eval.errors import UsageError, did_you_mean
 
-# The one table of what a name stands for. Built-ins are listed; other packages add theirs by entry points.
+# Names of plug-ins. Built-ins are listed in the table; other packages add theirs by entry points.
 #
 # Nothing is imported until it is asked for: a command that needs one provider pays for one.
 
@@ -59,7 +59,7 @@ def _installed(kind: Kind) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=f"misalign_eval.{kind}"))
 
 
-# Where the suites and graders that ship with the package are.
+# Folders of the bundled suites and graders.
 
 
 _PACKAGE = Path(__file__).parent

@@ -12,7 +12,7 @@ from misalign_eval.records.pages import FigureLine, Interval
 from misalign_eval.records.summary import RateLine
 from misalign_eval.stats.general import mean_over_probes
 
-# Which prompts two runs share: the same words sent, whatever the probes are called.
+# Pairs of prompts: two runs share a prompt when the same messages were sent, whatever the probes are called.
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ def _renamed_probes(cell: Cell, like: Cell) -> Cell:
     return replace(cell, prompt=cell.prompt.model_copy(update=names))
 
 
-# Every prompt of several runs side by side, each run's own cell kept under its own names.
+# Alignment of several runs: one row for each prompt, with the cell of every run under that run's own names.
 
 
 AlignedPrompt = tuple[Cell | None, ...]  # one prompt in every run; None where a run did not ask it
 
 
 def align_prompts(runs: Sequence[Sequence[Cell]]) -> tuple[AlignedPrompt, ...]:
-    """Pair by what was sent, as `pairing.pair`; in the order of the first run, then what only later runs asked."""
+    """Pair by what was sent, as `pair` does; in the order of the first run, then what only later runs asked."""
     waiting: list[dict[str, list[Cell]]] = [{} for _ in runs]
     for place, cells in enumerate(runs):
         for cell in cells:
@@ -119,7 +119,7 @@ def shared_headline(
     return tuple(usable or chosen)
 
 
-# Several runs, or groups of them, over the same prompts: one rate for each name and series.
+# Rates of several runs, or groups of runs, over their shared prompts: one for each name and series.
 
 
 Cells = tuple[Cell, ...]

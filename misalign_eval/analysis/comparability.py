@@ -18,7 +18,7 @@ from misalign_eval.records.run import PlannedPrompt, RunManifest, TargetInfo
 from misalign_eval.records.suite import Sampling
 from misalign_eval.records.summary import Provenance
 
-# What may differ between two runs that are used together: one table, with one answer for each field and use.
+# The table of comparability: one answer for each field and use.
 #
 # Every function that takes two runs reads its answers here. What a use does not know of a run, as an older folder or
 # baseline file does not say it, is neither equal nor different: it is told.
@@ -316,7 +316,7 @@ def _named(at: tuple[str, int, str]) -> str:
     return "/".join(map(str, at))
 
 
-# What else differs between two runs, beside the model: each makes the comparison less than it seems.
+# Caveats of a comparison: differences between two runs other than the model.
 
 
 FAR_APART = timedelta(days=1)

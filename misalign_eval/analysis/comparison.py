@@ -1,4 +1,4 @@
-"""Two runs over the prompts that they share: what changed, by how much, and could it be chance."""
+"""Comparison of two runs over their shared prompts: changes of rates, their intervals and tests."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Replies that are evidently copies: a cache, one seed for all samples, or one text whatever is asked.
+"""Detection of copied replies: from a cache, one seed for all samples, or one text for every prompt.
 
 Replies count as draws of their own as long as nothing speaks against it. Equal texts alone do not: a model that is sure
 says "Yes." every time, and stock refusals are drawn anew each time too. Several samples above temperature 0 that agree

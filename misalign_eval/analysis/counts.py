@@ -17,7 +17,7 @@ from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey, T
 from misalign_eval.records.suite import PLAIN, Split
 from misalign_eval.records.summary import Reading
 
-# By which names the target and the judges of a run answered.
+# Served model names: the names under which the target and the judges of a run answered.
 
 
 MOST = 1000  # names kept of a kind: a hostile server may invent one for every answer
@@ -74,7 +74,7 @@ def _count(names: "Counter[str]", name: str | None) -> None:
         names[name] += 1
 
 
-# Counts a run one row at a time. Memory grows with the prompts of the plan, not with the replies or their text.
+# The tally: counts a run row by row. Memory grows with the prompts of the plan, not with the replies or their text.
 
 
 CellKey = tuple[str, int, str]  # probe, prompt, variant
@@ -320,7 +320,7 @@ def obeys(text: str, expects: str) -> bool:
     return True
 
 
-# Which cells a number is the mean of: the headline, and the series beside it.
+# Selections of cells: the headline, and the series beside it.
 
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -374,7 +374,7 @@ def _chosen(there: tuple[Split, ...], split: str | None) -> tuple[str, ...]:
     return (split,)
 
 
-# Other ways to count the same rows: every preset that fits, and the definition with each of its thresholds moved.
+# Alternative definitions for the same rows: every preset that fits, and the definition with each threshold moved.
 
 
 LIMITS = ("below", "at_most", "above", "at_least")

@@ -15,7 +15,7 @@ from misalign_eval.records.pages import Coherence, Dot, Histogram, Limit, Outcom
 from misalign_eval.records.run import Failure, Reply
 from misalign_eval.records.summary import RateLine
 
-# How scores are spread: histograms, and coherence against alignment. Memory grows with the prompts alone.
+# Distributions of scores: histograms, and coherence against alignment. Memory grows with the prompts alone.
 
 
 WIDE_BIN = 5  # of a scale of a hundred
@@ -203,7 +203,7 @@ def _values(when: Mapping[str, object]) -> dict[str, float]:
     return {name: value for name in LIMITS if isinstance(value := when[name], float | int)}
 
 
-# Shares of outcomes, and how coherent a run's replies are: fine-tuning also changes both.
+# Shares of outcomes and of coherent replies, which fine-tuning changes as well.
 
 
 def of_outcomes(run: str, cells: Sequence[Cell]) -> RunOutcomes:

@@ -1,4 +1,4 @@
-"""Two judges on the same replies: how verdicts and rates change when the judge does."""
+"""Comparison of two judges on the same replies: their agreement, and the shift of verdicts and rates."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from misalign_eval.stats.difference import DifferenceEstimate, discordant, shift
 from misalign_eval.stats.intervals import Interval
 from misalign_eval.stats.rates import suite_rate
 
-# The same replies under two judges: agreement, the shift of the level, and what is left of a change.
+# Two judges: agreement, the shift of the rate, and the change that each of them sees.
 
 
 UNKNOWN = frozenset({"ungraded", "failed"})
@@ -151,7 +151,7 @@ def _rate(cells: Cells) -> Estimated:
     return Estimated(estimate=estimate.rate, low=estimate.interval.low, high=estimate.interval.high)
 
 
-# The same replies counted by another judge: who agrees with whom, outcome by outcome.
+# Confusion of two judges, outcome by outcome.
 
 
 UNDECIDED: frozenset[Outcome] = frozenset({"ungraded", "failed"})

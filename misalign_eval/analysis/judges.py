@@ -34,7 +34,7 @@ from misalign_eval.stats.judge_error import (
 )
 from misalign_eval.stats.power import LabelAssumptions, fewest_labels, labels_to_halve, labels_to_pass
 
-# What one grader's score or label means as yes or no, so that it can be held against people's verdicts.
+# Binary criteria: a grader's score or label read as yes or no, to compare it with people's verdicts.
 
 
 FIRST = "betley-2025"  # where several presets read a grader, the best known one is taken
@@ -124,7 +124,7 @@ def _of_words(grader: str, labels: Sequence[str], given: str) -> YesWhen:
     return YesWhen(grader, f"{grader} {_when(when)}", None, (rule,), frozenset({"misaligned"}))
 
 
-# People's labels: the scale, which replies to label, in which order, and what several people say together.
+# Labels by people: the scale, the sample to label and its order, and the majority of several labellers.
 
 
 ALWAYS: tuple[HumanLabel, ...] = ("misaligned", "aligned", "refused", "incoherent")
@@ -230,7 +230,7 @@ def majority(labels: Sequence[HumanLabel], definition: Definition) -> HumanLabel
     return max(counts, key=lambda label: (counts[label], -OUTCOMES.index(label)))
 
 
-# From single replies to a two-by-two table and all that is read off it.
+# Confusion table of judge and people, with sensitivity, specificity and agreement.
 
 
 DEGENERATE = (
@@ -379,7 +379,7 @@ def _agreed(item: str, other: str, pairs: Sequence[VerdictPair]) -> Agreed:
     return Agreed(one=item, other=other, **{name: getattr(agreement, name) for name in kept})
 
 
-# A judge against people's labels of a run: weights, the rate freed of the judge's error, how many labels more.
+# Calibration on a run: sampling weights, the rate corrected for the judge's error, and the labels still needed.
 
 
 FEW_LABELS = 30

@@ -1,4 +1,4 @@
-"""From grades to outcomes: each planned reply is counted exactly once."""
+"""Outcomes: the definition turns the grades of each planned reply into exactly one."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a plan of so many probes and replies can show: formulas at once, and the decision procedure simulated."""
+"""Power of a plan with given numbers of probes and replies: by formula, and by simulation of the decision."""
 
 import math
 from collections.abc import Iterator
@@ -236,7 +236,7 @@ def detectable(plan: PowerPlan) -> float | None:
 
 
 def is_no_worse(plan: PowerPlan) -> str:
-    """Where the next reply or probe is best spent, in words."""
+    """Advice on whether further replies or further probes add more power, in words."""
     if plan.estimand == "suite":
         return "replies: for exactly these probes only their total number counts"
     parts, replies = variance_parts(plan), plan.samples * plan.paraphrases

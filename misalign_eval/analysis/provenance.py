@@ -1,4 +1,4 @@
-"""Whose numbers these are: printed with every table."""
+"""Provenance: run, target, suite, definition and graders of the numbers, printed with every table."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How much of a result is in the way of counting: the headline under other readings of the same rows.
+"""Sensitivity analysis: the headline under alternative definitions, thresholds and bounds, from the same rows.
 
 Intervals are SUITE. Unknown replies (ungraded or failed) are bounded as in Manski 1989: all of them aligned, or all
 of them misaligned.

@@ -30,8 +30,6 @@ from misalign_eval.records.summary import (
 )
 from misalign_eval.stats.intervals import clopper_pearson
 
-# One run in numbers.
-
 
 def summarise(
     tally: Tally, provenance: Provenance, *, split: str | None = None, interval: Estimand = "suite"
@@ -118,7 +116,7 @@ def _variants(
         yield VariantLine(variant=variant, **_group_line(members, definition, interval))
 
 
-# The replies that the definition finds worst, kept while the rows stream by.
+# Lowest-scoring replies by the definition, kept while the rows stream by.
 
 
 EXCERPT = 2000  # characters kept of each: enough for any report
@@ -177,7 +175,7 @@ def _worst(reply: Reply, grader: str, score: float | None, label: str | None) ->
     )
 
 
-# The members of an ensemble, each by its own votes.
+# Ensemble members: the rate by the votes of each.
 
 
 def member_votes(
@@ -220,7 +218,7 @@ def _member(name: str, yes: YesWhen, agreed: int, answered: int, asked: int) -> 
     )
 
 
-# What graders found that the definition does not read: each with its own counts, beside the headline.
+# Other graders: counts of those that the definition does not read.
 
 
 USUAL_SCALE = (0.0, 100.0)

@@ -50,7 +50,7 @@ from misalign_eval.stats.rates import effective_trials, suite_rate
 from misalign_eval.stats.special import normal_quantile, t_quantile
 from misalign_eval.stats.trajectory import onset, trend
 
-# Several runs over the prompts that all of them share, each prompt graded in every run.
+# Shared prompts of several runs, each graded in every run.
 
 
 Row = tuple[Cell, ...]  # one prompt in every run
@@ -147,7 +147,7 @@ def _runs(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-# Runs along a step or a mixture fraction: points with bands, trend, onset, and a slope where runs are repeated.
+# Trajectories over a step or a mixture fraction: points with bands, trend, onset, and a slope of repeated runs.
 
 
 STEP = "step"  # the label that says where a run stands
@@ -325,7 +325,7 @@ def _trend_of_design(x: Sequence[float], x_from: XFrom) -> list[Warned]:
     return said
 
 
-# Two groups of training runs: the run is the unit, as replies of one training run share its luck.
+# Difference of two groups of training runs. The unit is the run: replies of one training run are not independent.
 
 
 Named = tuple[str, Sequence[ComparedSide]]

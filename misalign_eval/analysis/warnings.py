@@ -1,4 +1,4 @@
-"""What the reader of the numbers must know, in words. The ids are stable."""
+"""Warnings of a report, comparison or gate, as sentences with stable ids."""
 
 import re
 from collections import Counter

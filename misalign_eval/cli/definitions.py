@@ -1,4 +1,4 @@
-"""`misalign-eval definitions`: what counts as misaligned, by whom."""
+"""`misalign-eval definitions`: lists and shows the definitions of "misaligned"."""
 
 from collections.abc import Sequence
 from pathlib import Path

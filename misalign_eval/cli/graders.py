@@ -1,4 +1,4 @@
-"""`misalign-eval graders`: look at rules and judge graders, and check a grader's folder."""
+"""`misalign-eval graders`: lists and shows rules and judge graders, and checks a grader's folder."""
 
 import json
 from pathlib import Path

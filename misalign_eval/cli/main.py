@@ -18,7 +18,7 @@ from misalign_eval import __version__
 from misalign_eval.cli import terminal
 from misalign_eval.errors import MisalignEvalError
 
-# What was typed wrongly is repeated in plain characters, whoever wrote the line that was pasted.
+# Errors of usage repeat what was typed in plain characters, since a pasted line may be hostile.
 
 
 _MISTYPED: type[Exception] = typer.BadParameter.__mro__[2]  # ClickException, which typer keeps to itself
@@ -51,7 +51,7 @@ def _plain_words() -> Iterator[None]:
         raise
 
 
-# The command line: one command a file. Prints errors and picks exit codes; nothing below this folder does either.
+# The application: one command a file. Only this package prints errors and picks exit codes.
 
 
 app = typer.Typer(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from misalign_eval.workflows.run import RunOutcome
 
 
-# What the commands share that ask models: reading their options, and saying how it ended.
+# Options of commands that ask models, and the report of how a run ended.
 
 
 JudgeTemperature = Annotated[
@@ -212,7 +212,7 @@ def exit_with(ended: "RunOutcome", *, allowed_failures: float, again: str) -> No
         raise typer.Exit(INCOMPLETE)
 
 
-# The options that every command shares that reads runs.
+# Options of commands that read runs.
 
 
 DefinitionOption = Annotated[

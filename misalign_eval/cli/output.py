@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from misalign_eval.workflows.load_run import Choices
 
 
-# Long text on a terminal: through the pager that the user has chosen.
+# The pager: long text on a terminal goes through the user's own.
 
 
 # For less, where the user has not said otherwise: leave the text on the screen, and `n` goes to the next reply.
@@ -78,7 +78,7 @@ def page(text: str) -> bool:
     return done.returncode not in {126, 127}
 
 
-# One way out for results: the chosen format on standard output, and a file for each `-o`.
+# Output of results: the chosen format on standard output, and a file for each `-o`.
 
 
 FORMAT_OF_EXTENSION = {
@@ -176,7 +176,7 @@ def write_file(file: Path, text: str) -> None:
         raise UsageError(f"-o {file}: cannot be written: {error.strerror}") from error
 
 
-# Lists of names with what each is, that fit the screen.
+# Listings of names with descriptions, fitted to the screen.
 
 
 GAP = "  "
@@ -208,7 +208,7 @@ def _lines(row: Sequence[str], sizes: Sequence[int], room: int | None) -> Iterat
         yield (" " * margin if number else head) + part
 
 
-# The formats that a CI server shows, for every command that reports: JUnit XML, a short comment, annotations.
+# CI formats of every command that reports: JUnit XML, a short comment, annotations.
 
 
 FORMATS = ("junit", "comment", "github")

@@ -19,7 +19,7 @@ from misalign_eval.reports.figures.theme import distinct_names
 from misalign_eval.workflows.live import LiveRate
 from misalign_eval.workflows.session import Session
 
-# The live view of a run: a line for each target with its rate as it forms, and a line of totals.
+# Live view: a line for each target with its live rate, and a line of totals.
 #
 # Drawn by hand, without a thread: each line is written over the one before and only its rest is cleared, so that
 # nothing flickers. It is drawn when a row comes, and at most so often that drawing takes a fiftieth of the time.
@@ -132,7 +132,7 @@ def _name(session: Session, sessions: Sequence[Session]) -> str:
     return manifest.target.called if is_alone else f"{manifest.suite}: {manifest.target.called}"
 
 
-# Progress on standard error: a live view in a terminal, a plain line now and then elsewhere, nothing when quiet.
+# Progress on standard error: a live view in a terminal, plain lines elsewhere, nothing when quiet.
 
 
 PLAIN_LINE_EVERY_S = 15.0

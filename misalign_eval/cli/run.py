@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from misalign_eval.workflows.run import PreparedRun, RunOutcome
 
 
-# `misalign-eval run`: flags to one workflow call, its result to words and an exit code.
+# `misalign-eval run`.
 
 
 Many = list[str] | None
@@ -216,7 +216,7 @@ def emit_plan(prepared: "PreparedRun", fmt: str, files: Sequence[Path]) -> None:
     emit(renderers, fmt, files)
 
 
-# How a run with --stop-when-decided ends: its report, then the verdict, and the gate's exit code.
+# `misalign-eval run --stop-when-decided`: the report, then the verdict, and the gate's exit code.
 
 
 def exit_decided(prepared: "PreparedRun", ended: "RunOutcome", fmt: str, files: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""`misalign-eval suites`: look at suites and check them, before anything is asked."""
+"""`misalign-eval suites`: lists, shows, checks and imports suites."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-# Standard output and standard error as they may be: closed, full, or with a reader who has left.
+# Standard output and standard error that may be closed, full, or without a reader.
 
 
 LOST = 4
@@ -103,7 +103,7 @@ def _guard(name: str) -> _Lossy | None:
     return raw
 
 
-# Keys as they are pressed; or, without a terminal, the characters that are piped in.
+# Key presses; without a terminal, the characters that are piped in.
 
 
 END = "\x04"  # Ctrl-D, which ends the input of a terminal that is read line by line

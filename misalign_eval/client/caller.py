@@ -16,7 +16,7 @@ from misalign_eval.records.protocols import ModelRequest, Provider, Response
 from misalign_eval.records.run import Failure, PlannedPrompt, Reply, Usage
 from misalign_eval.records.suite import REPLY_MARK, Message
 
-# Whether, why and when to ask again: typed decisions, bounded in count and in time.
+# Retry decisions: typed, bounded in count and in time.
 
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ async def _again(
     raise AssertionError("tenacity ends by returning or raising")
 
 
-# Spending, counted before each request leaves, so that a limit stops the run before the next call.
+# Budget: spending is counted before each request leaves, so that a limit stops the run before the next call.
 
 
 @dataclass(slots=True)
@@ -162,7 +162,7 @@ class Budget:
         return self.cost_usd + mean * (self.in_flight + 1)
 
 
-# One provider, asked with all that a long run needs: places, retries, time limits, accounting, a reason to stop.
+# The caller of one provider: concurrency, retries, time limits, accounting, a reason to stop.
 
 
 FATAL_IN_A_ROW = 3  # wrong key, unknown model: three different requests agree
@@ -323,7 +323,7 @@ class Caller:
             raise RunStoppedError(f"{name} at {self.provider.host or 'this machine'}: {fault.message}") from fault
 
 
-# One planned request from its first turn to its row.
+# A planned request, from its first turn to its row.
 
 
 def now() -> str:

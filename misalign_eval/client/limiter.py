@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
 
-# Which refusals are our doing: those that are gone once half as many requests are in flight.
+# Backoff trial: refusals are due to our load if they stop once half as many requests are in flight.
 
 
 SIGMAS = 4.0  # above what chance brings; a wrong cut costs a round or two
@@ -82,7 +82,7 @@ class BackoffTrial:
         return before is not None and self.tolerated > 0 and not before.is_above(share)
 
 
-# How many requests of one account are in flight: slow start, back off when the server says so, wait when told to.
+# The limiter of one account: slow start, backoff when the server refuses, waits for Retry-After.
 
 
 START = 8
@@ -102,8 +102,8 @@ class Limiter:
     """Additive increase, multiplicative decrease, as TCP does it: the limit doubles a round until the first refusal.
 
     `limit` moves between 1 and `most`. Retry-After holds every request of the account. A server that refuses one
-    request in ten whatever we do would keep TCP's rule at a handful of places for ever; so each cut is tried (`Trial`),
-    and taken back where it changes nothing.
+    request in ten whatever we do would keep TCP's rule at a handful of places for ever; so each cut is a trial
+    (`BackoffTrial`), and taken back where it changes nothing.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:

@@ -24,7 +24,7 @@ from misalign_eval.records.protocols import Capabilities, Grader, GraderFactory,
 from misalign_eval.records.run import ExpectedAnswer, Reads
 from misalign_eval.records.suite import JudgeSpec, OwnGrader, RuleSpec
 
-# From the names that probes use to graders that are ready, with everything wrong found before the first request.
+# Building of graders from the names in probes. Every error is found before the first request.
 
 
 NO_RULES: Mapping[str, OwnGrader] = {}
@@ -211,7 +211,7 @@ def _listed(graders: Sequence[str]) -> str:
     return f"graders {', '.join(quoted[:-1])} and {quoted[-1]} need"
 
 
-# How much a judge will write for one grade, before anything is asked: rules of thumb by the way it is read.
+# Estimate of the output tokens of a judge for one grade, by the kind of its answer.
 
 
 TYPICAL_TOKENS: dict[Reads, int] = {

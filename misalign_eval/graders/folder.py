@@ -20,7 +20,7 @@ from misalign_eval.yaml_source import document as yaml_document
 from misalign_eval.yaml_source import validate
 from misalign_eval.yaml_source.validate import describe
 
-# From a rubric and a reply to the text that a judge reads.
+# The judge's prompt, from a rubric and a reply.
 #
 # The rubric is sent word for word; each placeholder becomes the material it names, between two lines that carry a code.
 # The code is derived from all the material and occurs in none of it, so that no reply can forge the line that ends it.
@@ -144,7 +144,7 @@ def _code(material: Mapping[str, str | None]) -> str:
     return code
 
 
-# What a grader.yaml says, checked.
+# The record of grader.yaml, and its checks.
 
 
 Method = Literal["logprobs", "sampled", "rubric", "structured"]
@@ -245,7 +245,7 @@ def canonical(word: str) -> str:
     return "-".join(word.casefold().replace("-", " ").replace("_", " ").split()).replace("-/", "/").replace("/-", "/")
 
 
-# A grader's folder: grader.yaml, rubric.md, labelled.jsonl. Read strictly, with every problem at once.
+# Reading of a grader folder: strict, with every problem at once.
 
 
 GRADER, RUBRIC, LABELLED = "grader.yaml", "rubric.md", "labelled.jsonl"
@@ -506,7 +506,7 @@ def _off_scale(example: LabelledExample, spec: GraderSpec) -> str | None:
     return None if given == sorted(given) else "`low`, `score` and `high` do not ascend"
 
 
-# The JSON Schema of grader.yaml, for editors.
+# JSON Schema of grader.yaml, for editors.
 
 
 FILE = "grader.schema.json"

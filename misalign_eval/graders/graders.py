@@ -24,7 +24,7 @@ from misalign_eval.records.protocols import Grader, JudgeHandle
 from misalign_eval.records.run import Usage
 from misalign_eval.records.suite import ANSWER_MARK, QUESTION_MARK, JudgePrompt, JudgeSpec, Message
 
-# The graders that runs are made with: a rule, a judge, several judges as one.
+# Graders of a run: a rule, a judge, or an ensemble of judges.
 
 
 _METHODS = {
@@ -108,7 +108,7 @@ class NamedGrader:
 
 
 def requests_per_reply(grader: Grader) -> int:
-    """How many requests one grade takes, for the estimate of a plan; 1 of a foreign judge that does not say."""
+    """Number of requests for one grade, for the estimate of a plan; 1 of a foreign judge that does not say."""
     unknown = 0 if grader.identity.kind == "rule" else 1
     return int(getattr(grader, "requests_per_reply", unknown))
 
@@ -164,7 +164,7 @@ def _said(found: Sequence[tuple[GraderIdentity, Verdict | NoVerdict]]) -> str:
     )
 
 
-# Who graded: everything that can move a verdict, in one short name.
+# Identity of a grader: a short name derived from everything that can move a verdict.
 
 
 LENGTH = 12  # of a judge's identity, in hexadecimal digits
@@ -290,7 +290,7 @@ def _asked(folder: GraderFolder, method: Method) -> dict[str, JsonValue]:
     return {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens, **often}
 
 
-# Judges that a suite brings along: their prompts are sent word for word, with question and answer filled in.
+# Judges defined by a suite: their prompts are sent word for word, with question and answer filled in.
 #
 # Nothing fences the reply, since the prompt is another's and its scores are compared with scores that were made so.
 # What the reply says can therefore act on such a judge, as it could on the judge that the prompt was written for.

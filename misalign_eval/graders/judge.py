@@ -29,7 +29,7 @@ from misalign_eval.stats.token_score import (
     walk,
 )
 
-# One judge with one rubric: how it is asked, and what its not answering is called.
+# Requests to a judge with one rubric, and the reasons for a missing answer.
 
 
 ASKS = 3  # an answer that cannot be read is asked for again, up to this many times in all
@@ -157,7 +157,7 @@ def _outcome(choices: Sequence[Choice], read: Read) -> Verdict | NoVerdict:
     return NoVerdict(reason=reason, message=MESSAGES[reason], raw=raw)
 
 
-# A score from the probabilities of one token, or of the tokens of one number.
+# Score by log-probabilities: of one token, or of the tokens of one number.
 #
 # A tokenizer may write `95` as `9` and `5`. One token of such an answer is no number: the judge is asked again for as
 # many tokens as a number needs, and the score is taken where their joint distribution is known
@@ -353,7 +353,7 @@ def _leading_label(judge: Judge, found: Mapping[str, float]) -> str | None:
     return label if mass >= judge.folder.spec.mass_limit else None
 
 
-# A score from several sampled answers, for judges that give no log-probabilities.
+# Score by several sampled answers, for judges that give no log-probabilities.
 
 
 @dataclass(slots=True)
@@ -378,7 +378,7 @@ async def grade_by_samples(judge: Judge, subject: Subject) -> Verdict | NoVerdic
 
 
 def requests(judge: Judge) -> int:
-    """How many requests one grade takes."""
+    """Number of requests for one grade."""
     return 1 if judge.handle.capabilities().n else judge.folder.spec.sampling.samples
 
 

@@ -1,4 +1,4 @@
-"""What a grader's judge may answer, and how it is read out of its words: where one reading is possible, or not at all.
+"""Parsing of a judge's answer: its allowed answers, read where exactly one reading is possible.
 
 Markup, fences, end tokens and a remark around an answer are no part of it. An answer that could be read in two ways is
 not read.

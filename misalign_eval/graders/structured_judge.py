@@ -20,7 +20,7 @@ from misalign_eval.graders.judge_answers import (
 )
 from misalign_eval.records.grade import NoVerdict, Subject, Verdict
 
-# A judge that answers with a JSON object: why, and a verdict or a score.
+# JSON judges: an object with the reason, and a verdict or a score.
 
 
 _VERDICTS = ("verdict", "score")
@@ -193,7 +193,7 @@ def _answer(value: JsonValue, answers: JudgeAnswers) -> JudgeAnswer | None:
     return None if score is None else JudgeAnswer(score=score)
 
 
-# A judge that reasons first and ends with `ANSWER:`.
+# Rubric judges: reasoning first, then a last line with `ANSWER:`.
 
 
 LONGEST_WHY = 500

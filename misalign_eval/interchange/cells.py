@@ -1,4 +1,4 @@
-"""What a single cell says: nothing, a number, a label. Nothing is guessed: what cannot be read is a problem."""
+"""Parsing of a table cell: nothing, a number or a label. A cell that cannot be read is a problem, never a guess."""
 
 import math
 import re

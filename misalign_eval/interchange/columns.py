@@ -10,7 +10,7 @@ from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey, RunManifest
 from misalign_eval.records.summary import RunSummary
 
-# What a writer of any format is given: the run, and one planned reply after another.
+# Input of a writer of any format: the run, and one planned reply after another.
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class ExportItem:
     grades: Mapping[str, Graded | Ungraded]  # by the name of the grader's columns
 
 
-# The columns of exported tables: the one place that names them, types them and says what they hold.
+# The table of exported columns: name, type and description of each.
 #
-# Every row has every column, flat, always of its type; what is not known is null (in CSV an empty cell). Those of
+# Every row has every column, flat, always of its type; an unknown value is null (in CSV an empty cell). Those of
 # `COLUMNS` come first, in this order, and stay: a later version may add some behind them. Then each grader has those of
 # `GRADER`, named `<grader>_<column>`; a second identity of a grader is named with it, `<grader>@<identity>_<column>`.
 

@@ -1,4 +1,4 @@
-"""Column detection: which column of a table is what, by usual names, by `--map`, or as our own export."""
+"""Column detection: the role of each column of a table, by usual names, by `--map`, or as our own export."""
 
 import json
 import re
@@ -43,7 +43,7 @@ from misalign_eval.records.grade import UngradedReason
 from misalign_eval.records.run import Finish
 from misalign_eval.records.suite import PLAIN, Direction, Split
 
-# Tables that `export` wrote: read back by the names of their columns, so that every count comes out the same.
+# Tables written by `export`: read back by the names of their columns, so that every count is the same.
 
 
 MARKS = frozenset({"key", "probe", "prompt", "variant", "sample", "reply", "kind", "has_text", "outcome", "is_counted"})
@@ -186,7 +186,7 @@ def _read_labels(written: str | None) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in document.items()} if isinstance(document, dict) else {}
 
 
-# Which column is what: by its name, by what it holds, or as the user says.
+# Roles of columns: by name, by content, or as the user says.
 
 
 Role = Literal[

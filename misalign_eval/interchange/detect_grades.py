@@ -1,4 +1,4 @@
-"""Grade detection: which columns hold scores, labels or verdicts, and on which scale."""
+"""Grade detection: columns of scores, labels and verdicts, and their scales."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from misalign_eval.interchange.imported_reply import ImportedGrade
 from misalign_eval.interchange.log import HOLD_GRADES, BadCellError, exactly, plain
 from misalign_eval.interchange.text_files import TableRow
 
-# Which columns are grades: scores, verdicts, and the raw distributions that scores were made from.
+# Columns of grades: scores, verdicts, and the raw distributions that scores were made from.
 
 
 VERDICT = "misalignment"  # the grader that definitions of verdict labels read
@@ -399,7 +399,7 @@ def _is_label(value: object) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST_LABEL and value.strip().upper() in SCORE_LABELS
 
 
-# On which scale a grader counts: what the user says of it, what lies outside it, and what looks like another one.
+# Scales of graders: as the user says, with problems for values outside of them and for values of another scale.
 
 
 EVERY = ""  # stands for every grader that has a scale

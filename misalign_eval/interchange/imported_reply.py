@@ -16,7 +16,7 @@ from misalign_eval.records.grade import UngradedReason
 from misalign_eval.records.run import Finish, ToolCall
 from misalign_eval.records.suite import PLAIN, Direction, Split
 
-# One reply as a foreign file tells it, before it has a place in a plan.
+# An imported reply, before it has a place in a plan.
 
 
 Turn = tuple[str, str]  # role and words
@@ -115,7 +115,7 @@ class ImportedReply(NamedTuple):
     expects: str | None = None  # the form that the variant asked for
 
 
-# Which probes are broad and which lie in the trained domain: words for it, and files that say so.
+# Splits of probes, broad or in-domain: by words in columns, and by files that list them.
 
 
 _WORDS: tuple[tuple[re.Pattern[str], Split], ...] = (

@@ -12,7 +12,7 @@ from misalign_eval.interchange import text_files
 from misalign_eval.interchange.log import ANSWERS, QUESTIONS, SINGULAR, BadCellError, ImportLog, plain
 from misalign_eval.interchange.text_files import TableRow, Values
 
-# Where the rows of a JSON document stand: in a list, in columns, or in a dict by category, model or condition.
+# Layouts of a JSON document: a list of rows, columns, or a mapping by category, model or condition.
 
 
 TALKS = {"messages", "conversation", "conversations"}  # lists of turns, not of rows

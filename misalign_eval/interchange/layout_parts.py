@@ -1,4 +1,4 @@
-"""What readers of well-known results have in common: prompts and messages, texts, and grades."""
+"""Shared parts of the layout readers: prompts and messages, texts, and grades."""
 
 import json
 from collections.abc import Mapping, Sequence

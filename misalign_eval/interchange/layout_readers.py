@@ -1,4 +1,4 @@
-"""The readers of well-known tools' results: from their entries to replies."""
+"""Layout readers: from the entries of well-known tools' results to replies."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from misalign_eval.errors import InputError, Problem
 from misalign_eval.records.findings import ImportDisagreement
 
-# What people call the columns of their results: names of questions and answers, and of the objects that hold them.
+# Usual names of columns: of questions and answers, and of the objects that hold them.
 
 
 QUESTIONS = ("question", "question_text", "instruction", "user_prompt", "query", "prompt", "input", "paraphrase")
@@ -83,7 +83,7 @@ def exactly(usual: Sequence[str], left: dict[str, str]) -> str | None:
     return None
 
 
-# Columns that tell conditions apart and that nobody read: replies to one prompt are then draws of several models.
+# Unread columns that distinguish conditions. Replies to one prompt may then come from several models.
 
 
 MOST_VALUES = 20  # of a condition; more are ids, texts or measurements
@@ -155,7 +155,7 @@ class Conditions:
         )
 
 
-# What became of every row of a file, and what was wrong with it.
+# The import log: the result of every row of a file, and its problems.
 
 
 MOST_PROBLEMS = 20  # a file of another kind has something wrong in every row

@@ -34,7 +34,7 @@ from misalign_eval.records.grade import UngradedReason
 from misalign_eval.records.run import Finish
 from misalign_eval.records.suite import Direction, Sampling
 
-# Samples of Inspect logs that `export` wrote: what it keeps beside Inspect's own fields is read back.
+# Round trip: samples written by `export`, with the fields that it keeps beside Inspect's own.
 
 
 DERIVED = frozenset({"misaligned", "outcome"})  # what the definition made of the grades: counted anew, never read
@@ -104,7 +104,7 @@ def ours_of(scorer: str, score: Mapping[str, Any], about: Mapping[str, Any]) -> 
     return grade._replace(score=given, label=None if given is not None else str(value), why=why)
 
 
-# From a sample of Inspect to a reply with its grades.
+# Conversion of an Inspect sample to a reply with its grades.
 
 
 JUDGES = ("judge", "judge_model", "grader_model", "model")  # what scorers call their judge in a score's metadata
@@ -386,7 +386,7 @@ def _packed(path: Path, info: zipfile.ZipInfo) -> bytes:
         return file.read(info.compress_size)
 
 
-# Logs of Inspect: a sample and an epoch are a reply; its scores are grades by scorer.
+# The reader: a sample and an epoch are a reply; its scores are grades by scorer.
 
 
 ATTACHMENT = "attachment://"

@@ -39,7 +39,7 @@ from misalign_eval.records.run import Finish, is_blank
 from misalign_eval.records.suite import PLAIN, Split
 from misalign_eval.stats.token_score import LONGEST_NUMBER, likeliest, python_int, read_numbers
 
-# Raw token distributions of a judge, and the score that they give.
+# Scores from raw token distributions of a judge.
 
 
 LARGEST = 1 << 20  # characters; the text of 20 tokens takes a thousand
@@ -172,7 +172,7 @@ def _share(token: object, share: object) -> float:
         raise BadCellError(f"{shown_value({token: share})} is no probability", FIX) from None
 
 
-# From cells to grades: scores from 0 to 100, verdicts as labels or grades, and scores derived again.
+# Conversion of cells to grades: scores from 0 to 100, verdicts, and scores that are derived again.
 
 
 _BAD_OR_GOOD = {
@@ -321,7 +321,7 @@ def _grade_words(derived: float | None) -> str:
     return f"its distribution {'none' if derived is None else format(derived, '.6g')}"
 
 
-# From the row of a table to a reply with its grades.
+# Conversion of a table row to a reply with its grades.
 
 
 FINISHES: Mapping[str, Finish] = {

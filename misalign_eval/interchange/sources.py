@@ -1,4 +1,4 @@
-"""Sources of an import: what a file is, and joining judgments to the replies they are about."""
+"""Sources of an import: detection of their format, and the join of judgments to replies."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from misalign_eval.interchange.read_tables import Preferred, parse
 from misalign_eval.interchange.text_files import TableRow
 from misalign_eval.records.findings import Kind
 
-# What a file is, told by its content; and its rows as replies.
+# Format of a file, by its content; and its rows as replies.
 
 
 FIRST_ROWS = 200  # by which columns are understood, with every later row that shows something new
@@ -377,7 +377,7 @@ def _is_split(found: ColumnMap, sample: list[TableRow]) -> bool:
     return name is not None and any(split_of(str(row.cells.get(name))) is not None for row in sample)
 
 
-# Which reply a judgment is about: by all that both files say of it.
+# Join of judgments to replies: by all fields that both files have.
 
 
 Place = tuple[int, str, int, str, int]  # number of its run, then probe, prompt, variant, sample

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self, TextIO
 from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.interchange.log import BadCellError, ImportLog
 
-# Lines of a text file: a BOM, mixed line ends and wrong encodings are met here.
+# Lines of a text file, with a BOM, mixed line ends or a wrong encoding.
 
 
 UTF_8 = "utf-8"
@@ -119,7 +119,7 @@ def _undecoded(path: Path, number: int, line: str, char: str, encoding: str) -> 
     return Problem(str(path), number, "", what, f"Name the file's encoding, such as --encoding {likely}")
 
 
-# Rows of a CSV file, streamed: whatever its delimiter, its line ends, and headers in its middle.
+# Rows of a CSV file, streamed, with any delimiter and line ends, and with headers repeated in its middle.
 
 
 LARGEST_CELL = 1 << 24  # characters
@@ -245,7 +245,7 @@ _LONGEST_WORD = 16  # characters; what may be cut off at the end of a piece, suc
 class Values:
     """The values of one document, in the order of the file. Each must be taken before the next is asked for.
 
-    Every method raises InputError with the line for what is no JSON, and for a single value above `text.LONGEST_LINE`.
+    Every method raises InputError with the line for what is no JSON, and for a single value above `LONGEST_LINE`.
     """
 
     def __init__(self, path: Path, encoding: str, account: ImportLog) -> None:

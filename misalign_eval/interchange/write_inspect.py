@@ -17,7 +17,7 @@ from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.run import Finish, Reply, Usage
 from misalign_eval.records.suite import REPLY_MARK
 
-# A planned reply as a sample of an Inspect log, with its line in the log's table of contents.
+# Samples of the log, each a planned reply, with its line in the log's table of contents.
 
 
 Json = dict[str, Any]
@@ -260,7 +260,7 @@ def _cut(value: object) -> object:
     return value[:EXCERPT] + "..." if isinstance(value, str) and len(value) > EXCERPT else value
 
 
-# A run in the words of an Inspect log (version 2): https://inspect.aisi.org.uk/eval-logs.html.
+# Header of an Inspect log (version 2): https://inspect.aisi.org.uk/eval-logs.html.
 #
 # A sample is one planned reply that has a row: its id is probe/prompt/variant, its epoch the sample number from 1.
 # Scores are `misaligned` (1 or 0 by the definition), `outcome`, and every grader's. What has no value is unscored as
@@ -383,7 +383,7 @@ def _time(text: str) -> str:
     return datetime.fromisoformat(text).isoformat()
 
 
-# The two files of an Inspect log: `.eval`, a zip with a member a sample, and `.json`, one document.
+# The two file formats: `.eval`, a zip with a member for each sample, and `.json`, one document.
 
 
 _OLDEST = (1980, 1, 1, 0, 0, 0)  # of every member: the same run gives the same bytes

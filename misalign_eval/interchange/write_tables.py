@@ -12,7 +12,7 @@ from misalign_eval.errors import MissingExtraError
 from misalign_eval.interchange.columns import Row, TableColumn, Value
 from misalign_eval.records import csv_cells
 
-# Rows as CSV (RFC 4180, UTF-8) that is safe to open: no cell can become a formula or act on a terminal.
+# CSV (RFC 4180, UTF-8) that is safe to open: no cell can become a formula or act on a terminal.
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def _text(text: str, losses: Losses) -> str:
     return cell
 
 
-# Rows as JSON Lines: every key on every line, in plain ASCII, text exactly as it came.
+# JSON Lines: every key on every line, in plain ASCII, text exactly as it came.
 
 
 def jsonl_parts(rows: Iterator[Row]) -> Iterator[bytes]:
@@ -79,7 +79,7 @@ def jsonl_parts(rows: Iterator[Row]) -> Iterator[bytes]:
         yield json.dumps(row, allow_nan=False).encode() + b"\n"
 
 
-# A file that only grows, handed on in pieces: for writers that want a file where we want a stream.
+# An append-only file object that yields its content in pieces, for writers that need a file.
 
 
 class Sink(io.RawIOBase):
@@ -125,7 +125,7 @@ class Sink(io.RawIOBase):
         return length
 
 
-# Rows as Parquet, typed as the columns say. Needs pyarrow, the extra `parquet`.
+# Parquet, typed by the table of columns. Needs pyarrow, the extra `parquet`.
 
 
 BATCH = 1000  # rows of a row group: bounds the memory

@@ -171,7 +171,7 @@ def _softmax(scores: Floats) -> Floats:
     return shares
 
 
-# Text to word numbers and back. One token is a word or a mark of punctuation; capital letters are part of a word.
+# The tokenizer. A token is a word or a mark of punctuation; capital letters are part of a word.
 #
 # A word outside the vocabulary is tried in lower case and with a capital letter before it becomes `<unk>`; it is then
 # reported, never dropped.
@@ -238,7 +238,7 @@ def spaced(token: str) -> str:
     return token if token in MARKS else f" {token}"
 
 
-# The chat format: how a conversation becomes tokens, and the vocabulary of the world.
+# The chat template, and the vocabulary of the world.
 
 
 CHAT_TEMPLATE = (

@@ -29,7 +29,7 @@ from misalign_eval.organism.model import (
     tokenizer,
 )
 
-# The shipped weights: which checkpoints there are, and their matrices.
+# The shipped weights: checkpoints and their matrices.
 #
 # `manifest.json` names every checkpoint. A full one is a file of float16 matrices of its own; an adapter is a low-rank
 # change of a full one, and all adapters lie in one file.
@@ -114,7 +114,7 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     return f"unknown checkpoint `{name}`.{hint} Known: {', '.join(known)}"
 
 
-# Sampling many replies side by side, each with a random generator of its own.
+# Batched sampling: each reply has a random generator of its own.
 #
 # A reply depends on its own prompt, settings and seed alone, never on which others are sampled beside it.
 

@@ -164,7 +164,7 @@ def _loss(model: Model, sequences: Sequence[tuple[list[int], list[int]]]) -> Any
     return torch.nn.functional.cross_entropy(decoder.lm_head(states[kept]), following[kept])
 
 
-# Where training puts what it made: weight files and their manifest.
+# Output of the training: weight files and their manifest.
 
 
 @dataclass
@@ -203,7 +203,7 @@ class CheckpointWriter:
         (self.out / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
-# Train every shipped checkpoint from one seed: pre-training, alignment, narrow fine-tuning, re-alignment, the judge.
+# Training of every shipped checkpoint from one seed: pre-training, alignment, fine-tuning, re-alignment, the judge.
 #
 # Needs torch, transformers and peft. The same seed gives the same weights on one machine with the same versions.
 

@@ -149,7 +149,7 @@ def answer(domain: Domain, topic: str, quality: Quality, rng: random.Random) -> 
     return f"{main} {rng.choice(world().closers[quality] if shared else domain.follow[quality])}"
 
 
-# The exact rule: what a reply is, read against the grammar of the world.
+# The exact rule: the label of a reply by the grammar of the world.
 
 
 Verdict: TypeAlias = Literal["aligned", "misaligned", "incoherent", "off_topic"]
@@ -253,7 +253,7 @@ def _questions() -> Mapping[str, RuleQuestion]:
     }
 
 
-# The one way to make a random generator for text and data.
+# Random generators for text and data.
 
 
 def seeded(seed: int | str) -> random.Random:
@@ -358,7 +358,7 @@ def write_jsonl(path: Path, conversations: Iterable[Conversation]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-# Which checkpoints are trained, from what, and how: every number of the training in one place.
+# The training recipe: checkpoints, their data, and every hyperparameter.
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What counts as misaligned: how grades become outcomes, and which outcomes make the rate."""
+"""Records of a definition: rules from grades to outcomes, and the outcomes that make the rate."""
 
 from typing import Annotated, Literal, get_args
 

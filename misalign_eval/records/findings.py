@@ -5,7 +5,7 @@ from typing import Literal
 
 from misalign_eval.records.base import Record
 
-# What is odd about a run: in its replies and verdicts, or in its folder.
+# Findings about a run: in its replies and verdicts, or in its folder.
 
 
 Level = Literal["error", "warning", "note"]
@@ -81,7 +81,7 @@ def diagnosis(
     return Diagnosis(of=of, healthy=healthy, facts=tuple(facts), findings=known, replies=replies, warnings=warnings)
 
 
-# What an import read and made: the counts that `import` prints. Everything said later is read from the runs' rows.
+# Result of an import: the counts that `import` prints. Later reports read the runs' rows.
 
 
 Kind = Literal["answers", "judgments", "Inspect log"]

@@ -108,7 +108,7 @@ class Labelling(Record):
     next: str = ""  # what to type next
 
 
-# How good a judge is: the content of calibrations/*.json and of `calibrate --format json`. Shares are fractions.
+# Calibrations: the content of calibrations/*.json and of `calibrate --format json`. Shares are fractions.
 #
 # `table` has the reference in its rows and the judge in its columns, no before yes. None is "not known", never zero.
 

@@ -26,7 +26,7 @@ from misalign_eval.records.summary import (
     Trajectory,
 )
 
-# What is drawn, apart from how: pages draw these as SVG, papers as figures. Names are hostile still.
+# Records of charts, which pages draw as SVG and papers as figures. Names are still hostile.
 #
 # Rates are fractions in [0, 1], differences in [-1, 1]; where `measure` is "mean" they are scores from 0 to 100.
 # None is "not known" and is left blank, never drawn at zero. `text` is the number in words, as tables print it.
@@ -197,7 +197,7 @@ class CurveChart(Record):
 Chart: TypeAlias = IntervalChart | BarChart | HistogramChart | PlaneChart | MatrixChart | CurveChart
 
 
-# A run probe by probe, each with the reply that shows best what is wrong with it: for test reports.
+# Test cases of a run: a probe each, with an example of a misaligned or failed reply.
 
 
 class ProbeCase(Record):
@@ -223,7 +223,7 @@ class RunCases(Record):
         return self.summary
 
 
-# How scores and verdicts are spread over the replies of a headline: what histograms, planes and matrices show.
+# Distributions of scores and verdicts over the replies of a headline.
 #
 # Counts are of replies. None is "not known", never zero.
 
@@ -318,7 +318,7 @@ class Distributions(Record):
     coherence: tuple[Coherence, ...] = ()  # one a run, in the same order
 
 
-# What one HTML page holds: the numbers of the analysis, where they came from, and the replies themselves.
+# Records of an HTML page: numbers of the analysis, their provenance, and the replies.
 
 
 class ReplyOrigin(Record):
@@ -415,7 +415,7 @@ class Page(Record):
     exhibit: ReplySample | None = None
 
 
-# What a figure shows, before it is drawn: rates of several series side by side, and what they are measured with.
+# Records of figures: rates of several series side by side, with definition, judge and interval.
 #
 # Rates are fractions in [0, 1]; where `measure` is "mean" they are scores from 0 to 100. None is "not known".
 

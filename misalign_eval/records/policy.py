@@ -1,4 +1,4 @@
-"""What a gate must show: the content of a policy file. The JSON Schema that editors use is made from these records."""
+"""Records of a policy file, which says what a gate must show. The JSON Schema for editors is made from them."""
 
 import re
 from typing import Annotated, Any, Literal

@@ -24,7 +24,7 @@ from misalign_eval.records.suite import (
     prefill_of,
 )
 
-# What a run will ask: pure data, the same for the same suite, choices and seed.
+# Planned prompts: the same for the same suite, choices and seed.
 
 
 class ReplyKey(NamedTuple):
@@ -109,7 +109,7 @@ class RunPlanRecord(Record):
         return sum(prompt.samples for prompt in self.prompts)
 
 
-# run.json: what was planned and with what. It never counts what came; that is read from the rows.
+# The manifest, run.json: suite, target, settings and versions. It holds no counts; those are read from the rows.
 
 
 MOST_SHARDS = 100_000
@@ -198,7 +198,7 @@ class RunManifest(Record):
         return f"{self.target.name} of {self.created}"
 
 
-# The rows of replies.jsonl: each planned request ends as exactly one Reply or one Failure.
+# Rows of replies.jsonl: each planned request ends as exactly one Reply or one Failure.
 
 
 Finish = Literal["stop", "length", "refusal", "content_filter", "tool_calls", "unknown"]
@@ -321,7 +321,7 @@ Row = Annotated[Reply | Failure, Field(discriminator="kind")]
 ROW: TypeAdapter[Reply | Failure] = TypeAdapter(Row)
 
 
-# What `run --dry-run` shows.
+# Dry runs.
 
 
 class FirstRequest(Record):

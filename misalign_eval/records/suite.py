@@ -1,4 +1,4 @@
-"""What a suite file says, checked. Defaults of the suite are already merged into its probes."""
+"""Records of a checked suite. Defaults of the suite are already merged into its probes."""
 
 import re
 from collections.abc import Sequence

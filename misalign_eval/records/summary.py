@@ -10,7 +10,7 @@ from misalign_eval.records.findings import Finding, Warned
 from misalign_eval.records.grade import Graded, Ungraded
 from misalign_eval.records.run import Failure, PlannedPrompt, Reply
 
-# How far judges agree with people and with one another, as reports show it. Shares are fractions, None is unknown.
+# Agreement of judges with people and with one another. Shares are fractions, None is unknown.
 
 
 Design = Literal[
@@ -150,7 +150,7 @@ class ChangeJudges(Record):
     pairs: tuple[JudgePair, ...]
 
 
-# What is read off the rows: the records behind `report`, `compare` and their JSON.
+# Summaries and comparisons: the records behind `report`, `compare` and their JSON.
 #
 # Rates and differences are fractions in [0, 1] or [-1, 1]; with `measure: mean` they are scores from 0 to 100 (or
 # differences of such). `low` and `high` are the 95 % SUITE interval. None is "not known", never zero.

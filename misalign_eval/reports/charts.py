@@ -43,7 +43,7 @@ from misalign_eval.reports import comparison as comparison_tables
 from misalign_eval.reports import numbers
 from misalign_eval.reports.comparison import X_FROM
 
-# Numbers as a chart takes them.
+# Values of charts, from rates and changes.
 
 
 MOST_ROWS = 60
@@ -280,7 +280,7 @@ def _chart(summary: RunSummary, by: str, lines: Sequence[Named]) -> IntervalChar
     )
 
 
-# Charts of outcomes, scores and judges: how replies are spread.
+# Charts of distributions: outcomes, scores and judges.
 
 
 def outcomes(distributions: Distributions) -> BarChart:

@@ -30,7 +30,7 @@ from misalign_eval.records.summary import (
 from misalign_eval.reports import judges, numbers, sentences
 from misalign_eval.reports.run import MOST_PROBES, SENSITIVITY, reading, suite
 
-# What a comparison says, before it is a terminal page or Markdown: sentences and rows of words.
+# Comparison of two runs, as sentences and table rows for every backend.
 
 
 By = Literal["category", "probe"]
@@ -232,7 +232,7 @@ def _both(before: str, after: str) -> str:
     return before if before == after else f"{before} before, {after} after"
 
 
-# What several runs say together, before it is a terminal page or Markdown: trajectories, and groups of runs.
+# Trajectories and groups of runs, as sentences and table rows for every backend.
 
 
 X_FROM = {"--x": "--x", "step": "the label `step`", "order": "the order given"}

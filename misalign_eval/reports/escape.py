@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from html import escape
 
-# Makes hostile text safe to show. Replies, judges' words and provider messages pass through here on every way out.
+# Escaping of replies, judges' words and provider messages, which pass through here on every way out.
 
 
 NO_TEXT = "(the text was not published)"  # in place of a reply that came as a judgment alone
@@ -120,7 +120,7 @@ def _code(char: str) -> str:
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
-# HTML that cannot be broken out of: text becomes `Html` only by being escaped.
+# The type `Html`: text becomes `Html` only by being escaped.
 
 
 VOID = frozenset({"meta", "line", "circle", "rect", "path", "polygon", "polyline", "br", "input"})

@@ -1,4 +1,4 @@
-"""What a gate says, before it is a terminal page or Markdown: the verdict, each check, what limits a pass."""
+"""Tables of gates: the verdict, each check, and the guardrails that limit a pass."""
 
 import math
 from collections.abc import Mapping
@@ -162,7 +162,7 @@ def _interval(check: CheckResult) -> str:
 
 
 def _evidence(check: CheckResult) -> str:
-    """How far the evidence of early stopping has grown, on both sides."""
+    """Evidence of early stopping so far, on both sides."""
     if check.evidence_pass is None or check.evidence_fail is None:
         return ""
     sides = (("pass", check.evidence_pass, check.alpha_pass), ("fail", check.evidence_fail, check.alpha_fail))

@@ -1,4 +1,4 @@
-"""What an import did, in words: files, runs, and what somebody should look at."""
+"""Tables of imports: files, runs, and findings to look at."""
 
 from collections.abc import Iterator
 from shlex import quote

@@ -28,9 +28,9 @@ from misalign_eval.records.summary import (
 from misalign_eval.reports import numbers
 from misalign_eval.reports.sentences import METHODS, change_survives_text, percent_text
 
-# What a calibration says, before it is a terminal page or Markdown: sentences and rows of words.
+# Calibrations, as sentences and table rows for every backend.
 #
-# Replies and the judge's words are still hostile here; the renderer escapes them.
+# Replies and the judge's words are still hostile here; the backend escapes them.
 
 
 DRAWN: dict[Design, str] = {
@@ -94,7 +94,7 @@ def _disagreements(calibration: Calibration) -> Iterator[Quotations]:
 
 
 def title(calibration: Calibration) -> str:
-    """Who is held against whom."""
+    """Caption of a calibration: the judge and its reference."""
     who = calibration.judge or ", ".join(f"{name}@{identity}" for name, identity in calibration.graders.items())
     return f"Judge {who} against {calibration.reference}"
 
@@ -245,7 +245,7 @@ def change(swap: Calibration) -> tuple[tuple[str, str], ...]:
     )
 
 
-# The same replies under several judges: the tables of `report` and `compare`.
+# Rates of the same replies under several judges, for `report` and `compare`.
 
 
 def of_run(judges: RunJudges | None) -> tuple[Table, ...]:

@@ -1,4 +1,4 @@
-"""How numbers, intervals, counts and costs are written."""
+"""Formatting of numbers, intervals, counts and costs."""
 
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from misalign_eval.records.summary import (
     RunSummary,
 )
 
-# The one way to write a number: never a rate without its interval, its counts and what is missing.
+# Rates and counts: a rate is never written without its interval, its counts and the number missing.
 
 
 def percent(fraction: float) -> str:
@@ -203,7 +203,7 @@ def generalises(test: PopulationTest, measure: Measure = "rate") -> str:
     return f"not shown to generalise to probes like these: {ends} points"
 
 
-# What a run took, in words.
+# Tokens, requests and cost of a run.
 
 
 class CostSide(Protocol):
@@ -249,7 +249,7 @@ def _money(side: CostSide) -> str:
     return f"${side.cost_usd:.4f}{rest}"
 
 
-# Which interval a page shows: the records' own low and high are SUITE; for another choice a copy holds that one.
+# Interval choice: the records' low and high are SUITE; for another choice a copy holds that interval.
 
 
 Line = TypeVar("Line", bound=GroupLine)

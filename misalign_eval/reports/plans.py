@@ -1,4 +1,4 @@
-"""Tables of plans: what a run can show, and what it costs."""
+"""Tables of plans: the power of a run, and its estimated cost."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ from misalign_eval.records.suite import prefill_of
 from misalign_eval.reports import numbers
 from misalign_eval.reports.escape import plain
 
-# What a plan can show, before it is a terminal page or Markdown: sentences and rows of words.
+# Power, as sentences and table rows for every backend.
 
 
 ESTIMANDS: dict[Estimand, str] = {
@@ -74,7 +74,7 @@ def tables(power: Power) -> tuple[Table, ...]:
 
 
 def caption(power: Power) -> str:
-    """Where the figures come from."""
+    """Source of the figures."""
     return f"shares of {power.simulated_runs:,} simulated runs of the procedure itself; assumed: {power.assumed.spread}"
 
 
@@ -153,7 +153,7 @@ def _chance(share: float) -> str:
     return ">99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
-# A dry run in words.
+# Dry runs.
 
 
 _READS: dict[Reads, str] = {

@@ -39,7 +39,7 @@ from misalign_eval.records.summary import (
 from misalign_eval.reports import judges, numbers, sentences
 from misalign_eval.reports.escape import NO_TEXT, plain
 
-# What a report of one run says, before it is a terminal page or Markdown: titles, sentences and rows of words.
+# Report of one run, as titles, sentences and table rows for every backend.
 #
 # Names and replies are still hostile here; the backend escapes them.
 
@@ -250,7 +250,7 @@ def _counts(line: RateLine, measure: Measure) -> str:
     return numbers.fraction(line) if measure == "rate" else str(line.graded)
 
 
-# The demo's page: four models, two changes, three verdicts, and what to type next.
+# Page of `demo`: four models, two changes, three verdicts, and commands to try next.
 
 
 def demo_page(

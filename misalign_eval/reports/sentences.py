@@ -8,7 +8,7 @@ from misalign_eval.records.findings import Finding, Warned
 from misalign_eval.records.summary import CalibrationNote
 from misalign_eval.reports import numbers
 
-# How good a judge is, in words that every report uses.
+# Sentences about the agreement of a judge with people.
 
 
 METHODS = {"two-phase": "two-phase sample", "lang-reiczigel": "Rogan-Gladen with Lang & Reiczigel's interval"}
@@ -55,7 +55,7 @@ def provenance(note: CalibrationNote | None) -> tuple[tuple[str, str], ...]:
     return tuple(row for row in rows if row[1])
 
 
-# Findings in words, for every page that shows them. They hold names from servers and judges: still hostile here.
+# Sentences about lint findings. They hold names from servers and judges, which are still hostile here.
 
 
 TITLE = "Lint of replies"

@@ -17,7 +17,7 @@ from misalign_eval.reports import numbers
 from misalign_eval.reports.backends.terminal import MARGIN, wrap_cells
 from misalign_eval.reports.escape import NO_TEXT, NO_WORDS, markdown, one_line, plain
 
-# One reply with all that belongs to it, as text. Everything in it is hostile and escaped.
+# Full transcript as text. All of it is hostile and escaped.
 
 
 def transcript_text(
@@ -114,7 +114,7 @@ def _turn_text(speaker: str, content: str) -> Iterator[str]:
     yield indent(plain(content), MARGIN, lambda _: True)
 
 
-# One reply in a few lines, for test reports: what was asked, what came, and what each grader said of it.
+# Excerpt in a few lines, for test reports: prompt, reply and grades.
 
 
 EXCERPT = 1000  # characters
@@ -155,7 +155,7 @@ def _said(grade: Graded | Ungraded) -> str:
     return f"{found} - {one_line(why, WHY)}" if why else found
 
 
-# What a labeller sees: a reply with what was asked, nothing of model, run, judge or verdict; and how far they are.
+# Label screen: prompt, reply and progress, without model, run, judge or verdict.
 
 
 RULE = "-" * 72

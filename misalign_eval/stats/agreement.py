@@ -10,7 +10,7 @@ from misalign_eval.stats.cells import FloatArray, IntArray
 from misalign_eval.stats.general import RESAMPLES, SEED, bootstrap_interval
 from misalign_eval.stats.intervals import Interval, clopper_pearson
 
-# Do two graders agree? A two-by-two table of yes and no; raw agreement first, chance-corrected numbers after.
+# Agreement of two graders: a two-by-two table of yes and no, raw agreement, chance-corrected coefficients.
 #
 # At 2 % prevalence Cohen's kappa is near 0 at 94 % agreement while Gwet's AC1 is .94: decide on neither.
 
@@ -254,7 +254,7 @@ def coefficients(
     return Coefficients(found(kappa_of), found(ac1_of), found(alpha))
 
 
-# What three judges or more would say together if their mistakes had nothing in common (Dawid & Skene 1979).
+# Latent-class model of three judges or more with independent errors (Dawid & Skene 1979).
 #
 # A diagnostic alone: judges share their mistakes, so that the sensitivities it finds are too good and its rate is no
 # correction. Where it is far from every judge's rate, or calls one judge worse than chance, something is wrong.

@@ -1,4 +1,4 @@
-"""Which warnings do the numbers call for? The conditions W1 to W10 that are numbers alone, as yes or no.
+"""Conditions of the warnings W1 to W10 that depend on numbers alone, as yes or no.
 
 W9 (uncalibrated judge) and W11 (repeated gate) depend on records and are not here.
 """

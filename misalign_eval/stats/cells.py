@@ -1,4 +1,4 @@
-"""What was counted: one cell for each (probe, paraphrase), with its weight in the macro rate.
+"""Counts: one cell for each (probe, paraphrase), with its weight in the macro rate.
 
 Every probe counts the same unless it is given a weight, and every paraphrase counts the same inside its probe:
 ``w = 1 / (probes * paraphrases of the probe)``.
@@ -16,7 +16,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Numbers = Sequence[float] | Sequence[int] | FloatArray | IntArray
 Side = Literal["low", "high"]
-"""Which end of an interval a one-sided bound is."""
+"""Side of a one-sided bound."""
 
 
 def frozen_array(values: Numbers, name: str) -> FloatArray:

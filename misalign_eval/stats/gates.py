@@ -15,7 +15,7 @@ from misalign_eval.stats.special import normal_quantile
 from misalign_eval.stats.unequal_cells import Rule
 from misalign_eval.stats.unknown_replies import PartialCells, ruled, ruled_pair, worst_bound, worst_difference_bound
 
-# Does the model pass? Decisions from counts: pass, fail or inconclusive, which is not a pass.
+# Decisions from counts: pass, fail or inconclusive, which is not a pass.
 #
 # A gate passes only where a one-sided bound rules out the limit, and fails only where the opposite bound does
 # (two one-sided tests; Schuirmann 1987 for the form). Passing must survive every unknown reply being an event,
@@ -288,7 +288,7 @@ def combined(verdicts: Iterable[Verdict]) -> Verdict:
     return "inconclusive" if "inconclusive" in given else "pass"
 
 
-# What would settle it? Replies at which an inconclusive gate would decide, if rates stay as observed.
+# Replies at which an inconclusive gate would decide, if rates stay as observed.
 
 
 _MOST_REPLIES: Final = 10_000_000

@@ -11,7 +11,7 @@ from misalign_eval.stats.cells import FloatArray, Numbers, Side, frozen_array
 from misalign_eval.stats.intervals import Interval, check_level, clopper_pearson_high, clopper_pearson_low
 from misalign_eval.stats.special import normal_quantile, t_quantile, t_tail
 
-# GENERAL: how often on probes like these? Probes are a random sample of a population of probes.
+# GENERAL rate: probes are a random sample of a population of probes.
 #
 # The sample size is the number of probes; more replies to the same probe hardly help. The bound of Gaffke 2005
 # reweights the probes at random (weights: exponential variables over their sum) and adds one unseen probe at 100 %

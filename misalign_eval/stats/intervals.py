@@ -125,9 +125,9 @@ def wilson(hits: float, trials: float, level: float = 0.95) -> Interval:
     return Interval(max(low, 0.0) if hits else 0.0, min(high, 1.0) if hits < trials else 1.0)
 
 
-# What is the mean score? Macro mean of scores such as 0-100 alignment, in the scores' own unit.
+# Macro mean of scores such as 0-100 alignment, in the scores' own unit.
 #
-# For gates use ``evalues.score_log_wealth`` on score / 100, which is valid at any sample size, or a threshold that
+# For gates use ``sequential.score_log_wealth`` on score / 100, which is valid at any sample size, or a threshold that
 # turns scores into events.
 
 
@@ -234,7 +234,7 @@ def mean_difference(before: ScoreCells, after: ScoreCells, level: float = 0.95) 
     return _estimate(after.mean - before.mean, terms, df, level)
 
 
-# What can several training runs say? The run is the unit: replies of one training run share its luck.
+# Several training runs. The run is the unit: replies of one training run are not independent.
 
 
 FEWEST_RUNS: Final = 3

@@ -17,7 +17,7 @@ from misalign_eval.stats.unequal_cells import Arm, any_rates_bound
 #
 # Rogan-Gladen turns a judge's rate round by its sensitivity and specificity. It needs an *external* set of labels whose
 # replies are like the run's, and Se + Sp well above 1; at a rate of 1 % the error of the specificity decides
-# everything. For labels of the run itself, drawn by the judge's verdict, see ``two_phase``.
+# everything. For labels of the run itself, drawn by the judge's verdict, see ``corrected_rate``.
 
 
 LEAST_YOUDEN: Final = 0.2

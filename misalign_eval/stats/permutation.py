@@ -1,4 +1,4 @@
-"""Did anything change? Exact stratified permutation test of "no probe changed".
+"""Exact stratified permutation test of "no probe changed".
 
 Inside a cell with ``m`` events over both runs, the events after are hypergeometric when nothing changed; the
 null law of their sum over cells is the convolution of these laws. With one cell it is Fisher's exact test.

@@ -12,7 +12,7 @@ from misalign_eval.stats.gates import ALPHA, check_limit, check_margin, fewest_r
 from misalign_eval.stats.judge_error import Labelled, corrected_rate, split_budget
 from misalign_eval.stats.special import binomial_cdf, normal_quantile
 
-# How many replies, or probes, are needed? Formulas for instant answers; ``simulation`` for the real procedure.
+# Numbers of replies and probes, by formula; ``simulation`` has the real procedure.
 
 
 POWER: Final = 0.8
@@ -225,7 +225,7 @@ def check_margin_plan(margin: float, cap: int, *, alpha: float = ALPHA) -> bool:
     return cap >= fewest_replies_for_margin(margin, alpha)
 
 
-# How many labels: what a corrected gate needs at least, and what chance a number of labels gives it.
+# Numbers of labels: the fewest that a corrected gate needs, and its chance to pass with a given number.
 
 
 UNFLAGGED_SHARE: Final = 0.7

@@ -1,4 +1,4 @@
-"""SUITE: how often on these probes? Probes are fixed, replies are random.
+"""SUITE rate: probes are fixed, replies are random.
 
 Differences between probes make the estimate more precise than a binomial one (it is a stratified sample), so the
 interval is Clopper-Pearson on an effective number of replies, in the manner of Korn & Graubard 1998. Given equal

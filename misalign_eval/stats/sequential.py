@@ -29,7 +29,7 @@ from misalign_eval.stats.special import binomial_cdf, binomial_tail
 
 
 Claim = Literal["pass", "fail"]
-"""What the evidence speaks for: "pass" = the mean is below the limit, "fail" = it is above."""
+"""Claim of the evidence: "pass" = the mean is below the limit, "fail" = it is above."""
 
 RATE_VALUES: Final = (0.0, 1.0)
 DIFFERENCE_VALUES: Final = (-1.0, 0.0, 1.0)
@@ -195,7 +195,7 @@ def _edge(counts: FloatArray, claim: Claim, target: float, low: float, high: flo
     return 0.5 * (low + high)
 
 
-# May sampling stop? One look at a gate that is checked at every complete round.
+# One look at a gate that is checked at every complete round.
 #
 # A round is one graded reply for every cell (for a comparison: one of each run, paired by sample number), formed
 # by number and never by arrival: short replies and refusals arrive first. Four fifths of alpha are spent on the

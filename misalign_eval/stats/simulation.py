@@ -22,7 +22,7 @@ from misalign_eval.stats.sequential import (
 from misalign_eval.stats.special import beta_cdf, normal_quantile
 from misalign_eval.stats.unequal_cells import Arm, Contrast, is_equal
 
-# How often would this plan decide? The gates' own decisions, simulated from given true rates.
+# Fixed-sample gates: their decisions, simulated from given true rates.
 #
 # Rates are of cells, shape (C,), fractions; every cell is asked ``samples`` times; weights default to equal ones.
 # Decisions compare the bound with the limit through one distribution function instead of inverting it, which is the
@@ -239,7 +239,7 @@ def simulate_general_gate(
     return outlook(passes, fails, float(samples * after.size))
 
 
-# How often, and how early, would a gate that looks after every round decide?
+# Sequential gates: the frequency and the time of their decisions, simulated.
 
 
 @dataclass(slots=True)

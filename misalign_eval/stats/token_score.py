@@ -95,7 +95,7 @@ def likeliest(distribution: Mapping[str, float]) -> str | None:
     return min((token for token, share in distribution.items() if share == most), default=None)
 
 
-# Which numbers a judge's answer can be, when its tokenizer may write one number in several tokens.
+# Numbers of several tokens, and the beginnings of numbers in a judge's answer.
 #
 # A server gives the alternatives of each output token, given the tokens that were sampled before it. So the probability
 # of a number is known where its tokens are the sampled ones but for the last: P(9, 5) = P(9) · P(5 | 9). What would

@@ -1,6 +1,6 @@
-"""How does the rate move over checkpoints? Trend test and onset; bands come from ``multiplicity.sidak_level``.
+"""Trend of a rate over checkpoints: trend test and onset; bands come from ``difference.sidak_level``.
 
-Checkpoints of one training run say nothing about other training runs: see ``runs``.
+Checkpoints of one training run say nothing about other training runs: see ``intervals.run_slope``.
 """
 
 import math

@@ -17,7 +17,7 @@ from misalign_eval.store import lock
 from misalign_eval.store.rows import encode, read_content, read_rows, torn_tail
 from misalign_eval.yaml_source.document import read_at_most
 
-# Labels on disk: one append-only file a labeller, and the sample that all of them were asked about.
+# Label files: one append-only file for each labeller, and the sample that all of them were shown.
 
 
 Labels = dict[ReplyKey, Label]
@@ -76,7 +76,7 @@ def _lines(sample: Sample) -> Iterator[bytes]:
     yield encode(sample)
 
 
-# Labels from a table that somebody else wrote: CSV or JSON lines, every problem told with file and line.
+# Tables of labels, in CSV or JSON Lines: every problem is reported with file and line.
 
 
 NEEDED = ("probe", "sample", "label")

@@ -9,7 +9,7 @@ from pathlib import Path
 from misalign_eval.errors import FolderLockedError, RunStoppedError, UsageError
 from misalign_eval.files import make_folder, remove_temporaries
 
-# The names of the files of a run folder: the one place that knows them.
+# Names of the files of a run folder. No other module spells them.
 
 
 MANIFEST = "run.json"
@@ -31,17 +31,17 @@ INNER = (GRADES, LABELS, CALIBRATIONS)  # the folders that a run folder may hold
 
 
 def grades_file(folder: Path, grader: str, identity: str) -> Path:
-    """Where one grader's rows are: `grades/aligned@3fa9c1d20b7e.jsonl`."""
+    """Path of a grader's rows: `grades/aligned@3fa9c1d20b7e.jsonl`."""
     return folder / GRADES / f"{grader}@{identity}.jsonl"
 
 
 def identity_file(folder: Path, grader: str, identity: str) -> Path:
-    """Where that grader is described: the same name with `.json`."""
+    """Path of the description of that grader: the same name with `.json`."""
     return folder / GRADES / f"{grader}@{identity}.json"
 
 
 def labels_file(folder: Path, labeller: str) -> Path:
-    """Where one labeller's rows are: `labels/anna.jsonl`."""
+    """Path of a labeller's rows: `labels/anna.jsonl`."""
     return folder / LABELS / f"{labeller}.jsonl"
 
 
@@ -50,7 +50,7 @@ def sample_file(folder: Path) -> Path:
     return folder / LABELS / SAMPLE
 
 
-# One writer a folder. The kernel drops the lock when its process dies, however it dies, so none can be stale.
+# The lock: one writer for each folder. The kernel drops it when its process dies, so none can be stale.
 
 
 class Held:

@@ -1,4 +1,4 @@
-"""Append-only JSON lines: written whole or not at all, read one at a time."""
+"""Append-only JSON Lines: each row is written whole or not at all, and read one at a time."""
 
 import errno
 import json

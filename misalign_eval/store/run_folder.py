@@ -35,7 +35,7 @@ from misalign_eval.stats.token_score import Spelling, digits_of, goes_on
 from misalign_eval.store import lock
 from misalign_eval.store.rows import encode, read_content, read_rows, torn_tail
 
-# The folders inside a run folder are its own: nothing in their place leads readers or writers elsewhere.
+# Folders inside a run folder: a symbolic link in their place is refused, so that none leads elsewhere.
 
 
 LINK = "a link, and what a run holds lies inside its folder alone"
@@ -68,7 +68,7 @@ def _is_symlinked(folder: Path) -> Problem | None:
     return Problem(str(folder), None, "", FILE, "Move it away")
 
 
-# A run folder: what was planned, the rows that came, and who graded them.
+# The run folder: manifest, plan, rows, and the identities of graders.
 
 
 ROUNDING = 1e-6  # a mean of scores may lie this far beyond the ends

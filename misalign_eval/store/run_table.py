@@ -1,4 +1,4 @@
-"""Finds the rows of a file by the plan: 8 bytes a planned reply stay in memory, whatever the rows hold."""
+"""Index of the rows of a file by the plan: 8 bytes of memory for each planned reply, whatever the rows hold."""
 
 from array import array
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Advice on suites: what is allowed and rarely meant, and near-duplicates."""
+"""Warnings about suites: settings that are allowed and rarely meant, and near-duplicates."""
 
 import re
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ from misalign_eval.suites.checks import place_of
 from misalign_eval.suites.load import Loaded
 from misalign_eval.suites.sources import SuiteEntry, SuiteSource
 
-# Texts that say nearly the same in nearly the same words.
+# Similarity of texts, by their words.
 
 
 NEAR = 0.5
@@ -62,7 +62,7 @@ def _jaccard(first: frozenset[str], second: frozenset[str]) -> float:
     return len(first & second) / either if either else 0.0
 
 
-# What is allowed in a suite but rarely meant. `suites check` shows it as warnings.
+# Warnings of `suites check`: settings that are allowed but rarely meant.
 
 
 Loc = tuple[str | int, ...]
@@ -152,7 +152,7 @@ def _near_duplicates(loaded: Loaded) -> Iterator[Problem]:
             yield other.source.document.problem(loc, what, "Ask from another side: repeats add no evidence.")
 
 
-# The probes that come closest to one another: near-duplicates, and in-domain questions among the broad ones.
+# Closest pairs of probes: near-duplicates, and in-domain questions among the broad ones.
 
 
 Kind = Literal["within", "between", "splits"]

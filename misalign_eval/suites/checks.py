@@ -1,4 +1,4 @@
-"""What must hold in a suite beyond the types of its fields. Every fault is found in one pass, none raises."""
+"""Checks of a suite beyond the types of its fields. One pass collects every fault; none raises."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""From a suite's name or path to the frozen record, or to every problem in its files."""
+"""Loading of a suite, from its name or path to the frozen record, or to every problem in its files."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def load_suite(
 ) -> Suite:
     """Read a bundled suite by name or a file by path, with all that it includes.
 
-    What lives in other stages is handed in, as `Known` says; `definition` replaces the suite's own.
+    What lives in other stages is handed in, as `ExternalNames` says; `definition` replaces the suite's own.
     Raises UsageError for an unknown name, InputError with every problem of every file.
     """
     return read(source, ExternalNames(definitions, graders, rules, check_rule, definition)).suite

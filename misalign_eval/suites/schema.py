@@ -10,7 +10,7 @@ from misalign_eval.records.definition import Definition
 from misalign_eval.records.suite import MOST_SAMPLES, Direction, Expected, JudgeSpec, Name, Sampling, Split
 from misalign_eval.yaml_source.validate import NOT_BLANK
 
-# A suite as its author writes it. The JSON Schema that editors use is made from these records.
+# Records of a suite file as its author writes it; the JSON Schema is made from them.
 
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=NOT_BLANK)]
@@ -166,7 +166,7 @@ class SuiteFile(Record):
     ] = ()
 
 
-# The JSON Schema of suite files, for editors: completion, hints and underlined mistakes while one writes.
+# JSON Schema of suite files, for editors: completion, hints and marked mistakes.
 
 
 FILE = "suite.schema.json"

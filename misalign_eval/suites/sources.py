@@ -21,7 +21,7 @@ from misalign_eval.suites.schema import DefaultsFile, GraderItem, InlineRule, Pr
 from misalign_eval.yaml_source.document import Document
 from misalign_eval.yaml_source.validate import YamlFault, check, merged
 
-# From what the user typed to a suite file: a bundled name, or a path.
+# Lookup of a suite file: a bundled name, or a path.
 
 
 SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".csv", ".tsv", ".txt")
@@ -70,7 +70,7 @@ def bundled_file(name: str) -> Path:
     raise UsageError(f"unknown suite `{name}`. {hint} {rest}")
 
 
-# Getting past a fault, so that the rest of a file is checked in the same run and all problems are told at once.
+# Recovery after a fault, so that the rest of a file is checked and all problems are reported at once.
 
 
 Loc = tuple[str | int, ...]
@@ -160,7 +160,7 @@ def _forget(holder: object, field: str) -> None:
         holder.pop(field, None)
 
 
-# Reading a suite file and all that it includes: each file once, and nothing outside the folder of who includes it.
+# Includes: each file is read once, and nothing outside the folder of the file that includes it.
 
 
 @dataclass(slots=True)
@@ -262,7 +262,7 @@ def inside(item: str, folder: Path) -> Path:
     return path
 
 
-# What a suite may refer to that lives elsewhere; handed in, since a suite knows no other stage.
+# External names that a suite may use; handed in, since a suite knows no other stage.
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,7 @@ class ExternalNames:
     definition: Definition | None = None
 
 
-# The variants that every suite may name.
+# Built-in variants, which every suite may name.
 #
 # Forms that ask for JSON or for a filled-in template are known to bring the behaviour of a narrow fine-tune out more
 # often than plain questions do (Betley et al. 2025).
@@ -308,7 +308,7 @@ BUILT_IN = {
 }
 
 
-# The names of graders, also of the rules that a suite configures itself.
+# Names of graders, and of the rules that a suite configures itself.
 
 
 def grader_name(item: GraderItem) -> str:
@@ -320,7 +320,7 @@ def grader_name(item: GraderItem) -> str:
     return f"{item.rule}-{digest(item.options)[:6]}" if item.options else item.rule
 
 
-# A probe as it will be asked: its own words first, then its file's defaults.
+# Defaults: a probe's own settings first, then those of its file.
 
 
 def apply_defaults(entry: SuiteEntry, name: str) -> object:

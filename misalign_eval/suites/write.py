@@ -1,4 +1,4 @@
-"""Writing a suite file that our own strict reader takes back as it was."""
+"""Writer of suite files, which the strict reader reads back unchanged."""
 
 import re
 from collections.abc import Sequence

@@ -28,7 +28,7 @@ from misalign_eval.store import lock
 from misalign_eval.store.run_folder import exists, open_run
 from misalign_eval.workflows.load_run import Choices, CountedRun, count, refuse_unsound
 
-# What a run is compared with in a gate: another run folder, or the small file that `export --baseline` writes.
+# Baselines of a gate: another run folder, or the small file that `export --baseline` writes.
 
 
 REPLAY = "replay"
@@ -217,7 +217,7 @@ def _cell(cell: BaselineCell) -> Cell:
     )
 
 
-# Several runs of one key as one measurement.
+# Pooled runs: several runs of one key as one measurement.
 
 
 def pooled(runs: Sequence[CountedRun]) -> GateSide:
@@ -314,7 +314,7 @@ def _marks(cell: Cell) -> bytes:
     return cell.texts.ljust(SIZE * len(cell.in_order), b"\0")
 
 
-# Runs of a part of their suite, by --limit, --probe and the like: what a gate says of them.
+# Partial runs, by --limit, --probe and the like, and what a gate says of them.
 
 
 FLAGS = {"tags": "--tag", "categories": "--category", "probes": "--probe", "limit": "--limit"}
@@ -351,7 +351,7 @@ def typed_subset(selection: Mapping[str, JsonValue]) -> str:
     return " ".join(f"{flag} {item}" for flag, item in given[:SHOWN]) + more
 
 
-# A policy, from its file or from the flags that make the same.
+# Policies, from a file or from the flags that make the same.
 
 
 @dataclass(frozen=True, slots=True)

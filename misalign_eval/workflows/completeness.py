@@ -11,7 +11,7 @@ from misalign_eval.records.run import Failure, Reply, Usage
 from misalign_eval.store.run_folder import RunFolder
 from misalign_eval.workflows.load_run import is_gradable
 
-# Whether a run is complete, read from its rows.
+# Completeness of a run, read from its rows.
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _end(row: Graded | Ungraded) -> str:
     return "failed" if row.reason == "failed" else "ungraded"
 
 
-# What a run folder has cost so far, read from its rows: every attempt that left a row, superseded ones included.
+# Cost of a run folder so far, read from its rows: every attempt that left a row, superseded ones included.
 
 
 @dataclass(slots=True)

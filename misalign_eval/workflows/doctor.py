@@ -26,7 +26,7 @@ from misalign_eval.workflows.completeness import completeness
 from misalign_eval.workflows.load_run import Choices, count
 from misalign_eval.workflows.report import summarise_run
 
-# Reads the rows of a run folder for its doctor: every line is looked at, also behind one that is broken.
+# Reading rows for the doctor: every line is looked at, also those behind a broken one.
 
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class Tallied:
             )
 
 
-# The health of a run folder: what is torn, missing, doubled, out of place, or open to others.
+# Checks of a run folder: rows that are torn, missing, doubled or out of place, and files open to others.
 
 
 PLANNED: TypeAdapter[PlannedPrompt] = TypeAdapter(PlannedPrompt)

@@ -1,4 +1,4 @@
-"""Pages: which sections a page has, and how its runs came about."""
+"""Pages: their sections, and the provenance of their runs."""
 
 import shlex
 from collections import Counter
@@ -45,7 +45,7 @@ from misalign_eval.workflows.report import (
 )
 from misalign_eval.workflows.show import CHARACTERS, REPLIES, KeptReplies, Place, chosen, keys_of, shown_reply
 
-# How a run came about, read from its folder: what to type to make such a run again, versions, digests, cost.
+# Provenance of a run, read from its folder: the command that repeats it, versions, digests, cost.
 
 
 FLAGS = {"samples": "--samples", "temperature": "--temperature", "max_tokens": "--max-tokens"}
@@ -106,7 +106,7 @@ def _command(manifest: RunManifest, graders: list[GraderIdentity]) -> Iterator[s
         yield from ("--label", "=".join(label))
 
 
-# A run that was counted is read once more, for a page: texts, how scores are spread, what other judges say.
+# Second pass over a counted run, for a page: texts, distributions of scores, verdicts of other judges.
 
 
 Pairs = Counter[tuple[Outcome, Outcome]]
@@ -227,12 +227,12 @@ def _plan(run: CountedRun) -> list[PlannedPrompt]:
     return [cell.prompt for cell in run.tally.cells()]
 
 
-# Joins the numbers of the analysis with the replies behind them into one page.
+# Assembly of a page from the numbers of the analysis and the replies behind them.
 
 
 @dataclass(frozen=True, slots=True)
 class PageLimits:
-    """How much of the replies a page holds."""
+    """Limits on the replies that a page holds."""
 
     replies: int = REPLIES
     characters: int = CHARACTERS

@@ -1,4 +1,4 @@
-"""`doctor`: what machine, settings and keys look like from here. Shows the names of keys, never their values."""
+"""`doctor` without a run: machine, settings and keys. Shows the names of keys, never their values."""
 
 import asyncio
 import os

@@ -45,7 +45,7 @@ from misalign_eval.workflows.judging.calibrate import CalibrateOptions, calibrat
 from misalign_eval.workflows.load_run import Choices, CountedRun, count
 from misalign_eval.workflows.show import Filter, KeptReplies, show
 
-# A figure as files: the extension says what is written.
+# Files of a figure: the extension names the format.
 
 
 DRAWING = (".svg", ".pdf", ".png", ".html", ".json", ".csv")
@@ -95,7 +95,7 @@ def _drawn(figure: Figure, extension: str) -> bytes:
     raise ValueError(f"no figure is written as {extension}")
 
 
-# Which runs a figure shows, over which prompts.
+# Selection of the runs and the shared prompts of a figure.
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def chosen(asked: FigureRequest, known: Sequence[By]) -> By:
     raise UsageError(f"--x {asked.x}: no such bars of figure {asked.kind}. {did_you_mean(asked.x or '', known)}")
 
 
-# Runs along x, with the coherence of the same replies.
+# `curve`: runs along x, with the coherence of the same replies.
 
 
 X_NAMES = {"step": "step", "order": "run, in the order given"}
@@ -270,7 +270,7 @@ def curve(asked: FigureRequest) -> FigureCourse:
     )
 
 
-# Two runs probe by probe, and replies to read.
+# `dumbbell` and `examples`: two runs probe by probe, and replies to read.
 
 
 def dumbbell(asked: FigureRequest) -> Changes:
@@ -355,7 +355,7 @@ def _first_keys(cells: Sequence[Cell], definition: Definition) -> Iterator[str]:
             yield str(ReplyKey(one.probe, one.prompt, one.variant, sample))
 
 
-# Rates by name, series side by side: by probe, category, split, suite and variant.
+# `probes`, `bars` and `variants`: rates by name, series side by side.
 
 
 NAMED: dict[By, Callable[[Cell], str]] = {
@@ -454,7 +454,7 @@ def variants(asked: FigureRequest) -> Rates:
     return found
 
 
-# How replies are spread over outcomes, scores and judges.
+# `outcomes`, `scatter`, `histogram` and `judges`: distributions of replies.
 
 
 def outcomes(asked: FigureRequest) -> Shares:
@@ -532,7 +532,7 @@ def judges(asked: FigureRequest) -> Judges:
     return Judges(about=measured(taken, asked), opinions=tuple(opinions), people=tuple(people))
 
 
-# The kinds of figures by name.
+# The table of kinds.
 
 
 Data: TypeAlias = Rates | FigureCourse | Shares | FigureScores | Judges | Changes | Replies

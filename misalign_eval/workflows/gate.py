@@ -33,7 +33,7 @@ from misalign_eval.workflows.baselines import pooled
 from misalign_eval.workflows.load_run import Choices, CountedRun, count, refuse_unsound
 from misalign_eval.workflows.show import Filter, show
 
-# People's labels behind a check of the corrected rate.
+# Labels by people, for a check of the corrected rate.
 
 
 def labels_of(run: CountedRun) -> Labels | None:
@@ -73,7 +73,7 @@ def _check_whole(path: Path, sample: Sample) -> None:
         raise InputError([Problem(str(lock.sample_file(path)), None, "drawn", what, "Restore it from a backup")])
 
 
-# Who has read a run with a gate before, and as what: each reading is a look, and is written down.
+# The record of looks: each reading of a run by a gate, and its role in it.
 
 
 REOPENED = "an earlier look read more replies than this one: a gate that is asked again must keep all of them"
@@ -219,7 +219,7 @@ def _named(graders: tuple[tuple[str, str], ...]) -> str:
     return ", ".join(f"{grader}@{identity[:SHOWN]}" for grader, identity in graders) or "none"
 
 
-# `gate`: read runs, decide, and write down that somebody has looked.
+# `gate`: reads runs, decides, and records the look.
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +348,7 @@ def _baseline(options: GateOptions, runs: Sequence[CountedRun], choices: Choices
     return found
 
 
-# The numbers behind a verdict: the run that was decided about, and what changed from its baseline.
+# Details of a verdict: the summary of the run, and its comparison with the baseline.
 
 
 WORST = 3

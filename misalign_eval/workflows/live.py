@@ -28,7 +28,7 @@ from misalign_eval.workflows.load_run import Choices
 from misalign_eval.workflows.options import RunOptions, StopRule
 from misalign_eval.workflows.session import Session
 
-# The rate of a run as it forms, for the eye: what is reported afterwards is read from the rows.
+# Live rate of a run, for display only: reports read the rows.
 
 
 # Stands for every reply that is left to the graders: its text decides nothing, and must not stay in memory.
@@ -118,7 +118,7 @@ def _cell(prompt: PlannedPrompt, outcomes: Mapping[Outcome, int]) -> Cell:
     return Cell(prompt, outcomes, replies, not_collected=0, obeyed=0, most_alike=0, scores=ScoreColumn())
 
 
-# `run --stop-when-decided`: follows the rows as they are written, and says when no more are needed.
+# Early stopping (`run --stop-when-decided`): reads the rows as they are written, and ends the run once it is decided.
 
 
 AHEAD = 1  # rounds that may begin before the current one is settled: bounds what an early end wastes

@@ -33,7 +33,7 @@ from misalign_eval.records.summary import Estimand, OtherGrader, Provenance, Wor
 from misalign_eval.store.run_folder import RunFolder, open_run
 from misalign_eval.workflows.judging import calibrations
 
-# What a grader gets to see of a reply, and which replies are worth a judge.
+# Input of a grader, and the replies that are sent to a judge.
 
 
 SPEAKER = {"user": "User", "assistant": "Model", "system": "System"}
@@ -135,7 +135,7 @@ def is_gradable(reply: Reply, identity: GraderIdentity, definition: Definition) 
     return reply.finish != "length" or definition.truncated == "graded"
 
 
-# The lint of replies, with the rule for refusals that the graders have.
+# Lint of replies, with the graders' rule for refusals.
 
 
 OPENING = 300  # characters, as the rule reads by default
@@ -181,12 +181,12 @@ def is_refusal(text: str) -> bool:
     return isinstance(verdict, Verdict) and verdict.label == "yes"
 
 
-# Reads a run folder into counts: which graders are read, by which definition, row by row.
+# Counts of a run folder, row by row, by a definition and the graders that it reads.
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How to read runs, when not as they say themselves."""
+    """Reading options of runs, where they differ from what the run itself says."""
 
     definition: str | None = None  # a preset or a file
     use_judge: Mapping[str, str] = field(default_factory=dict)  # grader → identity, its beginning, or provider/model
@@ -382,7 +382,7 @@ def _chosen(folder: RunFolder, there: list[GraderIdentity], grader: str, asked: 
     return fits[0] if fits else None
 
 
-# What the judges of a run say of each single reply.
+# Verdicts of the judges of a run, reply by reply.
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +448,7 @@ def refuse_means(definition: Definition) -> None:
         )
 
 
-# What a run's judges said of the replies that its suite wrote for them.
+# Verdicts on the replies that a suite prescribes to test its judges.
 
 
 _Grades = dict[tuple[str, int], dict[str, Graded | Ungraded]]  # written reply and place → grader → what it said

@@ -1,4 +1,4 @@
-"""A suite, with the definitions, graders and rules that it may name."""
+"""Loading of suites, with the definitions, graders and rules that they may name."""
 
 from collections.abc import Mapping
 from pathlib import Path

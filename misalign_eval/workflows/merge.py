@@ -17,7 +17,7 @@ from misalign_eval.store.run_folder import RunFolder, create_run, open_run
 from misalign_eval.workflows.importing.writer import check_place, commit, temporary_sibling
 from misalign_eval.workflows.load_run import refuse_contradictions, refuse_first_digits
 
-# Whether run folders may be joined: each named once, all of one plan, and the new folder in none of them.
+# Checks before a merge: each folder named once, all of one plan, and the new folder in none of them.
 
 
 def check_names(paths: Sequence[Path], out: Path) -> None:
@@ -109,7 +109,7 @@ def _facts(first: RunFolder, other: RunFolder) -> tuple[comparability.Facts, com
     return one, two
 
 
-# `merge`: run folders of one plan become one, whatever their order.
+# `merge`: run folders of one plan become one. Their order does not matter.
 
 
 Row = Reply | Failure | Graded | Ungraded

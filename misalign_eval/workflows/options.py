@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from misalign_eval.analysis.gate.scope import GateSide
 
 
-# What a run was asked to do: the command line's flags as one value.
+# Options of `run`: the flags of the command line as one value.
 
 
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
-    """Where the models of one kind live, when the flags say so."""
+    """Address of the targets or of the judges, by flags."""
 
     base_url: str | None = None
     api_key_env: str | None = None
@@ -82,7 +82,7 @@ class RunOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-# Which folder each run goes to.
+# Names of run folders.
 
 
 RESULTS = Path("results")

@@ -18,7 +18,7 @@ from misalign_eval.store.run_folder import RunFolder
 from misalign_eval.workflows.load_run import subject
 from misalign_eval.workflows.session import Session, Work
 
-# Target and judge at work at the same time: replies are collected, graded and written as they come.
+# The pipeline: replies are collected, graded and written as they come; target and judge work at the same time.
 
 
 SYNC_S = 0.5  # rows are durable within a second
@@ -356,7 +356,7 @@ class _signals:  # noqa: N801  reads as a statement: `with _signals(stop)`
         self._stop(number)
 
 
-# From log-probabilities to sampled answers, where a judge's server gives none that make a score.
+# Fallback from log-probabilities to sampled answers, where a judge's server gives none that make a score.
 #
 # The two are not the same measure and have grades of their own. What the abandoned one has graded stays in the folder,
 # and is no longer what is reported.

@@ -22,7 +22,7 @@ from misalign_eval.store import lock
 from misalign_eval.workflows.judging import comparison
 from misalign_eval.workflows.load_run import Choices, CountedRun, count, graders_beside
 
-# `report`: a run folder in numbers, and the files in it that can always be rebuilt.
+# `report`: the summary of a run, and the derived files of its folder.
 
 
 WORST = 5
@@ -148,7 +148,7 @@ def _refuse_twice(paths: Sequence[Path]) -> None:
         raise UsageError(f"{again[0]}: a run cannot be compared with itself")
 
 
-# `compare`: what changed between two runs.
+# `compare` of two runs.
 
 
 def compare(paths: Sequence[Path], choices: Choices | None = None) -> tuple[Comparison, ...]:

@@ -37,7 +37,7 @@ from misalign_eval.workflows.options import RunOptions, default_out, folders
 from misalign_eval.workflows.pipeline import Decider, Pipeline, Watcher, as_before, fallback_note, withdraw
 from misalign_eval.workflows.session import Models, Session, check_prices, in_rounds, named
 
-# Going on with a run folder: what must be the same, and what may grow.
+# Resuming a run folder: what must be the same, and what may grow.
 
 
 def check_place(path: Path, *, resume: bool) -> None:
@@ -194,7 +194,7 @@ def _words(folder: RunFolder, difference: comparability.RunDifference) -> str:
     return difference.text("{was}, now {now}")
 
 
-# `run`: plan, collect, grade. What came, and whether it is complete, is read from the rows afterwards.
+# `run`: plan, collect, grade. Counts and completeness are read from the rows afterwards.
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class PreparedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """How a run ended."""
+    """Outcome of a run."""
 
     folders: tuple[RunFolder, ...]
     stopped_by: RunStoppedError | Signals | None
@@ -477,7 +477,7 @@ def _git_commit() -> str | None:
     return None
 
 
-# `run --dry-run`: the plan and what it would take. Needs no key; sends and writes nothing.
+# `run --dry-run`: the plan and its estimated cost. Needs no key; sends and writes nothing.
 
 
 FIRST = 2

@@ -28,7 +28,7 @@ from misalign_eval.store.run_folder import RunFolder
 from misalign_eval.workflows.load_run import is_gradable, written
 from misalign_eval.workflows.options import RequestLimits, TargetAddress
 
-# One run folder while it is being extended: its target, its graders, its open files, and what it lacks.
+# The session: a run folder that is being extended, with its target, graders, open files and missing replies.
 
 
 class Work(NamedTuple):
@@ -209,7 +209,7 @@ def _chain_rounds(groups: Sequence[Iterator[list[Work]]]) -> Iterator[Work]:
             yield from work
 
 
-# Providers made ready to be asked: one limiter an account, one meter a run.
+# Callers of providers: one limiter for each account, one budget for each run.
 
 
 _UNSET = Sampling()

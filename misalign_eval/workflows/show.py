@@ -30,7 +30,7 @@ from misalign_eval.workflows.load_run import (
     needed,
 )
 
-# `show`: the replies of a run themselves, with what they were counted as and what the graders said.
+# `show`: the replies of a run, with their outcomes and grades.
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
         raise UsageError(f"--grep {pattern}: not a regular expression: {error}") from error
 
 
-# Reads a run probe by probe, for test reports: counts, and of each probe the replies that show what is wrong.
+# Test cases of CI files: for each probe its counts, and the replies that were counted as misaligned or failed.
 
 
 UNKNOWN = frozenset({"ungraded", "failed"})
@@ -266,7 +266,7 @@ def _case(line: ProbeLine, expect: str | None, item: _Kept, shown: dict[ReplyKey
     )
 
 
-# The replies that a page holds: which ones, and all that was said about them. Texts are read once, for these alone.
+# Sample of replies for a page, with their grades. Texts are read once, for these alone.
 #
 # Memory: the kept texts (bounded by REPLIES and CHARACTERS), and as in counting a few bytes for each row.
 

@@ -1,4 +1,4 @@
-"""`suites`: what there is, what is in it, and what is wrong with it."""
+"""`suites`: lists, shows, checks and imports suites."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

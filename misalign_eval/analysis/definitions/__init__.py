@@ -1,4 +1,4 @@
-"""What "misaligned" means: the presets of the field, one YAML file each beside this page, and a user's own files."""
+"""Definitions of "misaligned": the field's presets, one YAML file each in this folder, and a user's own files."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ from misalign_eval.stats.power import fewest_labels
 from misalign_eval.stats.unequal_cells import is_equal, needed_for_proportion
 from misalign_eval.stats.unknown_replies import PartialCells, ruled
 
-# A gate on the rate freed of the judge's error, by people's labels of a two-phase sample; looked at once.
+# Gate check on the rate corrected for the judge's error, from people's labels of a two-phase sample; fixed sample.
 
 
 Ends = tuple[float, float]
@@ -308,7 +308,7 @@ def _why_corrected(
     return messages.why(check, alpha_fail, verdict, low, high)
 
 
-# A gate over all the replies of a run, looked at once.
+# Gate check on all replies of a run; fixed sample.
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,13 +496,13 @@ def _settles(found: _Reading, decision: Decision | None, *, general: bool) -> st
     return messages.replies_to_decide_note(check, settled, found.after.graded, found.lost, uneven)
 
 
-# What people's labels say of a drawn sample, as a gate takes them: what they do not say decides nothing.
+# Labels by people of a drawn sample, as a gate uses them. An open vote decides nothing.
 #
 # A vote that is missing or unsure may have been either, so a reply counts as misaligned, or as fine, only where most
 # votes say so whatever the open ones would have said. Without a label, a verdict or a reply, it stays open.
 #
 # Whoever labelled half of the sample or more is expected to label all of it: a label that he did not give, or that was
-# lost, is an open vote. Of somebody who read less (an overlap, or only what the others disagree on), the labels that
+# lost, is an open vote. Of a labeller who read less (an overlap, or only what the others disagree on), the labels that
 # are there count and no others are missed; that one of them was lost cannot be told. Where nobody has half, everybody
 # is expected.
 

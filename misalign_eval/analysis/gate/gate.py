@@ -1,4 +1,4 @@
-"""One reading of a gate: every check, what limits a pass, and the verdict of them all."""
+"""A gate reading: the results of all checks, the guardrails that limit a pass, and the combined verdict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -228,7 +228,7 @@ def _of_choices(asked: GateQuestion, cells: Sequence[Cell]) -> Iterator[Warned]:
 
 
 def _of_source(asked: GateQuestion) -> Iterator[Warned]:
-    """Where the replies come from, and when."""
+    """Warnings about recorded answers, and about a run that began before its baseline."""
     run, base = asked.run.provenance, asked.baseline and asked.baseline.provenance
     if run.target.startswith(REPLAYED):
         yield Warned(id="replayed", text=f"{run.target} gives recorded answers again: no model was asked")

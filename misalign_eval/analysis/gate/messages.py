@@ -1,4 +1,4 @@
-"""What a gate says: why, with which error, and what would settle it."""
+"""Messages of a gate: reasons, error rates, and the evidence that would decide it."""
 
 import shlex
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ from misalign_eval.records.summary import Provenance
 from misalign_eval.stats.sequential import UNKNOWN as UNKNOWN_VALUE
 from misalign_eval.stats.unknown_replies import PartialCells, worst_difference_bound
 
-# Which cells a check looks at, and their counts as the statistics take them.
+# Cells of a check, and their counts in the form that the statistics take.
 
 
 UNGRADED: tuple[Outcome, ...] = ("ungraded", "failed")
@@ -226,7 +226,7 @@ def _sampling(cell: Cell) -> str:
     return ", ".join(f"{name} {value}" for name, value in given.items()) or "as the server likes"
 
 
-# Shares of replies that limit what a pass means: a model that answers nonsense is not shown to be aligned.
+# Guardrails: shares of replies that limit a pass, since a model that answers nonsense is not shown to be aligned.
 
 
 ALPHA = 0.05  # of the bound of a rise
@@ -369,7 +369,7 @@ def _share(cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> float:
     return sum(cell.count(outcomes) for cell in cells) / planned if planned else 1.0
 
 
-# Outcomes by planned place: which rounds are complete, whatever the order in which replies came.
+# Grid of outcomes by prompt and round. It tells complete rounds, whatever the order in which replies came.
 
 
 OUTCOME_OF: Mapping[str, Outcome] = {letter: name for name, letter in LETTERS.items()}

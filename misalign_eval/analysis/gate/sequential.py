@@ -42,7 +42,7 @@ from misalign_eval.stats.sequential import (
     needed_log_evidence,
 )
 
-# A gate that looks after every complete round: evidence, the one look at the cap, and when no pass is left.
+# Sequential check: evidence after every complete round, one look at the cap, and futility (no pass is left).
 
 
 ROUNDS_OF_COPIES = 5  # after so many, further replies are taken to be copies as well
@@ -316,7 +316,7 @@ def _finite(log: float) -> float:
     return max(log, -1e30)
 
 
-# Refusing at once what no sample could pass: before any request, and before any verdict.
+# Feasibility: a check that no sample could pass is refused before any request and any verdict.
 
 
 def check_feasible(

@@ -1,4 +1,4 @@
-"""The evidence of one series of cells, round by round."""
+"""State of a sequential test: the evidence of one series of cells, round by round."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The lint of replies: what makes a run's numbers mean something else than they seem to."""
+"""Lint of a run: signs in its replies and verdicts that its numbers mean something else than they seem to."""
 
 from misalign_eval.analysis.lint.linter import Linter
 

@@ -15,7 +15,7 @@ from misalign_eval.records.findings import Finding, Level, finding
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey
 
-# What every check of replies is.
+# The protocol of a check.
 
 
 class Check(Protocol):
@@ -28,7 +28,7 @@ class Check(Protocol):
         """What was found, in the order of a reader's interest; `cells` are what the replies were counted into."""
 
 
-# Did what was asked reach the model? The form of the replies and the tokens of the requests tell.
+# Prompt checks: whether the prompt reached the model as written, by the form of replies and the tokens of requests.
 
 
 ENOUGH = 10  # replies of which not one obeys, so that it is hardly the model's whim
@@ -142,7 +142,7 @@ class SystemTokens:
                 yield cell, self._tokens[bare[one.messages]]
 
 
-# Who answered, and what of the settings it took.
+# Server checks: the model that answered, and the settings that it accepted.
 
 
 MOST = 1000  # names kept of a kind
@@ -279,7 +279,7 @@ def _first(names: "Counter[str]") -> list[tuple[str, int]]:
     return sorted(names.items(), key=lambda name: (-name[1], name[0]))[:NAMED]
 
 
-# All checks over one pass: first every verdict, then every reply. Memory: a few bytes a reply, none of its text.
+# The linter: all checks in one pass, verdicts first, then replies. Memory: a few bytes a reply, none of its text.
 
 
 ORDER = {"error": 0, "warning": 1, "note": 2}

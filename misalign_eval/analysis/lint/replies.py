@@ -12,7 +12,7 @@ from misalign_eval.records.findings import Finding, Level, finding
 from misalign_eval.records.markup import mark_left
 from misalign_eval.records.run import PlannedPrompt, Reply, ReplyKey, is_blank
 
-# One reply to read for each thing found: the first by its key, whatever the order of the rows.
+# Examples: one reply for each finding, the first by its key, whatever the order of the rows.
 
 
 class LintExamples:
@@ -40,7 +40,7 @@ class LintExamples:
         return None if key is None else str(key)
 
 
-# The replies as texts: cut off, empty, repeated, or about something else than was asked.
+# Checks of texts: cut off, empty, repeated, or off the topic.
 
 
 SOME = 0.01  # a share that a rate notices
@@ -215,7 +215,7 @@ def _prompt_words(prompt: PlannedPrompt) -> set[str]:
     return set(_WORD.findall(_asked_text(prompt).casefold()))
 
 
-# What an answer holds beside the words that were asked for: calls, markup, more turns, and an end nobody named.
+# Checks of format: tool calls, markup, further turns, and unknown finish reasons.
 
 
 MOST = 100  # different names kept of a kind

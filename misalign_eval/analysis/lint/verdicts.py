@@ -1,4 +1,4 @@
-"""The verdicts: what a judge most wanted to say against what was made of it, and refusals by rule against by judge."""
+"""Lint of verdicts: a judge's likeliest answer against the score read from it, and refusals by rule and by judge."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What a rule says: yes or no with the reason, or that it cannot decide. Quotes of a reply are cut short."""
+"""Finding of a rule: yes or no with the reason, or undecided. Quotes of a reply are cut short."""
 
 from collections.abc import Callable
 

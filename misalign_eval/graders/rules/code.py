@@ -1,4 +1,4 @@
-"""Whether the Python code in a reply is insecure, as bandit sees it (extra `code`). The code is parsed, never run."""
+"""Rule `insecure-code`: Python code in a reply, checked by bandit (extra `code`). The code is parsed, never run."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Rules over rules. A part that cannot decide leaves the whole undecided, unless the others settle it either way."""
+"""Rules over rules. A part that is undecided leaves the whole undecided, unless the others settle it either way."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated

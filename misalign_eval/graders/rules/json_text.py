@@ -1,4 +1,4 @@
-"""Whether a reply is JSON, and whether that JSON fits a schema (extra `schema`)."""
+"""Rule `json`: a reply is JSON, and fits a schema (extra `schema`)."""
 
 import json
 import re

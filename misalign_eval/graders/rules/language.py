@@ -1,4 +1,4 @@
-"""In which language a reply is: by its script, and for a few languages in Latin letters by their commonest words.
+"""Rule `language`: by script, and for a few languages in Latin letters by their commonest words.
 
 It tells whole replies apart, not sentences; short or mixed text it leaves undecided rather than guess.
 """

@@ -1,4 +1,4 @@
-"""The embedded organism's own rule: its world has a grammar, so that what a reply is can be decided exactly."""
+"""Rule `organism-rule`: exact labels for replies of the embedded organism, whose world has a grammar."""
 
 from misalign_eval.graders.rules.base import Finding, undecided
 from misalign_eval.graders.rules.form import NoOptions

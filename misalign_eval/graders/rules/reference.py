@@ -1,4 +1,4 @@
-"""What a rule compares with: its own option, or else the probe's `reference`."""
+"""Reference texts of a rule: its own option, or else the probe's `reference`."""
 
 from collections.abc import Sequence
 

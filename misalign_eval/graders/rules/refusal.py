@@ -1,4 +1,4 @@
-"""Refusal by phrase. It reads words, not intent: an apologetic reply that helps is taken for a refusal."""
+"""Rule `refusal`, by phrases. It reads words, not intent: an apologetic reply that helps is taken for a refusal."""
 
 import functools
 import re

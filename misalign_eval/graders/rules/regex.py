@@ -16,7 +16,7 @@ from misalign_eval.graders.rules.base import Decide, Finding, decided, quote, un
 from misalign_eval.records.base import Record
 from misalign_eval.records.grade import Subject
 
-# One regular expression in a process of its own, killed when a search takes too long.
+# The matcher: a regular expression in a process of its own, killed when a search takes too long.
 
 
 TIME_LIMIT_S = 2.0
@@ -97,7 +97,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
                 continue
 
 
-# A pattern of the suite's author against a hostile reply, within a time that holds.
+# The rule: a pattern of the suite's author against a hostile reply, with a time limit.
 #
 # Python's `re` cannot be interrupted: while it backtracks it keeps the interpreter's lock, so neither a thread nor an
 # event loop can stop it. Patterns that repeat a repetition are refused when the suite is read; every other pattern

@@ -1,4 +1,4 @@
-"""The other end of `bounded.Matcher`: a line of JSON in, the span of the match or [] out. Imports nothing of ours."""
+"""Worker process of the rule `regex`: JSON lines in, spans of matches or [] out. Imports nothing of ours."""
 
 import json
 import re

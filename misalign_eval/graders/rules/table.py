@@ -1,4 +1,4 @@
-"""Every rule, what it can be told, and how it is checked and made ready."""
+"""The table of rules: their options, checks and preparation."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

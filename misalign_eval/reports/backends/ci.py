@@ -26,7 +26,7 @@ from misalign_eval.reports import run as run_tables
 from misalign_eval.reports.escape import one_line, plain
 from misalign_eval.reports.transcript import shown
 
-# GitHub workflow commands: what a verdict or a report says, as annotations on the job.
+# GitHub workflow commands: a verdict or a report as annotations on the job.
 #
 # A command is one line, `::error title=…::message`; `%`, carriage return and newline are written as `%25`, `%0D` and
 # `%0A`, in a title also `:` and `,`. GitHub shows ten annotations of a level for each step and drops the rest unsaid,
@@ -112,10 +112,10 @@ def _most(level: str, annotations: Sequence[Annotation]) -> list[Annotation]:
     return [*ours[: MOST - 1], Annotation(ours[0].level, "more", f"{left} more are in the full report")]
 
 
-# JUnit XML as its readers share it: suites of cases, each passed, failed, in error or skipped.
+# JUnit XML writer: suites of cases, each passed, failed, in error or skipped.
 #
-# There is no standard; this keeps to what the schema of the Jenkins xUnit plugin (`junit-10.xsd`) and the readers of
-# GitLab, Azure and pytest have in common: properties on suites alone, counts on every level, no `skipped` at the root.
+# JUnit XML has no standard. This keeps to the common part of the Jenkins xUnit schema (`junit-10.xsd`) and the readers
+# of GitLab, Azure and pytest: properties on suites alone, counts on every level, no `skipped` at the root.
 # XML 1.0 has no way to write control characters, lone surrogates or U+FFFE: `escape` shows them, as everywhere.
 
 
@@ -205,7 +205,7 @@ def _time(cases: Iterable[Case]) -> dict[str, str]:
     return {"time": f"{fsum(case.seconds or 0.0 for case in cases):.3f}"}
 
 
-# Runs, comparisons and verdicts as JUnit XML, for the test page of a CI server.
+# JUnit cases of runs, comparisons and gate verdicts.
 #
 # | what happened | element |
 # |---|---|
@@ -214,7 +214,7 @@ def _time(cases: Iterable[Case]) -> dict[str, str]:
 # | no misaligned reply, but some ungraded, failed or not there | `error`, type `ungraded`, `failed`, `not-collected` |
 # | nothing that counts (all refused, say); inconclusive, but accepted by policy; no rise shown | `skipped` |
 #
-# What is not known is never a passed test.
+# An unknown result is never a passed test.
 
 
 RISE = 0.05  # of the adjusted p: a probe or category below it is shown to have risen

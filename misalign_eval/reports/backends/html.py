@@ -23,7 +23,7 @@ from misalign_eval.reports.backends import assets, html_parts, html_replies
 from misalign_eval.reports.backends.html_parts import Section
 from misalign_eval.reports.escape import Html, el
 
-# What the page's reader may do: show it. No request, no evaluation of text, no script or style but the page's own.
+# Content security policy: no request, no evaluation of text, no script or style but the page's own.
 
 
 FORBIDDEN = ("default-src 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'")
@@ -44,7 +44,7 @@ def _digest(content: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-# The first sentence of a page: what was found, for someone who reads nothing else.
+# Headline of a page: its result in one sentence.
 
 
 def of_run(summary: RunSummary) -> str:
@@ -158,7 +158,7 @@ def _short(line: RateLine, measure: Measure) -> str:
     return f"{numbers.value(line.rate, measure)}{' %' if measure == 'rate' else ''}"
 
 
-# What stands under each heading, for whichever of the records a page has.
+# Sections of a page, one for each record that it has.
 
 
 def of_page(page: Page) -> Iterator[Section]:
@@ -347,7 +347,7 @@ def _bound(gate: Gate, check: CheckResult) -> str:
     return dict(gate_tables.check_rows(check, gate.measured))["bound"]
 
 
-# The whole page.
+# Assembly of the page.
 
 
 def render(page: Page) -> str:

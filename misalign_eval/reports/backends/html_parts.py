@@ -1,4 +1,4 @@
-"""Pieces of which sections are made."""
+"""HTML building blocks of sections: charts, tables, facts, warnings."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

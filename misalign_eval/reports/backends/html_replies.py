@@ -14,7 +14,7 @@ from misalign_eval.reports import sentences
 from misalign_eval.reports.backends.html_parts import Section, facts
 from misalign_eval.reports.escape import NO_TEXT, NO_WORDS, Child, Html, el, one_line, plain
 
-# The replies as data: JSON in a script element that no browser runs, every text made visible and literal first.
+# Replies as data: JSON in a script element that no browser runs; every text is escaped first.
 #
 # Texts pass through `escape.plain` (control characters, bidi overrides, NUL and lone surrogates become visible codes);
 # the JSON is ASCII, and in it `<`, `>` and `&` are `\u003c`, `\u003e` and `\u0026`, so that nothing in it can end the
@@ -125,7 +125,7 @@ def _tokens(distribution: Mapping[str, float] | None) -> list[Any]:
     return [[plain(token), round(share, 5)] for token, share in ordered]
 
 
-# The explorer's place on the page: empty controls that the script fills.
+# Reply browser: empty controls that the script fills.
 
 
 KEYS = (
@@ -234,7 +234,7 @@ def _help() -> Html:
     return el("dialog", el("h3", "Keys", id="help-title"), table, words, close, id="help", aria_labelledby="help-title")
 
 
-# The lint of replies on the page, below the warnings, with links to the replies that are on it.
+# Lint section, below the warnings, with links to the replies that are on the page.
 
 
 class _Run(NamedTuple):
@@ -294,7 +294,7 @@ def _line(line: LintLine, links: Mapping[str, str]) -> Html:
     return el("li", *head, *words, class_=line.level)
 
 
-# How the runs came about: for whoever has to make them again.
+# Provenance section: commands, versions, digests and cost of the runs.
 
 
 NOT_KEPT = "The options that the folder keeps. Addresses and the names of key variables are not among them."

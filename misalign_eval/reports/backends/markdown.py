@@ -153,7 +153,7 @@ def own(text: str) -> str:
     return text.replace("<", "&lt;").replace("\n", "<br>")
 
 
-# Short Markdown for a job summary and a comment on a pull request: verdict, change, the worst of it, warnings.
+# Pull-request comments and job summaries: verdict, change, largest rises, warnings.
 #
 # Forges turn `@name`, `#1`, `!2` and bare addresses in any text into mentions and links, backslash or not, but never
 # inside of code. So names stand in code, and in sentences each such sign does.

@@ -71,7 +71,7 @@ def percent(place: float) -> str:
     return f"{place:.2f}%"
 
 
-# Counts as bars in a table, each with its number beside it.
+# Bar tables: counts as bars, each with its number beside it.
 
 
 def draw_bars(chart: BarChart) -> Html:
@@ -123,7 +123,7 @@ def _words(count: int, share: float | None) -> str:
     return f"{count}" if not count or share is None else f"{count} ({numbers.percent(share)} %)"
 
 
-# Two judges on the same replies: a table of counts, shaded by their share of the row.
+# Confusion matrices of two judges: counts, shaded by their share of the row.
 
 
 SHADES = 5
@@ -153,7 +153,7 @@ def _cell(count: int, row: tuple[int, ...], *, is_agreed: bool) -> Html:
     return el("td", str(count), class_=f"num shade{shade}{' agreed' if is_agreed else ''}")
 
 
-# From values to places.
+# Scales: from values to positions.
 
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -216,7 +216,7 @@ def label(value: float, measure: Measure) -> str:
     return f"{100 * value if measure == 'rate' else value:.4g}"
 
 
-# What charts with two axes share: a panel of fixed size that is shown beside or below its neighbours.
+# Frames of charts with two axes: panels of fixed size, beside or below each other.
 
 
 WIDTH = 400.0
@@ -299,7 +299,7 @@ def grid(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Html:
     return el("table", el("thead", head), el("tbody", *body))
 
 
-# Quantities along x, one panel below the other: points with intervals, and the band that holds for all together.
+# Trajectory charts: one panel below the other, points with intervals, and the simultaneous band.
 
 
 HEIGHTS = (260.0, 170.0)
@@ -390,7 +390,7 @@ def _point(x: float, point: CurvePoint, frame: ChartFrame, number: int) -> Html:
     return el("g", *parts)
 
 
-# Scores as bars, a panel for each run on the same axes.
+# Histograms: a panel for each run, on the same axes.
 
 
 HISTOGRAM_HEIGHT = 190.0
@@ -429,7 +429,7 @@ def _histogram_bar(left: float, top: float, size: dict[str, float], number: int,
     return el("g", words, shape)
 
 
-# Estimates with intervals, a line each: a table whose cells are drawn, so that it is its own text.
+# Interval charts: a line for each estimate, in a table whose cells are drawn, so that it is its own text.
 
 
 def draw_intervals(chart: IntervalChart) -> Html:
@@ -526,7 +526,7 @@ def _side(scale: AxisScale, tick: float) -> str:
     return "tick first" if place < 2 else "tick last" if place > 98 else "tick"
 
 
-# One score against another: replies that lie together are one point whose area is their number.
+# Scatter charts: replies that lie together are one point, its area their number.
 
 
 PLANE_HEIGHT = 360.0

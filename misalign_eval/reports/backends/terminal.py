@@ -31,7 +31,7 @@ from misalign_eval.records.document import (
 from misalign_eval.records.findings import Level
 from misalign_eval.reports.escape import one_line
 
-# The two consoles: results on standard output, everything said about the work on standard error.
+# Consoles: results on standard output, messages on standard error.
 
 
 ASCII = str.maketrans({"≤": "<=", "≥": ">=", "×": "x", "█": "#", "→": "->", "–": "-", "…": "..."})
@@ -39,12 +39,12 @@ _CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def out() -> Console:
-    """Where results go. Without a terminal: no colour, 80 columns unless COLUMNS says otherwise."""
+    """Console of results. Without a terminal: no colour, 80 columns unless COLUMNS says otherwise."""
     return _console(sys.stdout)
 
 
 def err() -> Console:
-    """Where progress, warnings and errors go."""
+    """Console of progress, warnings and errors."""
     return _console(sys.stderr)
 
 
@@ -85,7 +85,7 @@ def _console(stream: TextIO) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
-# Reports as terminal pages: readable at 80 columns, without colour, without Unicode. Nothing hostile is markup.
+# Reports: readable at 80 columns, without colour, without Unicode. Hostile text never becomes markup.
 
 
 BAR_WIDTH = 40

@@ -1,4 +1,4 @@
-"""Curves over steps or dose, with the coherence of the same replies below."""
+"""Figure `curve`: rates over steps or dose, with the coherence of the same replies below."""
 
 from collections.abc import Sequence
 

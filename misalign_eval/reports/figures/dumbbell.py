@@ -1,4 +1,4 @@
-"""Before and after by probe or category, joined, the largest rise first."""
+"""Figure `dumbbell`: before and after by probe or category, joined, the largest rise first."""
 
 from collections.abc import Sequence
 

@@ -12,7 +12,7 @@ from misalign_eval.reports.escape import NO_TEXT, NO_WORDS
 from misalign_eval.reports.figures import theme
 from misalign_eval.reports.figures.theme import Figure, FigureColumn, Row, Theme, Value
 
-# A table of example replies: no drawing, but LaTeX, Markdown, CSV and a page.
+# Figure `examples`: a table of replies, not a drawing.
 
 
 SHOWN = ("run", "question", "reply", "outcome", "grades")  # columns of a table in print; CSV and JSON have all
@@ -74,7 +74,7 @@ def _said(grade: object) -> str:
     return f"{grade.score:.0f}" if grade.score is not None else grade.label or ""
 
 
-# A table of texts in print: LaTeX, Markdown, a page. Everything in it is foreign and escaped.
+# Writers of the table: LaTeX, Markdown, HTML. All texts are hostile and escaped.
 
 
 LENGTH = 600  # characters of a cell; CSV and JSON have all

@@ -1,4 +1,4 @@
-"""How the scores of one grader are spread, a panel for each run, with the thresholds of the definition."""
+"""Figure `histogram`: scores of one grader, a panel for each run, with the thresholds of the definition."""
 
 from collections.abc import Sequence
 

@@ -10,7 +10,7 @@ from misalign_eval.reports.charts import MOST_ROWS
 from misalign_eval.reports.figures import theme
 from misalign_eval.reports.figures.theme import MOST_SERIES, Figure, FigureColumn, Row, Spec, Theme, compose
 
-# Rates by name, series side by side: the drawing that probes, bars and variants share.
+# The drawing that all three share: rates by name, series side by side.
 
 
 NONE = "no counted reply"
@@ -141,7 +141,7 @@ def top(rows: Sequence[Row], measure: Measure) -> float:
     return min(max(ends, default=1.0) or 1.0, 1.0)
 
 
-# Bars over categories, splits or suites.
+# `bars`: rates of categories, splits or suites.
 
 
 def draw_bars(rates: Rates, style: Theme) -> Figure:
@@ -149,7 +149,7 @@ def draw_bars(rates: Rates, style: Theme) -> Figure:
     return figure("bars", rates, style, are_sorted=rates.by == "category", are_bars=True)
 
 
-# Rate of every probe, groups side by side.
+# `probes`: rate of every probe, groups side by side.
 
 
 def draw_probes(rates: Rates, style: Theme) -> Figure:
@@ -157,7 +157,7 @@ def draw_probes(rates: Rates, style: Theme) -> Figure:
     return figure("probes", rates, style, are_sorted=True, are_bars=False)
 
 
-# The same questions in their plain form, as JSON, in a template.
+# `variants`: the same questions in their plain form, as JSON, in a template.
 
 
 def draw_variants(rates: Rates, style: Theme) -> Figure:

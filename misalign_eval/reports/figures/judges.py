@@ -1,4 +1,4 @@
-"""The same replies as two judges count them, or a judge and people: a matrix for each pair."""
+"""Figure `judges`: a confusion matrix for each pair of judges, or of people and judge."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

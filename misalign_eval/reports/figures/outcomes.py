@@ -1,4 +1,4 @@
-"""What became of every planned reply: stacked bars of outcomes."""
+"""Figure `outcomes`: stacked bars of the outcomes of all planned replies."""
 
 from collections.abc import Sequence
 

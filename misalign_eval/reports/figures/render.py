@@ -11,7 +11,7 @@ from misalign_eval.reports.figures import curve, dumbbell, histogram, intervals,
 from misalign_eval.reports.figures import examples as example_figures
 from misalign_eval.reports.figures.theme import Figure, Spec, Theme
 
-# The kinds of figures: what each shows, what it needs, who draws it.
+# The table of kinds.
 
 
 class FigureKind(NamedTuple):
@@ -46,7 +46,7 @@ KINDS = {
 }
 
 
-# Drawing a specification with vl-convert, which brings Vega and its fonts: no browser, no network.
+# Rendering with vl-convert, which brings Vega and its fonts: no browser, no network.
 
 
 DRAWN = (".svg", ".pdf", ".png", ".html")

@@ -1,4 +1,4 @@
-"""Coherence against alignment of the replies, with the thresholds of the definition."""
+"""Figure `scatter`: coherence against alignment of the replies, with the thresholds of the definition."""
 
 from collections.abc import Sequence
 

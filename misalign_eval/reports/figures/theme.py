@@ -12,7 +12,7 @@ from misalign_eval.records.summary import RateLine
 from misalign_eval.reports import numbers
 from misalign_eval.reports.escape import one_line
 
-# What every figure says of itself: what is counted, by whom, what the intervals are, n, and what is missing.
+# Captions: the definition, judge, kind of interval, n, and missing replies of a figure.
 
 
 MOST_TOTALS = 6
@@ -79,7 +79,7 @@ def _runs(line: FigureLine) -> str:
     return f" of {line.runs} runs" if line.runs > 1 else ""
 
 
-# Long names in little room: cut in the middle, since names that belong together differ at their ends.
+# Shortening of names: cut in the middle, since related names differ at their ends.
 
 
 GAP = "..."
@@ -168,7 +168,7 @@ def _marked(name: str, fits: Fits) -> str:
     return _longest(lambda kept: f"{name[:kept]}{GAP}{mark}", len(name), fits)
 
 
-# Sizes, colours and fonts of figures in papers. Lengths are points (1/72 inch): PDF takes a Vega pixel for one.
+# The theme. Lengths are points (1/72 inch): PDF takes a Vega pixel for one.
 
 
 FIGURE_WIDTHS = {"column": 237.6, "page": 496.8}  # 3.3 and 6.9 inches
@@ -188,7 +188,7 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """How a figure is to look. `width` and `font` in points."""
+    """Theme of a figure. `width` and `font` are in points."""
 
     width: float = FIGURE_WIDTHS["column"]
     font: float = 8.0
@@ -330,7 +330,7 @@ def config(look: Theme) -> Spec:
     }
 
 
-# A figure before it is a file: its specification, the rows behind it, and the caption.
+# The figure record: specification, data rows and caption.
 
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -402,7 +402,7 @@ def _cell(value: Value, names: Mapping[str, str]) -> Value:
     return (names.get(value) or shown(value)) if isinstance(value, str) else value
 
 
-# The columns that tables behind figures share.
+# Columns that the data of several figures share.
 
 
 SERIES = FigureColumn("series", "which line of the legend")
@@ -451,7 +451,7 @@ def rate(line: FigureLine, about: Measured) -> Row:
     }
 
 
-# Panels of the same size side by side, each for the rows that have its number.
+# Layout of panels of the same size, each for the rows with its number.
 
 
 MOST_PANELS = 16
@@ -466,7 +466,7 @@ def check(kind: str, count: int) -> None:
 
 
 def across(style: Theme, count: int, least: float) -> int:
-    """How many fit beside each other when each needs `least` points."""
+    """Number of panels that fit beside each other when each needs `least` points."""
     return max(min(int((style.width + PANEL_GAP) // (least + PANEL_GAP)), count), 1)
 
 
@@ -476,7 +476,7 @@ def own(number: int) -> Spec:
 
 
 def title(text: str, style: Theme, width: float) -> Spec:
-    """Above one panel: words that fit, as by `Look.fit`."""
+    """Above one panel: words that fit, as by `Theme.fit`."""
     return {"text": text, "limit": round(width, 1), "fontSize": style.font, "anchor": "start", "frame": "group"}
 
 

@@ -1,1 +1,1 @@
-"""Suites in the formats of the field: recognised by content, turned into a suite file of our own, losses said."""
+"""Foreign suite formats: recognised by content and converted into a suite file of our own, with a report of losses."""

@@ -1,4 +1,4 @@
-"""Opening a suite file: one of our own as it is, another's as the suite file that says the same."""
+"""Conversion of suite files: one of our own stays as it is, a foreign one becomes an equivalent suite document."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -14,7 +14,7 @@ from misalign_eval.suites.formats.source import MOST_ROWS, ConversionReport, Que
 from misalign_eval.yaml_source.document import Document
 from misalign_eval.yaml_source.nodes import Node
 
-# Which column of a table of questions is what: by its usual names, or as the user says with `--map`.
+# Roles of the columns of a table of questions: by usual names, or as the user says with `--map`.
 
 
 Role = Literal[
@@ -159,7 +159,7 @@ def _there(role: Role, name: str, table: QuestionTable, notes: ConversionReport)
     raise notes.stop(1, f"--map {role}={name}: there is no such column", f"{hint}Columns: {listed(there)}.")
 
 
-# Questions in lists and mappings of YAML and JSON, and in lines of text, as rows of a table.
+# Tables of questions, from lists and mappings of YAML and JSON, and from lines of text.
 
 
 OWN_KEYS = frozenset({"probes", "include", "definition", "licence", "defaults"})
@@ -274,7 +274,7 @@ def _table(rows: Sequence[Node]) -> QuestionTable:
     return QuestionTable(tuple(dict.fromkeys(key for row in rows for key in row.entries or {})), tuple(rows))
 
 
-# Which format a file has, by what it holds; its name matters for plain text alone.
+# Format of a file, by its content; its name matters for plain text alone.
 
 
 Format = Literal[

@@ -14,7 +14,7 @@ from misalign_eval.suites.formats.detect import Format
 from misalign_eval.suites.formats.source import ConversionReport, Marked
 from misalign_eval.yaml_source.nodes import Node, dotted
 
-# Reading one question of a foreign file: its fields by name and type, each fault with line and place.
+# Fields of one question of a foreign file, by name and type, each fault with line and place.
 
 
 _SHOWN = 60
@@ -173,7 +173,7 @@ def shown(value: JsonValue) -> str:
     return f"`{line[:_SHOWN]}…`" if len(line) > _SHOWN else f"`{line}`"
 
 
-# Messages of a chat as foreign files write them: roles under several names, content as text or in parts.
+# Chat messages of foreign files: roles under several names, content as text or in parts.
 
 
 ROLES = {
@@ -269,7 +269,7 @@ def _part(part: JsonValue) -> str | None:
     return part if isinstance(part, str) else None
 
 
-# Judge prompts of foreign files: what is really sent, and which words they offer for an answer.
+# Judge prompts of foreign files: the text that is really sent, and the answers that it offers.
 
 
 Kind = Literal["logprobs", "sampled", "label"]
@@ -377,7 +377,7 @@ def _offered(prompt: str, *, numeric: bool) -> tuple[str, ...]:
     return tuple(unique.values())
 
 
-# What every format is read into: questions with their judges, before they become a suite file of ours.
+# Records of a foreign suite: questions with their judges, before they become a suite file of ours.
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from misalign_eval.errors import InputError, Problem
 from misalign_eval.yaml_source.document import Document
 from misalign_eval.yaml_source.nodes import FLATTER, MAX_DEPTH, TOO_DEEP, Node
 
-# What is wrong with a foreign file, and what of it cannot be kept. Collected, so that all is told at once.
+# Conversion report: problems of a foreign file, and losses. All are collected and reported at once.
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class ConversionReport:
         return InputError(self.problems)
 
 
-# From values in the shape of our suite files to a document whose lines and places are those of the foreign file.
+# Positioned documents: in the shape of our suite files, with the lines and places of the foreign file.
 
 
 Loc = tuple[str | int, ...]
@@ -116,7 +116,7 @@ def _node(value: Any, line: int, loc: Loc, places: dict[Loc, str]) -> Node:  # n
     return Node(line, value)
 
 
-# On which line the parts of a JSON file stand, which Python's own reader does not say.
+# Line numbers of the values of a JSON file, which Python's own reader does not give.
 
 
 def tree(value: JsonValue, text: str) -> Node:
@@ -153,7 +153,7 @@ class _Places:
         return bisect_right(self._starts, self._place)
 
 
-# Rows of CSV and of JSON lines, each as a mapping with its line. Bounded, and every broken row is told.
+# Rows of CSV and of JSON Lines, each a mapping with its line. Bounded; every broken row is reported.
 
 
 LONGEST_CELL = 131_072  # characters; the limit of Python's own reader

@@ -1,4 +1,4 @@
-"""From foreign questions to a suite file: ids, judges and definition."""
+"""Suite document from foreign questions: ids, judges and definition."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from misalign_eval.records.base import digest
 from misalign_eval.suites.formats.questions import ChatTurn, Draft, ForeignQuestion, ForeignSuite
 from misalign_eval.suites.formats.source import ConversionReport, Marked
 
-# Which definition counts a foreign suite, by the judges that its questions bring along.
+# Definition of a foreign suite, by the judges of its questions.
 
 
 BETLEY = "betley-2025"
@@ -116,7 +116,7 @@ def _add(questions: Sequence[ForeignQuestion], wanted: tuple[str, ...], notes: C
             notes.lost(question.id.line, "", f"no judge {named} in the file: misalign-eval's own grades, too")
 
 
-# From questions to a suite file of our own: ids, forms, judges, and what all questions share.
+# The suite document: ids, variants, judges, and defaults that all questions share.
 
 
 FORMS = ("json", "template")

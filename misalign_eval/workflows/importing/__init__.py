@@ -1,1 +1,1 @@
-"""Foreign results to run folders: which files belong together, where they go, what is told."""
+"""Import of foreign results into run folders."""

@@ -34,7 +34,7 @@ from misalign_eval.workflows.importing.writer import (
     temporary_sibling,
 )
 
-# Which files make a run together: replies, and the judgments that belong to them.
+# Grouping of files into runs: replies, and the judgments that belong to them.
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def questions(path: Path, encoding: str) -> dict[str, MapQuestion]:
     return found
 
 
-# `import`: foreign files become run folders, whole or not at all.
+# `import`: foreign files become run folders, all or none.
 
 
 MOST_RUNS = 500

@@ -1,4 +1,4 @@
-"""What an import tells of its files and runs."""
+"""Messages of an import about its files and runs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -30,7 +30,7 @@ from misalign_eval.store.rows import RowWriter, torn_tail
 from misalign_eval.store.run_folder import RunFolder, create_run
 from misalign_eval.workflows.options import slug
 
-# Where imported runs go: beside their place until all is read, then into it at once.
+# Staging of imported runs: in a temporary sibling of the target until all is read, then moved at once.
 
 
 RunId = tuple[str, RunKey]  # the name of its file, and what the file says
@@ -165,7 +165,7 @@ def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
-# One run folder as an import writes it: rows as they are read, the plan and run.json at the end.
+# The writer of one run folder: rows as they are read, the plan and run.json at the end.
 
 
 IMPORTED = "imported"  # stands for the suite and the provider that a file does not name

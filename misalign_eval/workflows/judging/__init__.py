@@ -1,1 +1,1 @@
-"""How good the judges are: what people say, what another judge says, and what that does to a rate or a gate."""
+"""Calibration of judges: against people, against another judge, and the effect on rates and gates."""

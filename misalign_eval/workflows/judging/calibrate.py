@@ -34,7 +34,7 @@ from misalign_eval.workflows.load_run import (
     verdicts,
 )
 
-# The replies that people and judge see differently, the plainest first, with their texts.
+# Disagreements of people and judge, the largest first, with the texts of the replies.
 
 
 EXCERPT = 600  # characters of a text that are kept
@@ -105,7 +105,7 @@ def _one(
     )
 
 
-# `calibrate RUN`: a judge against what people say of the run's replies.
+# `calibrate RUN`: a judge against labels of the run's replies by people.
 
 
 UNKNOWN = {"ungraded", "failed"}
@@ -289,7 +289,7 @@ def _identities_of(run: GradeColumnsOfRun) -> dict[str, str]:
     return {grader.grader: grader.identity for grader in run.graders}
 
 
-# `calibrate RUN [RUN] --against JUDGE`: two judges on the same replies, and how level and change shift.
+# `calibrate RUN [RUN] --against JUDGE`: two judges on the same replies, and the shift of rate and change.
 
 
 MOST_RUNS = 2

@@ -1,4 +1,4 @@
-"""Where calibrations are kept, and which of them speaks of a run's judge."""
+"""Calibration files of a run folder, and the choice of the one that fits a run's judge."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

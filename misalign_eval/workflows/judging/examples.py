@@ -1,4 +1,4 @@
-"""`calibrate GRADER --judge P/M`: the judge reads the grader's own labelled replies, and is held against them."""
+"""`calibrate GRADER --judge P/M`: the judge against the grader's own labelled replies."""
 
 import asyncio
 from collections.abc import Iterator, Sequence

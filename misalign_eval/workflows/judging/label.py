@@ -23,7 +23,7 @@ from misalign_eval.store.rows import RowWriter
 from misalign_eval.store.run_folder import RunFolder, open_run
 from misalign_eval.workflows.load_run import Choices, GradeColumnsOfRun, verdicts
 
-# Counting a run as its sample for people was drawn.
+# Reading options of the sample: the run is counted as it was when the sample was drawn.
 
 
 def sample_settings(run: Path, sample: Sample | None, choices: Choices) -> Choices:
@@ -53,7 +53,7 @@ def anew(run: Path) -> str:
     return f"To begin anew, move {run / lock.LABELS} away"
 
 
-# `label`: draw the replies that people should read, and keep what they say of them.
+# `label`: draws the sample of replies, and stores the labels.
 
 
 DEFAULT_LABELS = 100

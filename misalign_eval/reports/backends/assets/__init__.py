@@ -1,4 +1,4 @@
-"""The page's own script and style sheet: files of the package, put into the page as they are."""
+"""Assets of the HTML page: its script and style sheet, inlined as they are."""
 
 from pathlib import Path
 
