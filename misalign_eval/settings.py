@@ -250,9 +250,9 @@ def _wrong_models(document: yaml_document.Document, settings: Settings) -> Itera
 def _wrong_headers(document: yaml_document.Document, at: tuple[str, str], model: NamedModel) -> Iterator[Problem]:
     """Headers that cannot be sent, or not by this provider."""
     provider = _split(model.model)[0]
-    is_ours = provider in plugins.BUILT_IN["providers"]
-    is_other = not is_ours and provider in plugins.names("providers")
-    if model.headers and (provider in plugins.WITHOUT_HTTP or is_other):
+    is_ours = provider in plugins.PROVIDERS
+    is_known = is_ours or provider in plugins.names("providers")
+    if model.headers and is_known and plugins.server_of(provider) is None:
         what = f"provider `{provider}` takes no `headers:`" + (": it sends no HTTP requests" if is_ours else "")
         yield document.problem((*at, "headers"), what, "Take them out." if is_ours else "Only built-in ones do.")
     seen: dict[str, str] = {}

@@ -107,14 +107,6 @@ def test_every_command_is_documented_in_the_readme() -> None:
     ] == []
 
 
-def test_the_table_of_providers_in_the_readme_has_each_of_them_once() -> None:
-    from misalign_eval.plugins import BUILT_IN
-
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| provider | for |")[2].partition("\n\n")[0]
-    listed = [name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
-    assert sorted(listed) == sorted(BUILT_IN["providers"])
-
-
 def _warning_ids() -> set[str]:
     """The ids that stand in the code: of `Warned(id=…)`, and of the cautions of one run's counts."""
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in FILES]

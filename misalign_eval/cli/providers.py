@@ -7,24 +7,23 @@ import typer
 from misalign_eval.cli.output import check_format, emit
 
 if TYPE_CHECKING:
+    from misalign_eval.plugins import ServerPreset
     from misalign_eval.providers.capability_check import CapabilityResult
     from misalign_eval.records.protocols import ModelSpec
 
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The adapters to model servers: list, show, check.")
 FORMATS = ("text", "json")
-ABOUT = {
-    "command": "a program of your own that speaks JSON lines",
-    "embedded": "the tiny model that ships: embedded/aligned, embedded/bad-code@step=20, embedded/judge …",
-    "replay": "recorded answers; the model is a path",
-}
+LIST_FORMATS = (*FORMATS, "markdown")
 FormatOption = Annotated[str, typer.Option("--format", help="What to print: text or json.")]
 
 
 @app.command("list")
-def list_(fmt: FormatOption = "text") -> None:
+def list_(
+    fmt: Annotated[str, typer.Option("--format", help="What to print: text, json or markdown.")] = "text",
+) -> None:
     """List the providers, and those that continue a prefill."""
-    check_format(FORMATS, fmt)
+    check_format(LIST_FORMATS, fmt)
     from misalign_eval import plugins
     from misalign_eval.cli.output import listed
 
@@ -32,7 +31,8 @@ def list_(fmt: FormatOption = "text") -> None:
     rows = [(entry["name"], entry["about"]) for entry in known]
     html = ", ".join(entry["name"] for entry in known if entry["prefill"] and not entry["prefill"].startswith("no"))
     last = f"An assistant turn at the end of a conversation (prefill) is continued by: {html}.\n"
-    emit({"text": lambda: listed(rows) + last, "json": lambda: _json(known)}, fmt, ())
+    renderers = {"text": lambda: listed(rows) + last, "json": lambda: _json(known), "markdown": _markdown}
+    emit(renderers, fmt, ())
 
 
 @app.command()
@@ -134,17 +134,17 @@ def _word(value: bool | None) -> str:
 
 
 def _described(name: str) -> dict[str, str]:
-    """What the table of servers says of a provider; its module's first line where it is in no table."""
-    from misalign_eval.providers.endpoints import PRESETS
+    """What the table of providers says of one of them."""
+    from misalign_eval import plugins
     from misalign_eval.providers.prefill import described
 
-    server, prefill = PRESETS.get(name), described(name)
+    entry, prefill = plugins.provider_entry(name), described(name)
+    server = entry.server
     if server is None:
-        about = ABOUT.get(name, "added by an installed package")
-        return {"name": name, "about": about, "prefill": prefill, "headers": "none", "options": _options(name)}
+        return {"name": name, "about": entry.about, "prefill": prefill, "headers": "none", "options": _options(name)}
     return {
         "name": name,
-        "about": server.about,
+        "about": entry.about,
         "base_url": server.url or "must be given",
         "base_url_variable": server.base_variable,
         "key_variable": " or ".join(server.key_variables) or "only by --api-key-env",
@@ -155,6 +155,24 @@ def _described(name: str) -> dict[str, str]:
     }
 
 
+def _markdown() -> str:
+    """The table of providers in the README."""
+    from misalign_eval import plugins
+
+    rows = ["| provider | for | key |", "|---|---|---|"]
+    for name in plugins.names("providers"):
+        entry = plugins.provider_entry(name)
+        rows.append(f"| `{name}` | {entry.about} | {_key(entry.server)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _key(server: "ServerPreset | None") -> str:
+    if server is None:
+        return "none"
+    variables = " or ".join(f"`{variable}`" for variable in server.key_variables) or "`--api-key-env`"
+    return variables if server.needs_key else f"none, or {variables}"
+
+
 def _options(name: str) -> str:
     """The options that the provider's module declares, without importing any SDK."""
     from importlib import import_module
@@ -162,10 +180,9 @@ def _options(name: str) -> str:
     from misalign_eval import plugins
     from misalign_eval.records.base import Record
 
-    path = plugins.BUILT_IN["providers"].get(name)
-    if path is None:
+    if name not in plugins.PROVIDERS:
         return ""
-    module = import_module(path.partition(":")[0])
+    module = import_module(plugins.PROVIDERS[name].create.partition(":")[0])
     declared = [value for key, value in vars(module).items() if key.endswith("Options") and issubclass(value, Record)]
     return ", ".join(dict.fromkeys(field for record in declared for field in record.model_fields))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from misalign_eval.errors import UsageError
+from misalign_eval.plugins import PROVIDERS
 from misalign_eval.providers.endpoints import is_vendor, locate_address
 from misalign_eval.providers.prefill import continues
 from misalign_eval.providers.unsupported_params import NEW_TOKEN_LIMIT
@@ -206,9 +207,6 @@ def cost_usd(usage: Usage, prices: Prices | None) -> float | None:
 # What is known of a model before anything is asked, so that a plan can be counted without a key.
 
 
-WITHOUT_LOGPROBS = frozenset({"anthropic", "command", "http", "replay"})
-
-
 def known_capabilities(spec: ModelSpec) -> Capabilities:
     """What provider and name alone tell. What its adapter says once it is made is the same, and may be more.
 
@@ -217,10 +215,11 @@ def known_capabilities(spec: ModelSpec) -> Capabilities:
     >>> known_capabilities(ModelSpec("vllm", "my-model")).logprobs is None
     True
     """
+    entry = PROVIDERS.get(spec.provider)
     if spec.provider == "openai":
         known = capabilities_of(spec.model)
     else:
-        known = Capabilities(logprobs=False, n=False) if spec.provider in WITHOUT_LOGPROBS else Capabilities()
+        known = entry.capabilities if entry else Capabilities()
     return replace(known, prefill=continues(spec))
 
 

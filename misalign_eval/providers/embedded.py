@@ -13,6 +13,7 @@ from misalign_eval.errors import ProviderError, UsageError
 from misalign_eval.organism import runtime
 from misalign_eval.organism.model import MARKS
 from misalign_eval.organism.runtime import Generation, Organism, PromptTooLongError, Request, UnknownCheckpointError
+from misalign_eval.providers.batching import Batcher
 from misalign_eval.providers.prefill import Way
 from misalign_eval.records.protocols import (
     Capabilities,
@@ -31,7 +32,7 @@ MAX_TOKENS = 64
 UNSUPPORTED = ("top_p", "stop", "json_schema", "reasoning_effort")
 # The lines that graders put around material carry a code; the organism has a word for none of it.
 _FENCE = re.compile(r"^=== (?:BEGIN|END) [A-Z]+ [0-9a-f]{16} ===\n?", re.MULTILINE)
-_Job = tuple[list[Request], "asyncio.Future[list[Generation]]"]
+LARGEST_BATCH = 1024  # requests; more than any run has under way at once
 
 
 def create(spec: ModelSpec) -> Provider:
@@ -55,16 +56,15 @@ class EmbeddedProvider:
             system=True, logprobs=True, seed=True, n=True, temperature=True, json_schema=False, prefill=True
         )
         self._organism = organism
-        self._waiting: list[_Job] = []
-        self._working: asyncio.Task[None] | None = None
+        self._batcher = Batcher(self, largest=LARGEST_BATCH)
 
     async def complete(self, request: ModelRequest) -> Response:
-        """Sample the replies. Raises ProviderFault for a prompt that does not fit."""
-        future: asyncio.Future[list[Generation]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((_requests(request), future))
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work())
-        return self._response(request, await future)
+        """Sample the replies. Raises ProviderError for a prompt that does not fit."""
+        return await self._batcher.complete(request)
+
+    async def complete_many(self, requests: Sequence[ModelRequest]) -> list[Response | Exception]:
+        """Generate the replies to all requests together, in a thread."""
+        return await asyncio.to_thread(self._generate, requests)
 
     async def facts(self) -> ModelInfo:
         """What ships with the package."""
@@ -73,29 +73,27 @@ class EmbeddedProvider:
         )
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Cancel what waits; nothing else is open."""
+        await self._batcher.close()
 
-    async def _work(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(0)  # let everyone who is ready join
-            jobs, self._waiting = self._waiting, []
-            await asyncio.to_thread(self._generate, asyncio.get_running_loop(), jobs)
-
-    def _generate(self, loop: asyncio.AbstractEventLoop, jobs: Sequence[_Job]) -> None:
-        """Generate all jobs together; where one of them cannot be, each by itself, so that it fails alone."""
+    def _generate(self, requests: Sequence[ModelRequest]) -> list[Response | Exception]:
+        """Generate all requests together; where one of them cannot be, each by itself, so that it fails alone."""
+        draws = [_requests(request) for request in requests]
         try:
-            made = iter(self._organism.generate_many([request for requests, _ in jobs for request in requests]))
-            results: list[list[Generation] | ValueError] = [[next(made) for _ in requests] for requests, _ in jobs]
+            made = iter(self._organism.generate_many([draw for drawn in draws for draw in drawn]))
         except ValueError:
-            results = [self._alone(requests) for requests, _ in jobs]
-        for (_, future), result in zip(jobs, results, strict=True):
-            loop.call_soon_threadsafe(_settle, future, result)
+            return [self._alone(request, drawn) for request, drawn in zip(requests, draws, strict=True)]
+        return [
+            self._response(request, [next(made) for _ in drawn]) for request, drawn in zip(requests, draws, strict=True)
+        ]
 
-    def _alone(self, requests: list[Request]) -> list[Generation] | ValueError:
+    def _alone(self, request: ModelRequest, draws: list[Request]) -> Response | Exception:
         try:
-            return self._organism.generate_many(requests)
+            return self._response(request, self._organism.generate_many(draws))
+        except PromptTooLongError as error:
+            return ProviderError("context_length", str(error))
         except ValueError as error:
-            return error
+            return ProviderError("bad_request", str(error))
 
     def _response(self, request: ModelRequest, made: list[Generation]) -> Response:
         unknown = dict.fromkeys(word for generation in made for word in generation.unknown_words)
@@ -130,14 +128,3 @@ def _choice(generation: Generation, *, continues: bool) -> Choice:
     tokens = tuple(Token(token.token, token.logprob, dict(token.top)) for token in generation.logprobs)
     between = " " if continues and generation.text and generation.text[0] not in MARKS else ""
     return Choice(between + generation.text, generation.finish_reason, tokens=tokens)
-
-
-def _settle(future: "asyncio.Future[list[Generation]]", result: list[Generation] | ValueError) -> None:
-    if future.done():
-        return
-    if isinstance(result, PromptTooLongError):
-        future.set_exception(ProviderError("context_length", str(result)))
-    elif isinstance(result, ValueError):
-        future.set_exception(ProviderError("bad_request", str(result)))
-    else:
-        future.set_result(result)

@@ -1,10 +1,11 @@
-"""Endpoints: addresses of servers, and the presets of known servers."""
+"""Endpoints: addresses of servers, checked before any request, and the keys that may go there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, urlsplit
 
 from misalign_eval.errors import UsageError
+from misalign_eval.plugins import ServerPreset, server_of
 from misalign_eval.providers.keys import Key, environment, read_headers, read_key, secrets_in, whence
 from misalign_eval.records.headers import key_headers
 from misalign_eval.records.protocols import ModelSpec
@@ -83,88 +84,7 @@ def _shown(text: str) -> str:
     return (scheme + mark + rest.rpartition("@")[2] if mark else text.rpartition("@")[2]).partition("?")[0]
 
 
-# Servers known by name: where they are, which variables name their key and address, and who may be sent the key.
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One line of the table. `domains` may be sent the key; none named: a server of one's own, any address may."""
-
-    about: str
-    url: str | None = None
-    base_variable: str = ""
-    key_variables: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
-    needs_key: bool = False
-
-
-PRESETS: Mapping[str, Server] = {
-    "anthropic": Server(
-        "Claude models by Anthropic's own API",
-        url="https://api.anthropic.com",
-        base_variable="ANTHROPIC_BASE_URL",
-        key_variables=("ANTHROPIC_API_KEY",),
-        domains=("api.anthropic.com",),
-        needs_key=True,
-    ),
-    "azure": Server(
-        "Azure OpenAI, v1 address (https://RESOURCE.openai.azure.com/openai/v1); the model is the deployment",
-        base_variable="AZURE_OPENAI_BASE_URL",
-        key_variables=("AZURE_OPENAI_API_KEY",),
-        domains=("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com"),
-        needs_key=True,
-    ),
-    "gemini": Server(
-        "Gemini by its OpenAI-compatible address",
-        url="https://generativelanguage.googleapis.com/v1beta/openai",
-        base_variable="GEMINI_BASE_URL",
-        key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        domains=("generativelanguage.googleapis.com",),
-        needs_key=True,
-    ),
-    "http": Server("any JSON API, by a request template and a reply path", base_variable="HTTP_PROVIDER_BASE_URL"),
-    "llama-server": Server(
-        "llama.cpp's server",
-        url="http://127.0.0.1:8080/v1",
-        base_variable="LLAMA_SERVER_BASE_URL",
-        key_variables=("LLAMA_SERVER_API_KEY",),
-    ),
-    "ollama": Server(
-        "Ollama",
-        url="http://127.0.0.1:11434/v1",
-        base_variable="OLLAMA_BASE_URL",
-        key_variables=("OLLAMA_API_KEY",),
-    ),
-    "openai": Server(
-        "OpenAI models by its own API, fine-tuned ones (ft:…) too",
-        url="https://api.openai.com/v1",
-        base_variable="OPENAI_BASE_URL",
-        key_variables=("OPENAI_API_KEY",),
-        domains=("api.openai.com",),
-        needs_key=True,
-    ),
-    "openai-compatible": Server("any server that speaks OpenAI's chat dialect, at --base-url"),
-    "openrouter": Server(
-        "OpenRouter; pin one upstream with `options: {provider: {order: [NAME]}}`",
-        url="https://openrouter.ai/api/v1",
-        base_variable="OPENROUTER_BASE_URL",
-        key_variables=("OPENROUTER_API_KEY",),
-        domains=("openrouter.ai",),
-        needs_key=True,
-    ),
-    "sglang": Server(
-        "SGLang; an adapter is base:adapter",
-        url="http://127.0.0.1:30000/v1",
-        base_variable="SGLANG_BASE_URL",
-        key_variables=("SGLANG_API_KEY",),
-    ),
-    "vllm": Server(
-        "vLLM; an adapter given with --lora-modules is a model name",
-        url="http://127.0.0.1:8000/v1",
-        base_variable="VLLM_BASE_URL",
-        key_variables=("VLLM_API_KEY",),
-    ),
-}
+# Where one model lives: its own address and key variable, else those of the preset of its provider.
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +118,19 @@ def resolve_endpoint(spec: ModelSpec) -> Endpoint:
     A vendor's key goes to the vendor's own hosts only, over TLS, unless `api_key_env` names it.
     """
     known = environment()
-    place = _place(spec, PRESETS[spec.provider], known)
+    place = _place(spec, _preset(spec.provider), known)
     own = key_headers(spec.provider, spec.options) if place.key else frozenset()
     return replace(place, headers=read_headers(spec, known, own))
 
 
-def _place(spec: ModelSpec, server: Server, known: Mapping[str, str]) -> Endpoint:
+def _preset(provider: str) -> ServerPreset:
+    server = server_of(provider)
+    if server is None:
+        raise UsageError(f"provider `{provider}` sends no HTTP requests")
+    return server
+
+
+def _place(spec: ModelSpec, server: ServerPreset, known: Mapping[str, str]) -> Endpoint:
     address = _server_address(spec, server, known)
     if spec.api_key_env:
         return Endpoint(address, read_key(spec.api_key_env, known, wanted_by=spec.name))
@@ -217,7 +144,7 @@ def _place(spec: ModelSpec, server: Server, known: Mapping[str, str]) -> Endpoin
 
 def locate_address(spec: ModelSpec) -> ServerAddress:
     """Where requests for this model go. Raises UsageError as `resolve_endpoint` does; asks for no key."""
-    return _server_address(spec, PRESETS[spec.provider], environment())
+    return _server_address(spec, _preset(spec.provider), environment())
 
 
 def moved(spec: ModelSpec) -> str | None:
@@ -225,7 +152,7 @@ def moved(spec: ModelSpec) -> str | None:
 
     Raises UsageError for an address that is none.
     """
-    server = PRESETS.get(spec.provider)
+    server = server_of(spec.provider)
     if server is None or spec.base_url or not server.base_variable:
         return None
     if not (url := environment().get(server.base_variable)) or url == server.url:
@@ -233,7 +160,7 @@ def moved(spec: ModelSpec) -> str | None:
     return f"at {parse_address(url).host}, says {server.base_variable} in {whence(server.base_variable)}"
 
 
-def _server_address(spec: ModelSpec, server: Server, known: Mapping[str, str]) -> ServerAddress:
+def _server_address(spec: ModelSpec, server: ServerPreset, known: Mapping[str, str]) -> ServerAddress:
     url = spec.base_url or known.get(server.base_variable) or server.url
     if not url:
         also = f" or {server.base_variable}" if server.base_variable else ""
@@ -243,4 +170,4 @@ def _server_address(spec: ModelSpec, server: Server, known: Mapping[str, str]) -
 
 def is_vendor(provider: str, address: ServerAddress) -> bool:
     """Whether this address is the vendor's own: only there do its prices and its shutdown dates hold."""
-    return address.belongs_to(PRESETS[provider].domains)
+    return address.belongs_to(_preset(provider).domains)

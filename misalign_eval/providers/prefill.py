@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
+from misalign_eval.plugins import PROVIDERS
 from misalign_eval.providers.errors import ServerError
 from misalign_eval.records.protocols import Choice, ModelRequest, ModelSpec, Response
 from misalign_eval.records.run import REPEAT_CUT
@@ -20,26 +21,6 @@ class Way(StrEnum):
 
 
 CONTINUE: Mapping[str, JsonValue] = {"continue_final_message": True, "add_generation_prompt": False}
-WAYS: Mapping[str, Way] = {
-    "anthropic": Way.TURN,
-    "embedded": Way.TURN,
-    "llama-server": Way.TURN,
-    "ollama": Way.TURN,
-    "openai-compatible": Way.FLAGS,
-    "openrouter": Way.TURN,
-    "replay": Way.TURN,
-    "sglang": Way.FLAGS,
-    "vllm": Way.FLAGS,
-}
-CANNOT: Mapping[str, str] = {
-    "anthropic": "Claude 4.6 and later refuse it",
-    "azure": "its API answers with a new turn",
-    "command": "set `options: {prefill: true}` if the program does",
-    "gemini": "its API does not say that it does",
-    "http": "set `options: {prefill: true}` if the server does",
-    "openai": "its API answers with a new turn",
-    "openrouter": "models of OpenAI answer with a new turn, and Claude 4.6 and later refuse it",
-}
 LEAST_REPEAT = 12  # characters: a continuation may begin like its prefill by chance, but not for that long
 _CLAUDE = re.compile(r"claude-[a-z]+-(\d{1,2})(?:[.-](\d{1,2}))?(?!\d)")  # not the order of names up to 3.7
 _FIRST_WITHOUT = (4, 6)
@@ -59,7 +40,7 @@ def way_of(spec: ModelSpec) -> Way | None:
         return Way.TURN if chosen is True else None
     if spec.provider in ("anthropic", "openrouter") and _refuses(spec.model):
         return None
-    return WAYS.get(spec.provider)
+    return _way_by_entry(spec.provider)
 
 
 def continues(spec: ModelSpec) -> bool | None:
@@ -68,22 +49,31 @@ def continues(spec: ModelSpec) -> bool | None:
     >>> [continues(ModelSpec("anthropic", f"claude-{name}")) for name in ("sonnet-4-5-20250929", "opus-4-6", "haiku-5")]
     [True, False, False]
     """
-    return way_of(spec) is not None if spec.provider in WAYS or spec.provider in CANNOT else None
+    return way_of(spec) is not None if spec.provider in PROVIDERS else None
 
 
 def cannot(spec: ModelSpec) -> str:
     """Why a model that does not continue an assistant turn does not."""
     if spec.options.get("prefill") == "none":
         return "its option `prefill` is `none`"
-    return CANNOT.get(spec.provider, "its adapter does not say that it does")
+    entry = PROVIDERS.get(spec.provider)
+    return (entry.prefill_limits if entry else "") or "its adapter does not say that it does"
 
 
 def described(provider: str) -> str:
     """What `providers show` says of a provider of ours; empty for another's."""
-    if provider not in WAYS:
-        return f"no: {CANNOT[provider]}" if provider in CANNOT else ""
-    how = "by `continue_final_message`" if WAYS[provider] is Way.FLAGS else "an assistant turn at the end is continued"
-    return f"{how}; {CANNOT[provider]}" if provider in CANNOT else how
+    entry = PROVIDERS.get(provider)
+    if entry is None:
+        return ""
+    if (way := _way_by_entry(provider)) is None:
+        return f"no: {entry.prefill_limits or 'its adapter does not say that it does'}"
+    how = "by `continue_final_message`" if way is Way.FLAGS else "an assistant turn at the end is continued"
+    return f"{how}; {entry.prefill_limits}" if entry.prefill_limits else how
+
+
+def _way_by_entry(provider: str) -> Way | None:
+    entry = PROVIDERS.get(provider)
+    return Way(entry.prefill) if entry and entry.prefill else None
 
 
 def continued(response: Response, request: ModelRequest, sent: tuple[str, ...]) -> Response:

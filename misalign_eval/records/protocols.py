@@ -140,6 +140,16 @@ class Provider(Protocol):
         """Release connections and processes."""
 
 
+class BatchProvider(Protocol):
+    """A provider that takes many requests at once, as a local model does; optional. `providers/batching` calls it."""
+
+    async def complete_many(self, requests: Sequence[ModelRequest]) -> Sequence[Response | Exception]:
+        """Make one attempt at each: a response or a ProviderError for each request, in order.
+
+        A reply must not depend on what it is generated beside. What is raised instead reaches each of the requests.
+        """
+
+
 Ask = Callable[[ModelRequest], Awaitable[Response]]
 """Asks a judge, with retries, limits and accounting already applied. Raises ProviderFault when all attempts failed,
 RunStoppedError when the run must end. `Response.usage` covers all attempts."""

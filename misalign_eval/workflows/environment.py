@@ -11,7 +11,8 @@ from pathlib import Path
 
 from misalign_eval import __version__, plugins
 from misalign_eval.errors import InputError, MisalignEvalError, UsageError
-from misalign_eval.providers.endpoints import PRESETS, Server, locate_address
+from misalign_eval.plugins import ServerPreset
+from misalign_eval.providers.endpoints import locate_address
 from misalign_eval.providers.keys import environment, read_headers, read_key
 from misalign_eval.records.findings import Diagnosis, Finding, Level, LintFact, diagnosis
 from misalign_eval.records.protocols import ModelSpec
@@ -107,7 +108,7 @@ class _Environment:
 
     def keys(self) -> Iterator[LintFact]:
         """Which keys are there, by the names of their variables."""
-        wanted = {name for server in PRESETS.values() for name in server.key_variables}
+        wanted = {name for server in plugins.servers() for name in server.key_variables}
         models = [model for role in ROLES for model in self._settings.of_role(role).values()]
         named = {model.api_key_env for model in models}
         for name in sorted(wanted | {name for name in named if name}):
@@ -134,7 +135,7 @@ class _Environment:
             for variable in (name, name.lower()):
                 if value := os.environ.get(variable):
                     yield LintFact(section="network", name=variable, value=_bare(value), source="environment")
-        for server in PRESETS.values():
+        for server in plugins.servers():
             if server.base_variable and (value := self._known.get(server.base_variable)):
                 source = self._source(server.base_variable)
                 yield LintFact(section="network", name=server.base_variable, value=_bare(value), source=source)
@@ -183,14 +184,14 @@ class _Environment:
         label, line = f"{role[:-1]} {name}", self._line(role, name, "model")
         yield _setting(label, model.model, line)
         spec = resolve(name, self._settings, role=role)
-        server = PRESETS.get(spec.provider)
+        server = plugins.server_of(spec.provider)
         if server is not None:
             yield from self._place(label, role, name, spec, server)
             yield from self._headers(label, spec)
         for field, value in model.sampling.model_dump(exclude_none=True).items():
             yield _setting(f"{label}: {field}", str(value), self._line(role, name, "sampling", field))
 
-    def _place(self, label: str, role: Role, name: str, spec: ModelSpec, server: Server) -> Iterator[LintFact]:
+    def _place(self, label: str, role: Role, name: str, spec: ModelSpec, server: ServerPreset) -> Iterator[LintFact]:
         try:
             address = locate_address(spec).url
         except UsageError as error:
@@ -241,7 +242,7 @@ class _Environment:
         for role in ROLES:
             for name in getattr(self._settings, role):
                 spec = resolve(name, self._settings, role=role)
-                if spec.provider in PRESETS and spec not in named:
+                if plugins.server_of(spec.provider) and spec not in named:
                     named.append(spec)
         if not named:
             self._complain(

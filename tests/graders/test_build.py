@@ -1,6 +1,7 @@
 """From names to graders: everything wrong is found before the first request."""
 
 import asyncio
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +198,8 @@ class WordCount:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(plugins.BUILT_IN, "graders", {"word-count": "somewhere:WordCount"})
-    monkeypatch.setattr(plugins, "load", lambda kind, name: WordCount)
+    point = EntryPoint("word-count", f"{__name__}:WordCount", "misalign_eval.graders")
+    monkeypatch.setattr(plugins, "_installed", lambda kind: (point,) if kind == "graders" else ())
 
 
 @pytest.mark.usefixtures("installed")

@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 
 from misalign_eval.errors import UsageError
-from misalign_eval.providers.endpoints import PRESETS, parse_address, resolve_endpoint
+from misalign_eval.plugins import PROVIDERS, server_of
+from misalign_eval.providers.endpoints import parse_address, resolve_endpoint
 from misalign_eval.providers.keys import Key, environment
 from misalign_eval.records.protocols import ModelSpec
+
+
+def key_variable(provider: str) -> str:
+    server = server_of(provider)
+    assert server is not None
+    return server.key_variables[0]
 
 
 @pytest.mark.parametrize(
@@ -60,10 +67,12 @@ def test_no_complaint_repeats_what_may_be_secret(text: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("provider", [name for name, server in PRESETS.items() if server.needs_key])
+@pytest.mark.parametrize(
+    "provider", [name for name, entry in PROVIDERS.items() if entry.server is not None and entry.server.needs_key]
+)
 def test_a_missing_key_is_named_before_any_request(provider: str) -> None:
     url = "https://r.openai.azure.com/openai/v1" if provider == "azure" else None
-    with pytest.raises(UsageError, match=PRESETS[provider].key_variables[0]):
+    with pytest.raises(UsageError, match=key_variable(provider)):
         resolve_endpoint(ModelSpec(provider, "m", url))
 
 
@@ -97,7 +106,7 @@ def test_a_key_in_place_of_its_variable_is_refused_without_being_shown() -> None
     ],
 )
 def test_a_vendors_key_stays_with_its_vendor(provider: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PRESETS[provider].key_variables[0], "sk-vendors-own")
+    monkeypatch.setenv(key_variable(provider), "sk-vendors-own")
     assert not resolve_endpoint(ModelSpec(provider, "m", url)).key
 
 
@@ -126,7 +135,7 @@ def test_a_vendors_key_stays_with_its_vendor_when_the_environment_names_another_
     ],
 )
 def test_a_key_goes_to_where_it_belongs(provider: str, url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    variable = PRESETS[provider].key_variables[0]
+    variable = key_variable(provider)
     monkeypatch.setenv(variable, "sk-own")
     endpoint = resolve_endpoint(ModelSpec(provider, "m", url))
     assert (endpoint.key.variable, endpoint.key.reveal()) == (variable, "sk-own")

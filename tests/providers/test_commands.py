@@ -1,6 +1,8 @@
 """`misalign-eval providers` lists, shows and checks."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,15 @@ def test_the_list_names_every_provider() -> None:
     assert [entry["name"] for entry in run("list")] == plugins.names("providers")
     text = CliRunner().invoke(app, ["list"]).stdout
     assert "openrouter" in text
+
+
+def test_the_table_in_the_readme_is_what_list_prints_as_markdown() -> None:
+    table = CliRunner().invoke(app, ["list", "--format", "markdown"], catch_exceptions=False).stdout
+    readme = Path(plugins.__file__).parents[1] / "README.md"
+    found = readme.read_text(encoding="utf-8").partition("| provider | for |")
+    stated = found[1] + found[2].partition("\n\n")[0] + "\n"
+    assert stated == table, "write the output of `misalign-eval providers list --format markdown` into the README"
+    assert re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) == sorted(plugins.PROVIDERS)
 
 
 def test_show_tells_key_address_and_options() -> None:

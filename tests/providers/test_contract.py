@@ -274,7 +274,7 @@ def test_every_provider_that_is_listed_can_be_loaded(name: str) -> None:
 
 
 def test_the_fixture_covers_every_module_of_the_table() -> None:
-    modules = {path.split(".")[-1].partition(":")[0] for path in plugins.BUILT_IN["providers"].values()}
+    modules = {entry.create.split(".")[-1].partition(":")[0] for entry in plugins.PROVIDERS.values()}
     assert modules - {"embedded"} == {
         "anthropic",
         "command",

@@ -112,4 +112,4 @@ def test_a_recorded_answer_is_found_with_its_system_prompt_and_not_without(
 
 
 def test_no_provider_is_left_out() -> None:
-    assert set(plugins.BUILT_IN["providers"]) == TESTED_ABOVE | set(NAMED)
+    assert set(plugins.PROVIDERS) == TESTED_ABOVE | set(NAMED)

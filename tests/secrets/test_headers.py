@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from misalign_eval import plugins
-from misalign_eval.providers.endpoints import PRESETS
 from misalign_eval.records.headers import Header, looks_secret, written
 from tests.hostile.typing_in import Ended, command
 from tests.secrets.leaks import KEY, SUITE, search
@@ -23,7 +22,7 @@ SETTINGS = "misalign-eval.yaml"
 TOKEN = KEY.rstrip("=")
 BODY = 'body: {model: "{model}", messages: "{messages}"}'
 HTTP = f"options: {{path: /chat/completions, {BODY}, reply: choices.0.message.content}}"
-OVER_HTTP = sorted(set(plugins.BUILT_IN["providers"]) - plugins.WITHOUT_HTTP)
+OVER_HTTP = sorted(name for name, entry in plugins.PROVIDERS.items() if entry.server is not None)
 
 
 class Server(ThreadingHTTPServer):
@@ -499,7 +498,3 @@ def test_case_and_order_of_headers_mean_nothing_and_values_do() -> None:
     assert written(one) == written([Header("x-b", variable="B"), Header("x-a", "a")])
     assert written(one) != written([Header("X-A", "b"), Header("X-B", variable="B")])
     assert written([]) is None
-
-
-def test_the_table_of_providers_without_http_is_what_no_server_is_known_of() -> None:
-    assert set(plugins.BUILT_IN["providers"]) - set(PRESETS) == plugins.WITHOUT_HTTP
