@@ -263,8 +263,8 @@ def _place(seed: int) -> Callable[[PlannedPrompt], tuple[int, str, int, str]]:
     """Where a prompt stands in the order: by a hash, so that a seed shuffles alike on every version of Python."""
 
     def key(prompt: PlannedPrompt) -> tuple[int, str, int, str]:
-        name = (prompt.probe, prompt.prompt, prompt.variant)
-        return _hashed(f"{seed}:{name}"), *name
+        name = prompt.cell
+        return _hashed(f"{seed}:{tuple(name)}"), *name
 
     return key
 

@@ -51,11 +51,11 @@ class PairedJudges:
 
 def by_prompt(plan: Sequence[PlannedPrompt], found: Sequence[tuple[ReplyKey, VerdictPair]]) -> dict[str, PairedJudges]:
     """By what was asked (its digest), so that prompts of two runs meet whatever their probes are called."""
-    digests = {(prompt.probe, prompt.prompt, prompt.variant): prompt.prompt_digest for prompt in plan}
+    digests = {prompt.cell: prompt.prompt_digest for prompt in plan}
     names = {prompt.prompt_digest: prompt.probe for prompt in reversed(plan)}
     counts: dict[str, list[int]] = {}
     for key, pair in found:
-        row = counts.setdefault(digests[key[:3]], [0, 0, 0, 0])
+        row = counts.setdefault(digests[key.cell], [0, 0, 0, 0])
         row[0] += pair.reference and pair.judge
         row[1] += pair.reference and not pair.judge
         row[2] += pair.judge and not pair.reference

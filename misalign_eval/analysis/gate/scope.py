@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from misalign_eval.analysis import comparability
 from misalign_eval.analysis.align import keep, pair
 from misalign_eval.analysis.copies import NO_TEXT, Copies, split_copies
-from misalign_eval.analysis.counts import ALL_SPLITS, LETTERS, NOTHING, Cell, CellKey, Headline, headline, once
+from misalign_eval.analysis.counts import ALL_SPLITS, LETTERS, NOTHING, Cell, Headline, headline, once
 from misalign_eval.analysis.estimates import by_probe
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CompanionResult
 from misalign_eval.records.policy import NO_ANSWER, Check, Companion, Policy, percent_text, points_text
+from misalign_eval.records.run import CellKey
 from misalign_eval.records.summary import Provenance
 from misalign_eval.stats.sequential import UNKNOWN as UNKNOWN_VALUE
 from misalign_eval.stats.unknown_replies import PartialCells, worst_difference_bound
@@ -375,16 +376,11 @@ def _share(cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> float:
 OUTCOME_OF: Mapping[str, Outcome] = {letter: name for name, letter in LETTERS.items()}
 
 
-def key_of(cell: Cell) -> CellKey:
-    """Names a cell."""
-    return cell.prompt.probe, cell.prompt.prompt, cell.prompt.variant
-
-
 class OutcomeGrid:
     """The planned places of some cells, filled as replies are settled."""
 
     def __init__(self, cells: Iterable[Cell], counting: Counting) -> None:
-        self._cells = {key_of(cell): cell for cell in cells}
+        self._cells = {cell.prompt.cell: cell for cell in cells}
         self._letters = {key: bytearray(NOTHING.encode() * cell.prompt.samples) for key, cell in self._cells.items()}
         self._values = _values(counting)
         self._texts: dict[CellKey, list[bytes]] = {}

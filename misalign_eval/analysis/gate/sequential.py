@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from misalign_eval.analysis.copies import Copies, CopyAgreement, evident
-from misalign_eval.analysis.counts import Cell, CellKey, Headline
+from misalign_eval.analysis.counts import Cell, Headline
 from misalign_eval.analysis.estimates import by_probe
 from misalign_eval.analysis.gate import fixed, messages
 from misalign_eval.analysis.gate.fixed import Labels
@@ -20,7 +20,6 @@ from misalign_eval.analysis.gate.scope import (
     companions,
     independent_replies,
     is_one_draw,
-    key_of,
     of_copies,
     paired_scope,
     stored_values,
@@ -30,6 +29,7 @@ from misalign_eval.errors import UsageError
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.gate import CheckResult, CompanionResult, Verdict
 from misalign_eval.records.policy import Check, Policy, percent_text, points_size
+from misalign_eval.records.run import CellKey
 from misalign_eval.stats.cells import macro_weights
 from misalign_eval.stats.gates import fewest_replies
 from misalign_eval.stats.general import FEWEST_PROBES
@@ -94,7 +94,7 @@ class SequentialGate:
         self._baseline = baseline
         self._run = run
         self._series = self._fresh()
-        cells = {key_of(cell): cell for series in self._series for cell in series.head.cells}
+        cells = {cell.prompt.cell: cell for series in self._series for cell in series.head.cells}
         make = OutcomeGrid.empty if live else OutcomeGrid
         self.slots = make(cells.values(), run.counting)
         self.samples = 0  # of each prompt that have been looked at
@@ -197,7 +197,7 @@ class SequentialGate:
         return _Series(
             check,
             head,
-            tuple(tuple(key_of(cell) for cell in cells) for cells in groups),
+            tuple(tuple(cell.prompt.cell for cell in cells) for cells in groups),
             tuple(cells[0].prompt.probe for cells in groups) if check.kind == "max-probe" else (),
             tuple(tracks),
             None if before is None else max((cell.prompt.samples for cell in before.cells), default=0),

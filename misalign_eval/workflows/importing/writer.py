@@ -22,7 +22,7 @@ from misalign_eval.records.base import digest
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.findings import ImportedGrader, ImportedRun
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, RunManifest, TargetInfo
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey, RunManifest, TargetInfo
 from misalign_eval.records.suite import Message, Sampling, Split
 from misalign_eval.store import lock
 from misalign_eval.store.lock import writing
@@ -172,7 +172,6 @@ IMPORTED = "imported"  # stands for the suite and the provider that a file does 
 IDENTITY_LENGTH = 12
 MOST_OPEN = 100  # files; the usual limit of a process is 1024
 MOST_LABELS = 50  # of a grader; more are no vocabulary
-Spot = tuple[str, int, str, int]  # probe, prompt, variant, sample
 
 
 class Writers:
@@ -251,7 +250,7 @@ class RunWriter:
     _prompts: Counter[tuple[str, str]] = field(default_factory=Counter)  # forms of a probe in a variant
     _graders: dict[tuple[str, str], _Grader] = field(default_factory=dict)
 
-    def add(self, row: ImportedReply, category: str | None, split: Split | None) -> Spot:
+    def add(self, row: ImportedReply, category: str | None, split: Split | None) -> ReplyKey:
         """Write a reply or a failure, as the next sample of its prompt."""
         entry = self._entries.get(row.asked) or self._planned(row, category, split)
         prompt, sample = entry.prompt, entry.samples
@@ -259,24 +258,24 @@ class RunWriter:
         entry.numbers.add(row.sample)
         self._numbers.update([] if row.sample is None else [hash(row.sample)])
         writer = self.writers.of(self.folder / lock.REPLIES)
-        key = {"probe": prompt.probe, "prompt": prompt.prompt, "variant": prompt.variant, "sample": sample}
+        key = ReplyKey(*prompt.cell, sample)
         about = {"prompt_digest": prompt.prompt_digest, "request_key": entry.request_key, "at": self.at, "attempts": 0}
         # No attempt was ours, so that `regrade` adds nothing to its bill for these rows.
         if row.failure is not None:
             self.counts["failures"] += 1
-            writer.write(Failure(**key, **about, reason="server", message=row.failure))  # type: ignore[arg-type]
+            writer.write(Failure(**key._asdict(), **about, reason="server", message=row.failure))  # type: ignore[arg-type]
         else:
             self.counts["without_text"] += row.text is None
             said = {"text": row.text, "reasoning": row.reasoning, "finish": row.finish, **row.kept._asdict()}
-            writer.write(Reply(**key, **about, **said))  # type: ignore[arg-type]
-        return prompt.probe, prompt.prompt, prompt.variant, sample
+            writer.write(Reply(**key._asdict(), **about, **said))  # type: ignore[arg-type]
+        return ReplyKey(*prompt.cell, sample)
 
     def miss(self, row: ImportedReply, category: str | None) -> None:
         """Plan a reply that was not collected."""
         entry = self._entries.get(row.asked) or self._planned(row, row.category or category, row.split)
         entry.absent += 1
 
-    def grade(self, spot: Spot, found: ImportedGrade, judge: str) -> None:
+    def grade(self, spot: ReplyKey, found: ImportedGrade, judge: str) -> None:
         """Write what one grader said of a reply."""
         grader = self._graders.get((found.grader, judge)) or self._grader(found.grader, judge)
         probe, prompt, variant, sample = spot

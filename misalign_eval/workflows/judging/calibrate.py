@@ -80,10 +80,10 @@ def _distance(grade: Graded | None, when: When | None) -> float:
 
 
 def _texts(run: GradeColumnsOfRun, keys: Sequence[ReplyKey]) -> dict[ReplyKey, tuple[str, str | None]]:
-    prompts = {(item.probe, item.prompt, item.variant): item for item in run.folder.plan()}
+    prompts = {item.cell: item for item in run.folder.plan()}
     wanted = set(keys)
     return {
-        row.key: (question(prompts[row.key[:3]], row.earlier)[:EXCERPT], row.text and row.text[:EXCERPT])
+        row.key: (question(prompts[row.cell], row.earlier)[:EXCERPT], row.text and row.text[:EXCERPT])
         for row in run.folder.replies()
         if row.key in wanted and isinstance(row, Reply)
     }

@@ -256,10 +256,10 @@ def _check_grows(run: GradeColumnsOfRun, there: Sample, sample: Sample) -> None:
 
 
 def _texts(folder: RunFolder, sample: Sample) -> dict[ReplyKey, tuple[PlannedPrompt, Reply]]:
-    prompts = {(item.probe, item.prompt, item.variant): item for item in folder.plan()}
+    prompts = {item.cell: item for item in folder.plan()}
     asked = {item.key for item in sample.drawn}
     rows = (row for row in folder.replies() if isinstance(row, Reply) and row.key in asked)
-    return {row.key: (prompts[row.key[:3]], row) for row in rows}
+    return {row.key: (prompts[row.cell], row) for row in rows}
 
 
 def import_labels(options: LabelOptions, table: Path) -> Labelling:
