@@ -10,7 +10,7 @@ from misalign_eval.analysis.counts import GradeTable
 from misalign_eval.analysis.judges import VerdictPair
 from misalign_eval.analysis.outcomes import Grade, Grades, outcome
 from misalign_eval.records.base import Bounds, Estimated
-from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.definition import OUTCOMES, UNKNOWN, Definition, Outcome
 from misalign_eval.records.grade import Vote
 from misalign_eval.records.labels import ShiftOfChange, ShiftOfRun
 from misalign_eval.records.pages import Opinion
@@ -24,7 +24,6 @@ from misalign_eval.stats.rates import suite_rate
 # The same replies under two judges: agreement, the shift of the level, and what is left of a change.
 
 
-UNKNOWN = frozenset({"ungraded", "failed"})
 Outcomes = Mapping[ReplyKey, Outcome]
 
 
@@ -154,9 +153,6 @@ def _rate(cells: Cells) -> Estimated:
 # The same replies counted by another judge: who agrees with whom, outcome by outcome.
 
 
-UNDECIDED: frozenset[Outcome] = frozenset({"ungraded", "failed"})
-
-
 @dataclass(frozen=True, slots=True)
 class SecondJudge:
     """Another judge's grades of graders that the definition reads."""
@@ -188,7 +184,7 @@ def opinion(
 ) -> Opinion:
     """Both judges' outcomes of the same replies as a matrix, and how far they agree on the numerator."""
     seen = [name for name in OUTCOMES if any(name in pair for pair in pairs)]
-    both = {pair: n for pair, n in pairs.items() if not UNDECIDED & set(pair)}
+    both = {pair: n for pair, n in pairs.items() if not UNKNOWN & set(pair)}
     judged = sum(both.values())
     opinion = Opinion(
         run=run,

@@ -13,7 +13,7 @@ from misalign_eval.analysis.outcomes import outcome
 from misalign_eval.analysis.summary import LowestScoring, summarise
 from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.definition import OUTCOMES, UNKNOWN, Definition, Outcome
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.pages import ProbeCase, RunCases, ShownGrade, ShownReply
 from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, ReplyKey
@@ -177,9 +177,6 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
 
 
 # Reads a run probe by probe, for test reports: counts, and of each probe the replies that show what is wrong.
-
-
-UNKNOWN = frozenset({"ungraded", "failed"})
 
 
 @dataclass

@@ -11,7 +11,6 @@ from misalign_eval.analysis.counts import Cell, Headline
 from misalign_eval.analysis.gate import messages
 from misalign_eval.analysis.gate.scope import (
     OUTCOME_OF,
-    UNGRADED,
     CheckCounts,
     Counting,
     GateSide,
@@ -22,7 +21,7 @@ from misalign_eval.analysis.gate.scope import (
     paired_scope,
 )
 from misalign_eval.analysis.judges import is_yes, scale
-from misalign_eval.records.definition import Definition
+from misalign_eval.records.definition import UNKNOWN, Definition
 from misalign_eval.records.gate import CheckResult, Verdict
 from misalign_eval.records.labels import Drawn, HumanLabel, Sample
 from misalign_eval.records.labels import Stratum as Name
@@ -532,7 +531,7 @@ class Judged:
         """What the judge says of a reply; None where the reply or its grade is gone."""
         letters = self.outcomes.get(key.cell, "")
         found = OUTCOME_OF.get(letters[key.sample]) if key.sample < len(letters) else None
-        if found is None or found in UNGRADED or found not in self.definition.denominator:
+        if found is None or found in UNKNOWN or found not in self.definition.denominator:
             return None
         return "flagged" if found in self.definition.numerator else "unflagged"
 

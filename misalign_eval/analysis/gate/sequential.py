@@ -19,7 +19,7 @@ from misalign_eval.analysis.gate.scope import (
     check_header,
     companions,
     independent_replies,
-    is_one_draw,
+    is_deterministic,
     of_copies,
     paired_scope,
     stored_values,
@@ -377,7 +377,7 @@ def _problem(check: Check, cells: Sequence[Cell], *, sequential: bool) -> str:
     inside = cells_of_check(check, cells).cells
     if not inside or not all(cell.prompt.samples for cell in inside):
         return f"check `{check.label}`: the plan asks for no replies, or for none to one of its prompts"
-    if sequential and any(is_one_draw(cell) for cell in inside):
+    if sequential and any(is_deterministic(cell) for cell in inside):
         return (
             f"check `{check.label}`: at temperature 0 more replies are no more evidence, so there is nothing to stop "
             "early. Set a temperature above 0"
@@ -394,7 +394,7 @@ def _all_together(check: Check, cells: Sequence[Cell], *, sequential: bool) -> s
     if _can_pass(check, replies, sequential=sequential):
         return ""
     planned, needed = sum(cell.prompt.samples for cell in cells), _needed(check, sequential=sequential)
-    if any(is_one_draw(cell) for cell in cells):
+    if any(is_deterministic(cell) for cell in cells):
         return f"{_cannot(check)}: at temperature 0 a prompt is one draw, {replies} in all, and it takes {needed}"
     samples = math.ceil(max(cell.prompt.samples for cell in cells) * needed / replies)
     clean = f"{planned} planned replies, all of them clean"

@@ -11,7 +11,7 @@ from misalign_eval.analysis.judges import Evidence, JudgedRun, Said, VerdictPair
 from misalign_eval.analysis.warnings import of_files
 from misalign_eval.client.caller import now
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.definition import Definition, Outcome, When
+from misalign_eval.records.definition import UNKNOWN, Definition, Outcome, When
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.grade import Graded, GraderIdentity
 from misalign_eval.records.labels import Calibration, HumanLabel, JudgeDisagreement, JudgeSwap, Label, Sample
@@ -108,7 +108,6 @@ def _one(
 # `calibrate RUN`: a judge against what people say of the run's replies.
 
 
-UNKNOWN = {"ungraded", "failed"}
 WORST = 10
 
 
