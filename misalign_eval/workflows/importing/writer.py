@@ -28,7 +28,7 @@ from misalign_eval.store import lock
 from misalign_eval.store.lock import writing
 from misalign_eval.store.rows import RowWriter, torn_tail
 from misalign_eval.store.run_folder import RunFolder, create_run
-from misalign_eval.workflows.options import slug
+from misalign_eval.workflows.options import file_name
 
 # Where imported runs go: beside their place until all is read, then into it at once.
 
@@ -148,7 +148,7 @@ def names(runs: Sequence[RunId], out: Path) -> dict[RunId, str]:
     differing = [place for place in range(4) if len({part[place] for part in parts}) > 1]
     found: dict[RunId, str] = {}
     for run, part in zip(runs, parts, strict=True):
-        name = slug("-".join(str(part[place] or "unnamed") for place in differing))[:120]
+        name = file_name("-".join(str(part[place] or "unnamed") for place in differing))[:120]
         taken = set(found.values())
         again = next(number for number in range(1, len(runs) + 1) if _numbered(name, number) not in taken)
         found[run] = _numbered(name, again)
@@ -394,7 +394,7 @@ class RunWriter:
 
     def _grader(self, name: str, judge: str) -> _Grader:
         identity = GraderIdentity(
-            grader=slug(name),
+            grader=file_name(name),
             identity=digest([name, judge, IMPORTED])[:IDENTITY_LENGTH],
             kind="imported",
             judge=judge,
