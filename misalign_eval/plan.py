@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.base import Record, digest
+from misalign_eval.records.protocols import Prices
 from misalign_eval.records.run import (
     JUDGE_CONTROL,
     ExpectedAnswer,
@@ -24,7 +25,6 @@ CHARACTERS_PER_TOKEN = 4  # of English in the vocabularies of current models; ot
 TOKENS_PER_MESSAGE = 4  # what a chat template adds to each turn
 TYPICAL_REPLY_TOKENS = 300  # of a chat model's answer to an open question; `max_tokens` cuts it
 RUBRIC_TOKENS = 950  # what a judge reads besides question and reply: bundled rubrics have 3,000 to 4,300 characters
-Prices = tuple[float, float, float | None]  # USD per million tokens: input, output, cached input
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +263,8 @@ def _place(seed: int) -> Callable[[PlannedPrompt], tuple[int, str, int, str]]:
     """Where a prompt stands in the order: by a hash, so that a seed shuffles alike on every version of Python."""
 
     def key(prompt: PlannedPrompt) -> tuple[int, str, int, str]:
-        name = (prompt.probe, prompt.prompt, prompt.variant)
-        return _hashed(f"{seed}:{name}"), *name
+        name = prompt.cell
+        return _hashed(f"{seed}:{tuple(name)}"), *name
 
     return key
 

@@ -39,7 +39,7 @@ _BARE = (
 )
 
 
-class Prices(Record):
+class PriceSettings(Record):
     """USD per million tokens."""
 
     input: Annotated[float, Field(ge=0)]
@@ -54,7 +54,7 @@ class NamedModel(Record):
     base_url: str | None = None
     api_key_env: str | None = None
     options: dict[str, JsonValue] = {}
-    prices: Prices | None = None
+    prices: PriceSettings | None = None
     sampling: Sampling = Sampling()
     served_as: str | tuple[str, ...] = ()  # a name, a list or patterns by which the model that answers may call itself
     headers: dict[str, str | FromVariable] = {}  # extra ones of each request, by name

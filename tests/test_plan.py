@@ -50,7 +50,7 @@ def suite(*probes: Probe, **variants: Variant) -> Suite:
 
 
 def names(record: RunPlanRecord) -> list[tuple[str, int, str]]:
-    return [(prompt.probe, prompt.prompt, prompt.variant) for prompt in record.prompts]
+    return [prompt.cell for prompt in record.prompts]
 
 
 MANY = suite(*(probe(f"p{number}", "first?", "second?") for number in range(12)))

@@ -14,7 +14,7 @@ from misalign_eval.analysis.counts import Cell
 from misalign_eval.errors import UsageError
 from misalign_eval.records.base import digest
 from misalign_eval.records.findings import Warned
-from misalign_eval.records.run import PlannedPrompt, RunManifest, TargetInfo
+from misalign_eval.records.run import CellKey, PlannedPrompt, RunManifest, TargetInfo
 from misalign_eval.records.suite import Sampling
 from misalign_eval.records.summary import Provenance
 
@@ -286,7 +286,7 @@ class PlanDifference(NamedTuple):
 
 def of_plans(use: Use, prompts: Sequence[PlannedPrompt], other: Sequence[PlannedPrompt]) -> PlanDifference | None:
     """In what two plans differ, cell by cell, of all that is not free for this use; None where in nothing."""
-    ours, theirs = ({cell(prompt): prompt for prompt in plan} for plan in (prompts, other))
+    ours, theirs = ({prompt.cell: prompt for prompt in plan} for plan in (prompts, other))
     if only := sorted(ours.keys() ^ theirs.keys()):
         return PlanDifference(("prompts",), (), len(only), _named(only[0]))
     names = {name: field for name, field in OF_PROMPT.items() if answer(use, field) != FREE}
@@ -307,12 +307,7 @@ def _is_other(name: str, prompt: PlannedPrompt, other: PlannedPrompt) -> bool:
     return bool(getattr(prompt, name) != getattr(other, name))
 
 
-def cell(prompt: PlannedPrompt) -> tuple[str, int, str]:
-    """The name of a prompt in its plan."""
-    return prompt.probe, prompt.prompt, prompt.variant
-
-
-def _named(at: tuple[str, int, str]) -> str:
+def _named(at: CellKey) -> str:
     return "/".join(map(str, at))
 
 

@@ -13,7 +13,7 @@ from misalign_eval.errors import UsageError, did_you_mean
 from misalign_eval.records.definition import Definition, Outcome, OutcomeRule, When
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded, judges_of
 from misalign_eval.records.model_names import compare, is_alias, strangers
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey, TargetInfo
+from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, ReplyKey, TargetInfo
 from misalign_eval.records.suite import PLAIN, Split
 from misalign_eval.records.summary import Reading
 
@@ -77,7 +77,6 @@ def _count(names: "Counter[str]", name: str | None) -> None:
 # The tally: counts a run row by row. Memory grows with the prompts of the plan, not with the replies or their text.
 
 
-CellKey = tuple[str, int, str]  # probe, prompt, variant
 NOTHING = "-"
 LETTERS: dict[Outcome, str] = {
     "misaligned": "m",
@@ -223,14 +222,14 @@ class Tally:
         self.answers: ServedNames | None = None  # by which names target and judges answered; None: not looked at
         self.differing: Mapping[str, int] = {}  # by file: keys with several rows that differ
         self.first_digits: Mapping[str, int] = {}  # by file: scores that are those of first digits
-        self._counters = {(prompt.probe, prompt.prompt, prompt.variant): _CellCounter(prompt) for prompt in plan}
+        self._counters = {prompt.cell: _CellCounter(prompt) for prompt in plan}
 
     def add(self, row: Reply | Failure, grades: Grades) -> Outcome | None:
         """Count one row, and say as what; None when it was not planned.
 
         Raises ValueError for a second row with the same key.
         """
-        counter = self._counters.get((row.probe, row.prompt, row.variant))
+        counter = self._counters.get(row.cell)
         if counter is None or not 0 <= row.sample < counter.prompt.samples:
             self.unplanned += 1
             return None
@@ -278,7 +277,7 @@ class GradeTable:
         cells = self._graders.setdefault(grader, {})
         for grade in grades:
             if isinstance(grade, Graded):
-                cell = (grade.probe, grade.prompt, grade.variant)
+                cell = grade.cell
                 samples = cells.get(cell)
                 if samples is None:
                     samples = cells[cell] = {}
@@ -286,7 +285,7 @@ class GradeTable:
 
     def of(self, key: ReplyKey) -> dict[str, Grade]:
         """The grades of one reply by grader."""
-        cell, sample = key[:3], key.sample
+        cell, sample = key.cell, key.sample
         found = {}
         for grader, cells in self._graders.items():
             grade = cells[cell].get(sample) if cell in cells else None
@@ -454,14 +453,14 @@ class DefinitionRecount:
 
     def __init__(self, plan: Iterable[PlannedPrompt], ways: Sequence[Recounted]) -> None:
         self.ways = tuple(ways)
-        self._plan = {(prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in plan}
+        self._plan = {prompt.cell: prompt for prompt in plan}
         self._counters: dict[CellKey, list[_DefinitionCounter]] = {
             key: [_DefinitionCounter() for _ in self.ways] for key in self._plan
         }
 
     def add(self, row: Reply | Failure, grades: Grades) -> None:
         """Count one row in every way."""
-        counters = self._counters[row.probe, row.prompt, row.variant]
+        counters = self._counters[row.cell]
         for way, counter in zip(self.ways, counters, strict=True):
             found = outcome(row, grades, way.definition)
             counter.outcomes[found] = counter.outcomes.get(found, 0) + 1

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, floor
 
-from misalign_eval.analysis.counts import LIMITS, SMALL_SCALE, Cell, CellKey, ScoreColumn
+from misalign_eval.analysis.counts import LIMITS, SMALL_SCALE, Cell, ScoreColumn
 from misalign_eval.analysis.estimates import outcomes_of, suite_line
 from misalign_eval.analysis.outcomes import Grades
 from misalign_eval.analysis.sensitivity import KNOWN
 from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
 from misalign_eval.records.grade import Ungraded
 from misalign_eval.records.pages import Coherence, Dot, Histogram, Limit, OutcomeShare, Plane, RunOutcomes
-from misalign_eval.records.run import Failure, Reply
+from misalign_eval.records.run import CellKey, Failure, Reply
 from misalign_eval.records.summary import RateLine
 
 # Distributions of scores: histograms, and coherence against alignment. Memory grows with the prompts alone.
@@ -54,7 +54,7 @@ class Spreads:
         """Look at one planned row; failures have no scores."""
         if isinstance(row, Failure):
             return
-        cell = self._cells.setdefault((row.probe, row.prompt, row.variant), _Spread())
+        cell = self._cells.setdefault(row.cell, _Spread())
         cell.replies += 1
         scores = {name: score for name, grade in grades.items() if (score := _score(grade)) is not None}
         for name, score in scores.items():
@@ -105,15 +105,11 @@ class Spreads:
 
     def x_scores(self, cell: Cell) -> ScoreColumn:
         """The coherence scores of one cell."""
-        spread = self._cells.get(_key(cell))
+        spread = self._cells.get(cell.prompt.cell)
         return ScoreColumn() if spread is None else spread.x_scores
 
     def _of(self, cells: Iterable[Cell]) -> list[_Spread]:
-        return [spread for cell in cells if (spread := self._cells.get(_key(cell))) is not None]
-
-
-def _key(cell: Cell) -> CellKey:
-    return cell.prompt.probe, cell.prompt.prompt, cell.prompt.variant
+        return [spread for cell in cells if (spread := self._cells.get(cell.prompt.cell)) is not None]
 
 
 def _score(grade: object) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 from misalign_eval.analysis.counts import Cell, grouped
 from misalign_eval.errors import UsageError
 from misalign_eval.records.base import Bounds
-from misalign_eval.records.definition import OUTCOMES, Definition
+from misalign_eval.records.definition import OUTCOMES, UNKNOWN, Definition
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CompanionResult, ControlFound
 from misalign_eval.records.policy import Controls
@@ -72,8 +72,8 @@ def counted(cells: Sequence[Cell], definition: Definition) -> Cells | None:
     return as_draws(whole, usable)
 
 
-def is_one_draw(cell: Cell) -> bool:
-    """Known dependence: at temperature 0 all the samples of a prompt are one draw, however many there are."""
+def repeats_one_draw(cell: Cell) -> bool:
+    """Whether a cell has several samples that are one draw: known dependence, at temperature 0."""
     return cell.prompt.sampling.temperature == 0 and cell.prompt.samples > 1
 
 
@@ -90,7 +90,7 @@ def as_draws(counts: Cells, cells: Sequence[Cell]) -> Cells:
 
 
 def _most_draws(cell: Cell) -> float:
-    return 1.0 if is_one_draw(cell) else float(max(1, cell.prompt.samples - cell.repeats.count("1")))
+    return 1.0 if repeats_one_draw(cell) else float(max(1, cell.prompt.samples - cell.repeats.count("1")))
 
 
 def are_whole(counts: Cells) -> bool:
@@ -489,9 +489,7 @@ def _missed(
     written: Sequence[ControlFound], definition: Definition, expected: Direction
 ) -> tuple[list[ControlFound], int]:
     """The written replies that came out otherwise, and how many got a verdict."""
-    known = [
-        control for control in written if control.expect == expected and control.outcome not in ("ungraded", "failed")
-    ]
+    known = [control for control in written if control.expect == expected and control.outcome not in UNKNOWN]
     missed = [item for item in known if (item.outcome in definition.numerator) != (expected == "high")]
     return missed, len(known)
 

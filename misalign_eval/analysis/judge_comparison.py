@@ -10,7 +10,7 @@ from misalign_eval.analysis.counts import GradeTable
 from misalign_eval.analysis.judges import VerdictPair
 from misalign_eval.analysis.outcomes import Grade, Grades, outcome
 from misalign_eval.records.base import Bounds, Estimated
-from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.definition import OUTCOMES, UNKNOWN, Definition, Outcome
 from misalign_eval.records.grade import Vote
 from misalign_eval.records.labels import ShiftOfChange, ShiftOfRun
 from misalign_eval.records.pages import Opinion
@@ -24,7 +24,6 @@ from misalign_eval.stats.rates import suite_rate
 # Two judges: agreement, the shift of the rate, and the change that each of them sees.
 
 
-UNKNOWN = frozenset({"ungraded", "failed"})
 Outcomes = Mapping[ReplyKey, Outcome]
 
 
@@ -51,11 +50,11 @@ class PairedJudges:
 
 def by_prompt(plan: Sequence[PlannedPrompt], found: Sequence[tuple[ReplyKey, VerdictPair]]) -> dict[str, PairedJudges]:
     """By what was asked (its digest), so that prompts of two runs meet whatever their probes are called."""
-    digests = {(prompt.probe, prompt.prompt, prompt.variant): prompt.prompt_digest for prompt in plan}
+    digests = {prompt.cell: prompt.prompt_digest for prompt in plan}
     names = {prompt.prompt_digest: prompt.probe for prompt in reversed(plan)}
     counts: dict[str, list[int]] = {}
     for key, pair in found:
-        row = counts.setdefault(digests[key[:3]], [0, 0, 0, 0])
+        row = counts.setdefault(digests[key.cell], [0, 0, 0, 0])
         row[0] += pair.reference and pair.judge
         row[1] += pair.reference and not pair.judge
         row[2] += pair.judge and not pair.reference
@@ -154,9 +153,6 @@ def _rate(cells: Cells) -> Estimated:
 # Confusion of two judges, outcome by outcome.
 
 
-UNDECIDED: frozenset[Outcome] = frozenset({"ungraded", "failed"})
-
-
 @dataclass(frozen=True, slots=True)
 class SecondJudge:
     """Another judge's grades of graders that the definition reads."""
@@ -188,7 +184,7 @@ def opinion(
 ) -> Opinion:
     """Both judges' outcomes of the same replies as a matrix, and how far they agree on the numerator."""
     seen = [name for name in OUTCOMES if any(name in pair for pair in pairs)]
-    both = {pair: n for pair, n in pairs.items() if not UNDECIDED & set(pair)}
+    both = {pair: n for pair, n in pairs.items() if not UNKNOWN & set(pair)}
     judged = sum(both.values())
     opinion = Opinion(
         run=run,

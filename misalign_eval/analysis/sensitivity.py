@@ -10,14 +10,13 @@ from misalign_eval.analysis import estimates
 from misalign_eval.analysis.align import Paired, keep, pair
 from misalign_eval.analysis.counts import Cell, DefinitionRecount, Recounted, headline
 from misalign_eval.analysis.estimates import as_draws, graded, probe_places, suite_line
-from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.definition import OUTCOMES, UNKNOWN, Definition, Outcome
 from misalign_eval.records.summary import RateLine, Reading, SensitivityChange, SensitivityLine
 from misalign_eval.stats.cells import Cells
 from misalign_eval.stats.difference import suite_difference
 from misalign_eval.stats.rates import suite_rate
 from misalign_eval.stats.unknown_replies import PartialCells
 
-UNKNOWN: tuple[Outcome, ...] = ("ungraded", "failed")
 KNOWN: tuple[Outcome, ...] = tuple(name for name in OUTCOMES if name not in UNKNOWN)
 ALL_ALIGNED, ALL_MISALIGNED = "every unknown reply aligned", "every unknown reply misaligned"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import JsonValue
 
 from misalign_eval.analysis.counts import Cell, Headline, Tally
-from misalign_eval.analysis.estimates import by_probe, counted, graded, is_one_draw, of_controls
+from misalign_eval.analysis.estimates import by_probe, counted, graded, of_controls, repeats_one_draw
 from misalign_eval.records.base import Estimated
-from misalign_eval.records.definition import Definition, Outcome
+from misalign_eval.records.definition import UNKNOWN, Definition, Outcome
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.policy import percent_text
 from misalign_eval.records.summary import CalibrationNote, Estimand, Provenance
@@ -197,7 +197,7 @@ def _of_answers(cells: Sequence[Cell], planned: int) -> Iterator[Warned]:
 
 
 def _unknown(cells: Sequence[Cell]) -> int:
-    return sum(cell.count(("ungraded", "failed")) for cell in cells)
+    return sum(cell.count(UNKNOWN) for cell in cells)
 
 
 def _of_interval(cells: Sequence[Cell], definition: Definition, interval: Estimand) -> Iterator[Warned]:
@@ -264,7 +264,7 @@ def _known(estimated: Estimated) -> str:
 
 
 def _of_draws(cells: Sequence[Cell]) -> Iterator[Warned]:
-    once = [cell for cell in cells if is_one_draw(cell)]
+    once = [cell for cell in cells if repeats_one_draw(cell)]
     if once:
         text = f"{_count(len(once), 'prompt was', 'prompts were')} asked at temperature 0: their samples are one draw"
         yield Warned(id="one-draw", text=f"{text}, and each counts as one reply in every interval and test")

@@ -10,7 +10,7 @@ from misalign_eval.plugins import PROVIDERS
 from misalign_eval.providers.endpoints import is_vendor, locate_address
 from misalign_eval.providers.prefill import continues
 from misalign_eval.providers.unsupported_params import NEW_TOKEN_LIMIT
-from misalign_eval.records.protocols import Capabilities, ModelRequest, ModelSpec
+from misalign_eval.records.protocols import Capabilities, ModelRequest, ModelSpec, Prices
 from misalign_eval.records.run import Usage
 
 # What OpenAI's models refuse, as far as their names tell. What is not known here is learned from their errors.
@@ -109,8 +109,6 @@ def capabilities_of(model: str) -> Capabilities:
 
 # What a token costs, for the models whose price is known. An unknown price stays unknown; it is never zero.
 
-
-Prices = tuple[float, float, float | None]
 
 AS_OF = "2026-11-23"
 SOURCE = "LiteLLM 1.109.1's price table, standard tier, USD per million tokens: input, output, cached input"

@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from misalign_eval.errors import ProviderError, UsageError, did_you_mean
 from misalign_eval.providers import message_content
-from misalign_eval.providers.catalog import Prices, cost_usd, price_of, retirement_date
+from misalign_eval.providers.catalog import cost_usd, price_of, retirement_date
 from misalign_eval.providers.endpoints import Endpoint, resolve_endpoint
 from misalign_eval.providers.errors import (
     ServerError,
@@ -50,7 +50,16 @@ from misalign_eval.providers.unsupported_params import (
 )
 from misalign_eval.records.base import Record
 from misalign_eval.records.markup import Marks, marks_of
-from misalign_eval.records.protocols import Capabilities, Choice, ModelInfo, ModelRequest, ModelSpec, Provider, Response
+from misalign_eval.records.protocols import (
+    Capabilities,
+    Choice,
+    ModelInfo,
+    ModelRequest,
+    ModelSpec,
+    Prices,
+    Provider,
+    Response,
+)
 from misalign_eval.records.run import Usage
 
 # OpenAI's Chat Completions: the dialect that most servers speak, each a little differently.

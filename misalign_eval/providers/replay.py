@@ -15,7 +15,7 @@ from misalign_eval.providers.chat_completions import read_options
 from misalign_eval.providers.unsupported_params import sent_settings
 from misalign_eval.records.base import Record
 from misalign_eval.records.protocols import Capabilities, Choice, ModelInfo, ModelRequest, ModelSpec, Provider, Response
-from misalign_eval.records.run import ROW, Failure, PlannedPrompt, Reply, Usage
+from misalign_eval.records.run import ROW, CellKey, Failure, PlannedPrompt, Reply, Usage
 from misalign_eval.records.suite import REPLY_MARK, Message
 
 # Recorded answers, read from a run folder, a CSV file or a JSON Lines file.
@@ -67,19 +67,19 @@ def read_recordings(path: Path, columns: RecordingColumns) -> list[Recording]:
 
 
 def _of_run(folder: Path) -> Iterator[Recording]:
-    planned: dict[tuple[str, int, str], PlannedPrompt] = {}
+    planned: dict[CellKey, PlannedPrompt] = {}
     for number, line in _lines(folder / "plan.jsonl"):
         try:
             prompt = PlannedPrompt.model_validate_json(line)
         except ValidationError as error:
             raise _bad_line(folder / "plan.jsonl", number, error.errors()[0]["msg"]) from None
-        planned[prompt.probe, prompt.prompt, prompt.variant] = prompt
+        planned[prompt.cell] = prompt
     for number, line in _lines(folder / "replies.jsonl"):
         try:
             row = ROW.validate_json(line)
         except ValidationError as error:
             raise _bad_line(folder / "replies.jsonl", number, error.errors()[0]["msg"]) from None
-        asked = planned.get(row.key[:3])
+        asked = planned.get(row.cell)
         if asked is not None and not isinstance(row, Failure):
             yield from _turns(asked, row)
 

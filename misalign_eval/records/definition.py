@@ -21,6 +21,7 @@ Outcome = Literal[
     "failed",
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+UNKNOWN: frozenset[Outcome] = frozenset({"ungraded", "failed"})  # no verdict in any definition; a gate adds others
 GradedOutcome = Literal["misaligned", "aligned", "refused", "incoherent", "off_topic", "satirical", "code"]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, TypeAdapter
 
 from misalign_eval.records.base import Record
-from misalign_eval.records.run import ReplyKey, Usage
+from misalign_eval.records.run import CellKey, ReplyKey, Usage
 
 UngradedReason = Literal[
     "unparsable",  # the judge answered, but no verdict could be read
@@ -97,6 +97,11 @@ class _Key(Record):
     def key(self) -> ReplyKey:
         """The reply that was graded."""
         return ReplyKey(self.probe, self.prompt, self.variant, self.sample)
+
+    @property
+    def cell(self) -> CellKey:
+        """The prompt and variant that the reply answers."""
+        return CellKey(self.probe, self.prompt, self.variant)
 
 
 class Graded(_Key, Verdict):

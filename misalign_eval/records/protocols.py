@@ -91,6 +91,9 @@ class Capabilities:
     top_logprobs: int | None = None  # the most alternatives of a token that the server gives; None: as many as asked
 
 
+Prices = tuple[float, float, float | None]  # USD per million tokens: input, output, cached input
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """How the user named a target or a judge: `provider/model`, and where it lives."""
@@ -100,7 +103,7 @@ class ModelSpec:
     base_url: str | None = None
     api_key_env: str | None = None
     options: Mapping[str, JsonValue] = field(default_factory=dict)  # of the provider; from misalign-eval.yaml
-    prices: tuple[float, float, float | None] | None = None  # USD per million tokens: input, output, cached input
+    prices: Prices | None = None
     given: str | None = None  # its name in misalign-eval.yaml
     served_as: tuple[str, ...] = ()  # names and patterns by which the model that answers may call itself
     sampling: Sampling = Sampling()  # of a judge: in place of what its grader says; a target's stands in the plan

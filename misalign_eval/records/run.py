@@ -27,6 +27,14 @@ from misalign_eval.records.suite import (
 # Planned prompts: the same for the same suite, choices and seed.
 
 
+class CellKey(NamedTuple):
+    """Names one cell of a run: a prompt in one variant. Its samples are the replies of the cell."""
+
+    probe: str
+    prompt: int  # index of the paraphrase, from 0
+    variant: str
+
+
 class ReplyKey(NamedTuple):
     """Names one reply of a run."""
 
@@ -34,6 +42,11 @@ class ReplyKey(NamedTuple):
     prompt: int  # index of the paraphrase, from 0
     variant: str
     sample: int  # from 0
+
+    @property
+    def cell(self) -> CellKey:
+        """The cell that the reply is a sample of."""
+        return CellKey(self.probe, self.prompt, self.variant)
 
     def __str__(self) -> str:
         """`power-city-for-a-day/0/plain#3`."""
@@ -61,6 +74,11 @@ class PlannedPrompt(Record):
     reference: JsonValue = None
     expects: str | None = None  # "json" or "code": what the variant asked for
     prompt_digest: str  # system, messages and variant, not the model; 16 hexadecimal digits
+
+    @property
+    def cell(self) -> CellKey:
+        """The key that this prompt shares with its replies and their grades."""
+        return CellKey(self.probe, self.prompt, self.variant)
 
     @property
     def prefill(self) -> str | None:
@@ -263,6 +281,11 @@ class ReplyRow(Record):
     def key(self) -> ReplyKey:
         """The planned request that this row ends."""
         return ReplyKey(self.probe, self.prompt, self.variant, self.sample)
+
+    @property
+    def cell(self) -> CellKey:
+        """The prompt and variant that this row answers."""
+        return CellKey(self.probe, self.prompt, self.variant)
 
 
 class Reply(ReplyRow):

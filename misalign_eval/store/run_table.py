@@ -8,7 +8,7 @@ from typing import BinaryIO, Generic, Protocol, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from misalign_eval.errors import InputError, Problem
-from misalign_eval.records.run import PlannedPrompt, ReplyKey
+from misalign_eval.records.run import CellKey, PlannedPrompt, ReplyKey
 from misalign_eval.store.rows import open_append
 
 
@@ -30,14 +30,14 @@ class NumberedRow:
     def __init__(self, plan: Iterable[PlannedPrompt]) -> None:
         self.prompts = tuple(plan)
         self.count = 0
-        self._first: dict[tuple[str, int, str], tuple[int, int]] = {}
+        self._first: dict[CellKey, tuple[int, int]] = {}
         for prompt in self.prompts:
-            self._first[prompt.probe, prompt.prompt, prompt.variant] = (self.count, prompt.samples)
+            self._first[prompt.cell] = (self.count, prompt.samples)
             self.count += prompt.samples
 
     def number(self, key: ReplyKey) -> int | None:
         """The number of a reply; None when it was not planned."""
-        first, samples = self._first.get(key[:3], (0, 0))
+        first, samples = self._first.get(key.cell, (0, 0))
         return first + key.sample if 0 <= key.sample < samples else None
 
 

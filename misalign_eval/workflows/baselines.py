@@ -14,7 +14,7 @@ from misalign_eval.analysis import comparability
 from misalign_eval.analysis.copies import SIZE
 from misalign_eval.analysis.counts import Cell, ScoreColumn, once
 from misalign_eval.analysis.definitions import digest as definition_digest
-from misalign_eval.analysis.gate.scope import OUTCOME_OF, GateSide, key_of
+from misalign_eval.analysis.gate.scope import OUTCOME_OF, GateSide
 from misalign_eval.errors import InputError, Problem, UsageError
 from misalign_eval.records.base import digest
 from misalign_eval.records.definition import OUTCOMES
@@ -231,8 +231,8 @@ def pooled(runs: Sequence[CountedRun]) -> GateSide:
             raise UsageError(f"{names} cannot be pooled: {refused[0]}")
     cells = first.tally.cells()
     for other in others:
-        theirs = {key_of(cell): cell for cell in other.tally.cells()}
-        cells = tuple(_sum(cell, theirs[key_of(cell)]) for cell in cells)
+        theirs = {cell.prompt.cell: cell for cell in other.tally.cells()}
+        cells = tuple(_sum(cell, theirs[cell.prompt.cell]) for cell in cells)
     return GateSide(once(cells), first.provenance, first.tally.definition)
 
 

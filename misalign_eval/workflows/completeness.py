@@ -77,13 +77,13 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
     counted = regraded or manifest.primary
     primary = [who for who in graded_here if counted.get(who.grader) == who.identity]
     plan = part(folder.plan(), manifest.shard)
-    graders = {(prompt.probe, prompt.prompt, prompt.variant): tuple(regraded or prompt.graders) for prompt in plan}
+    graders = {prompt.cell: tuple(regraded or prompt.graders) for prompt in plan}
     replies = failures = judgments = 0
     dropped: Counter[str] = Counter()
     for row in folder.replies():
         if _is_beyond(row, decided):
             continue
-        wanted = graders.get(row.key[:3], ())
+        wanted = graders.get(row.cell, ())
         failures += isinstance(row, Failure)
         if isinstance(row, Reply):
             replies += 1
@@ -92,7 +92,7 @@ def completeness(folder: RunFolder, regraded: Mapping[str, str] | None = None) -
     ends, dropped_by_judges = Counter[str](), Counter[str]()
     for who in primary:
         for grade in folder.grades(who):
-            if _is_beyond(grade, decided) or who.grader not in graders.get(grade.key[:3], ()):
+            if _is_beyond(grade, decided) or who.grader not in graders.get(grade.cell, ()):
                 continue  # one that was added later
             ends[_end(grade)] += 1
             dropped_by_judges.update(grade.dropped)

@@ -17,7 +17,7 @@ from misalign_eval.plan import prompt_digest
 from misalign_eval.records.findings import Diagnosis, Finding, Level, LintFact, diagnosis, finding
 from misalign_eval.records.grade import GRADE_ROW, Graded, GraderIdentity, KeptIdentity, Ungraded
 from misalign_eval.records.model_names import Served
-from misalign_eval.records.run import ROW, PlannedPrompt, Reply
+from misalign_eval.records.run import ROW, CellKey, PlannedPrompt, Reply
 from misalign_eval.store import lock
 from misalign_eval.store.rows import open_append, read_content
 from misalign_eval.store.run_folder import FirstDigits, RunFolder, open_unchecked, symlinked_folders
@@ -224,7 +224,7 @@ class _Folder:
         plan, changed, twice = [], Tallied(), Tallied()
         seen = set()
         for number, item in lines:
-            where, cell = f"{lock.PLAN}:{number}", (item.probe, item.prompt, item.variant)
+            where, cell = f"{lock.PLAN}:{number}", item.cell
             if item.messages and prompt_digest(item.system, item.messages, item.variant) != item.prompt_digest:
                 changed.note(where)
             if cell in seen:
@@ -254,17 +254,15 @@ class _Folder:
         target = self._folder.manifest.target
         held = Served(target.provider, target.model, target.served_as)
         self._replied = bytearray(self._numbered.count)
-        keys: dict[tuple[str, int, str], str] = {}
-        digests = {
-            (prompt.probe, prompt.prompt, prompt.variant): prompt.prompt_digest for prompt in self._numbered.prompts
-        }
+        keys: dict[CellKey, str] = {}
+        digests = {prompt.cell: prompt.prompt_digest for prompt in self._numbered.prompts}
         for line, row in lines:
             where = f"{lock.REPLIES}:{line}"
             number = self._numbered.number(row.key)
             if number is None:
                 unplanned.note(where)
                 continue
-            cell = row.key[:3]
+            cell = row.cell
             if row.prompt_digest != digests[cell]:
                 other.note(where)
             if keys.setdefault(cell, row.request_key) != row.request_key:

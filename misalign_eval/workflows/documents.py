@@ -12,7 +12,7 @@ from misalign_eval.analysis import distributions, warnings
 from misalign_eval.analysis import trajectory as courses
 from misalign_eval.analysis.align import AlignedPrompt, align_prompts, shared_headline
 from misalign_eval.analysis.comparison import ComparedSide
-from misalign_eval.analysis.counts import Cell, CellKey, GradeTable, headline
+from misalign_eval.analysis.counts import Cell, GradeTable, headline
 from misalign_eval.analysis.distributions import Spreads, axes
 from misalign_eval.analysis.judge_comparison import SecondJudge, is_split, opinion
 from misalign_eval.analysis.outcomes import Grade, outcome
@@ -24,7 +24,7 @@ from misalign_eval.records.gate import Gate
 from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.records.labels import Calibration
 from misalign_eval.records.pages import Distributions, LintedRun, Opinion, Page, ReplyOrigin, ReplySample, Slot
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, RunManifest
+from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, RunManifest
 from misalign_eval.reports.numbers import cost_lines
 from misalign_eval.store import labels as stored
 from misalign_eval.store import lock, run_folder
@@ -141,12 +141,12 @@ def second_pass(run: CountedRun, label: str, kept: KeptReplies, cells: tuple[Cel
     folder, definition = run.folder, run.tally.definition
     judges = _read_grades(run, kept)
     spreads = Spreads(axes(definition, judges.main.graders))
-    inside = {(cell.prompt.probe, cell.prompt.prompt, cell.prompt.variant) for cell in cells}
+    inside = {cell.prompt.cell for cell in cells}
     pairs: list[Pairs] = [Counter() for _ in judges.others]
-    planned = {(item.probe, item.prompt, item.variant): item.samples for item in _plan(run)}
+    planned = {item.cell: item.samples for item in _plan(run)}
     rows = 0
     for row in folder.replies():
-        if row.sample >= planned.get((row.probe, row.prompt, row.variant), 0):
+        if row.sample >= planned.get(row.cell, 0):
             continue
         rows += 1
         grades = judges.main.of(row.key)
@@ -177,11 +177,11 @@ def _look(
     if isinstance(row, Reply):
         for other, counts in zip(judges.others, pairs, strict=True):
             theirs = other.counted(row, grades, definition)
-            if theirs is not None and (row.probe, row.prompt, row.variant) in inside:
+            if theirs is not None and row.cell in inside:
                 counts[found, theirs] += 1
             both = {found, theirs} - {None, "ungraded"}
             is_disputed |= len({name in definition.numerator for name in both}) > 1
-    key = (row.probe, row.prompt, row.variant, row.sample)
+    key = row.key
     if key in kept.wanted:
         said = kept.grades.pop(key, [])
         is_disputed |= isinstance(row, Reply) and is_split(

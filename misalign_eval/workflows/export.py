@@ -115,7 +115,7 @@ class _Items:
     def _item(self, prompt: PlannedPrompt, sample: int, number: int, row: Reply | Failure | None) -> ExportItem:
         grades = {name: grade for name, places in self._grades.items() if (grade := places.at(number)) is not None}
         return ExportItem(
-            key=ReplyKey(prompt.probe, prompt.prompt, prompt.variant, sample),
+            key=ReplyKey(*prompt.cell, sample),
             prompt=prompt,
             question=question(prompt, row.earlier if isinstance(row, Reply) else ()),
             row=row,

@@ -352,7 +352,7 @@ def _first_keys(cells: Sequence[Cell], definition: Definition) -> Iterator[str]:
         sample = next((place for place, letter in enumerate(cell.in_order) if letter in letters), None)
         if one.probe not in done and sample is not None:
             done.add(one.probe)
-            yield str(ReplyKey(one.probe, one.prompt, one.variant, sample))
+            yield str(ReplyKey(*one.cell, sample))
 
 
 # `probes`, `bars` and `variants`: rates by name, series side by side.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from misalign_eval.analysis.copies import NO_TEXT, mark
-from misalign_eval.analysis.counts import Cell, CellKey, ScoreColumn, Tally, headline
+from misalign_eval.analysis.counts import Cell, ScoreColumn, Tally, headline
 from misalign_eval.analysis.estimates import suite_line
 from misalign_eval.analysis.gate import sequential
 from misalign_eval.analysis.gate.scope import GateSide
@@ -21,7 +21,7 @@ from misalign_eval.errors import UsageError
 from misalign_eval.records.definition import Outcome
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.policy import Policy
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey, RunPlanRecord, TargetInfo
+from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, ReplyKey, RunPlanRecord, TargetInfo
 from misalign_eval.records.summary import RateLine
 from misalign_eval.workflows import baselines
 from misalign_eval.workflows.load_run import Choices
@@ -47,8 +47,7 @@ class LiveRate:
         working = {grader.identity.grader for grader in session.graders}
         self.has_rate = self._definition.measure == "rate" and working >= set(self._definition.graders)
         self._wanted = {
-            (prompt.probe, prompt.prompt, prompt.variant): working & set(prompt.graders) & set(self._definition.graders)
-            for prompt in session.prompts
+            prompt.cell: working & set(prompt.graders) & set(self._definition.graders) for prompt in session.prompts
         }
         self._counts: dict[CellKey, dict[Outcome, int]] = {key: {} for key in self._wanted}
         head = headline(Tally(session.prompts, self._definition).cells())
@@ -65,7 +64,7 @@ class LiveRate:
 
     def replied(self, row: Reply | Failure) -> None:
         """A reply or failure has been written."""
-        cell = row.key[:3]
+        cell = row.cell
         if cell not in self._counts:
             return
         if isinstance(row, Failure):
@@ -86,15 +85,13 @@ class LiveRate:
             return
         grades[grader] = Grade(row.score, row.label) if isinstance(row, Graded) else None
         found = outcome(_ANY, {name: grade for name, grade in grades.items() if grade is not None}, self._definition)
-        if found != "ungraded" or self._wanted[row.key[:3]] <= grades.keys():
-            self._settle(row.key[:3], found)
+        if found != "ungraded" or self._wanted[row.cell] <= grades.keys():
+            self._settle(row.cell, found)
             del self._waiting[row.key]
 
     def line(self) -> RateLine:
         """The headline with its SUITE interval, as it stands."""
-        return suite_line(
-            [_cell(item, self._counts[item.probe, item.prompt, item.variant]) for item in self._head], self._definition
-        )
+        return suite_line([_cell(item, self._counts[item.cell]) for item in self._head], self._definition)
 
     def _settle(self, cell: CellKey, outcome: Outcome) -> None:
         counts = self._counts[cell]
@@ -170,10 +167,7 @@ class EarlyStopping:
         """Read what earlier sessions have left. What this session asks for again is open."""
         folder = self.session.folder
         self._definition = folder.manifest.definition
-        self._wanted = {
-            (prompt.probe, prompt.prompt, prompt.variant): self._deciding_graders(prompt)
-            for prompt in self.session.prompts
-        }
+        self._wanted = {prompt.cell: self._deciding_graders(prompt) for prompt in self.session.prompts}
         who = [grader.identity for grader in self.session.graders if grader.identity.grader in self._definition.graders]
         run = GateSide(
             Tally(self.session.prompts, self._definition).cells(),
@@ -200,7 +194,7 @@ class EarlyStopping:
     def replied(self, row: Reply | Failure) -> None:
         """A row has been written."""
         if isinstance(row, Failure):
-            self.gate.slots.settle(row.key[:3], row.sample, "failed")
+            self.gate.slots.settle(row.cell, row.sample, "failed")
             self._advance()
             return
         # Of the text only whether there is any decides: memory must not grow with what replies say.
@@ -238,7 +232,7 @@ class EarlyStopping:
                 if isinstance(row, Graded) or row.reason != "failed":
                     self._note(row, grader.identity.grader)
         for reply in folder.replies():
-            if isinstance(reply, Reply) and reply.key[:3] in self._wanted:
+            if isinstance(reply, Reply) and reply.cell in self._wanted:
                 self.replied(reply)
 
     def _note(self, row: Graded | Ungraded, grader: str) -> None:
@@ -251,8 +245,8 @@ class EarlyStopping:
         if reply is None:
             return
         found = outcome(reply, self._grades.get(key, {}), self._definition)
-        if found != "ungraded" or self._wanted[key[:3]] <= self._tried.get(key, set()):
-            self.gate.slots.settle(key[:3], key.sample, found, self._texts.get(key, NO_TEXT))
+        if found != "ungraded" or self._wanted[key.cell] <= self._tried.get(key, set()):
+            self.gate.slots.settle(key.cell, key.sample, found, self._texts.get(key, NO_TEXT))
             for kept in (self._rows, self._texts, self._grades, self._tried):
                 kept.pop(key, None)
 

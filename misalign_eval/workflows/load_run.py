@@ -9,7 +9,6 @@ from pathlib import Path
 from misalign_eval.analysis import definitions, warnings
 from misalign_eval.analysis.counts import (
     ALL_SPLITS,
-    CellKey,
     DefinitionRecount,
     GradeTable,
     Headline,
@@ -27,7 +26,7 @@ from misalign_eval.graders.rules import refusal
 from misalign_eval.records.definition import Definition, Outcome
 from misalign_eval.records.gate import ControlFound
 from misalign_eval.records.grade import Graded, GraderIdentity, Subject, Ungraded, Verdict
-from misalign_eval.records.run import PlannedControl, PlannedPrompt, Reply, ReplyKey, is_blank
+from misalign_eval.records.run import CellKey, PlannedControl, PlannedPrompt, Reply, ReplyKey, is_blank
 from misalign_eval.records.suite import REPLY_MARK
 from misalign_eval.records.summary import Estimand, OtherGrader, Provenance, WorstReply
 from misalign_eval.store.run_folder import RunFolder, open_run
@@ -240,7 +239,7 @@ def count(path: Path, choices: Choices, *, worst: int = 0, whole: bool = False, 
         answers.note(row)
         grades = table.of(row.key)
         found = tally.add(row, grades)
-        if (row.probe, row.prompt, row.variant) in inside:
+        if row.cell in inside:
             worst_replies.add(row, grades, found)
         if recount is not None and found is not None:
             recount.add(row, grades)
@@ -364,7 +363,7 @@ def _other_graders(folder: RunFolder, chosen: tuple[GraderIdentity, ...]) -> tup
 def _headline_keys(tally: Tally, split: str | None) -> set[CellKey]:
     """The cells of the headline: a control that is meant to be bad is not among the worst replies."""
     prompts = (cell.prompt for cell in headline(tally.cells(), split).cells)
-    return {(prompt.probe, prompt.prompt, prompt.variant) for prompt in prompts}
+    return {prompt.cell for prompt in prompts}
 
 
 def _chosen(folder: RunFolder, there: list[GraderIdentity], grader: str, asked: str | None) -> GraderIdentity | None:
@@ -407,8 +406,8 @@ class GradeColumnsOfRun:
 
     def inside(self, split: str | None) -> dict[ReplyKey, Outcome]:
         """Outcomes of the headline's replies."""
-        names = {(cell.prompt.probe, cell.prompt.prompt, cell.prompt.variant) for cell in self.head(split).cells}
-        return {key: outcome for key, outcome in self.outcomes.items() if key[:3] in names}
+        names = {cell.prompt.cell for cell in self.head(split).cells}
+        return {key: outcome for key, outcome in self.outcomes.items() if key.cell in names}
 
 
 def verdicts(path: Path, choices: Choices) -> GradeColumnsOfRun:

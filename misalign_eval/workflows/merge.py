@@ -253,10 +253,10 @@ def _missing(sources: Sequence[RunFolder]) -> tuple[str, ...]:
     if not shards:
         return ()  # any of them may hold any part: what they lack is told by their rows
     there = {shard.index for shard in shards}
-    joined = {row.key[:3] for source in sources if not source.manifest.shard for row in source.replies()}
+    joined = {row.cell for source in sources if not source.manifest.shard for row in source.replies()}
     plan = sources[0].plan()
     for shard in (Shard(index=index, count=shards[0].count) for index in range(1, shards[0].count + 1)):
-        if any((prompt.probe, prompt.prompt, prompt.variant) in joined for prompt in part(plan, shard)):
+        if any(prompt.cell in joined for prompt in part(plan, shard)):
             there.add(shard.index)
     return tuple(f"{index}/{shards[0].count}" for index in range(1, shards[0].count + 1) if index not in there)
 

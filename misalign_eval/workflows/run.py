@@ -124,9 +124,9 @@ def _is_ours(identity: GraderIdentity, manifest: RunManifest) -> bool:
 
 
 def _grown(before: Sequence[PlannedPrompt], now: Sequence[PlannedPrompt]) -> Iterator[PlannedPrompt]:
-    wanted = {comparability.cell(prompt): prompt.samples for prompt in now}
+    wanted = {prompt.cell: prompt.samples for prompt in now}
     for prompt in before:
-        yield prompt.model_copy(update={"samples": max(prompt.samples, wanted[comparability.cell(prompt)])})
+        yield prompt.model_copy(update={"samples": max(prompt.samples, wanted[prompt.cell])})
 
 
 def _differences(

@@ -19,7 +19,7 @@ from misalign_eval.providers.keys import reject_keys_in_arguments
 from misalign_eval.records.grade import ControlGrade, Graded, GraderIdentity, Subject, Ungraded, judges_of
 from misalign_eval.records.model_names import Served
 from misalign_eval.records.protocols import Grader, JudgeHandle, ModelRequest, ModelSpec, Provider, Response
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey
+from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, ReplyKey
 from misalign_eval.records.suite import Sampling
 from misalign_eval.settings import Role, Settings, resolve, sampling_of
 from misalign_eval.store.lock import CONTROLS, REPLIES
@@ -51,7 +51,7 @@ class Session:
     graded: dict[str, set[ReplyKey]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what to know of how the run goes on
     orphans: int = 0  # grades that were there without their replies
-    _keys: dict[tuple[str, int, str], str] = field(default_factory=dict)
+    _keys: dict[CellKey, str] = field(default_factory=dict)
     _replies: RowWriter = field(init=False)
     _grades: dict[str, RowWriter] = field(init=False, default_factory=dict)
     _controls: RowWriter | None = field(init=False, default=None)  # None: the suite has no written replies
@@ -94,7 +94,7 @@ class Session:
     def wanted(self) -> int:
         """Replies still to collect."""
         return sum(
-            (prompt.probe, prompt.prompt, prompt.variant, sample) not in self.replied
+            ReplyKey(*prompt.cell, sample) not in self.replied
             for prompt in self.prompts
             for sample in range(prompt.samples)
         )
@@ -153,9 +153,9 @@ class Session:
 
     def ungraded_replies(self) -> Iterator[tuple[PlannedPrompt, Reply]]:
         """Replies from earlier sessions that a grader has not settled."""
-        prompts = {(prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in self.prompts}
+        prompts = {prompt.cell: prompt for prompt in self.prompts}
         for row in self.folder.replies():
-            prompt = prompts.get(row.key[:3])
+            prompt = prompts.get(row.cell)
             if isinstance(row, Reply) and prompt is not None:
                 yield prompt, row
 
@@ -166,7 +166,7 @@ class Session:
 
     def _request_key(self, prompt: PlannedPrompt) -> str:
         """The key that all samples of a prompt share; computing it costs as much as writing a row."""
-        name = (prompt.probe, prompt.prompt, prompt.variant)
+        name = prompt.cell
         if name not in self._keys:
             manifest = self.folder.manifest
             self._keys[name] = request_key(prompt, manifest.target, manifest.seed)
@@ -197,9 +197,7 @@ def _rounds(group: Sequence[Session]) -> Iterator[list[Work]]:
             Work(session, prompt, sample)
             for prompts in zip_longest(*(session.prompts for session in group))
             for session, prompt in zip(group, prompts, strict=True)
-            if prompt is not None
-            and sample < prompt.samples
-            and ReplyKey(prompt.probe, prompt.prompt, prompt.variant, sample) not in session.replied
+            if prompt is not None and sample < prompt.samples and (*prompt.cell, sample) not in session.replied
         ]
 
 

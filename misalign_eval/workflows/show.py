@@ -8,15 +8,15 @@ from itertools import islice
 from pathlib import Path
 
 from misalign_eval.analysis.align import AlignedPrompt
-from misalign_eval.analysis.counts import LETTERS, NOTHING, Cell, CellKey, GradeTable
+from misalign_eval.analysis.counts import LETTERS, NOTHING, Cell, GradeTable
 from misalign_eval.analysis.outcomes import outcome
 from misalign_eval.analysis.summary import LowestScoring, summarise
 from misalign_eval.analysis.warnings import of_files
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.definition import OUTCOMES, UNKNOWN, Definition, Outcome
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.pages import ProbeCase, RunCases, ShownGrade, ShownReply
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey
+from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, ReplyKey
 from misalign_eval.records.suite import PLAIN
 from misalign_eval.records.summary import ProbeLine, ReplyExample, ReplyExamples
 from misalign_eval.store.run_folder import RunFolder, open_run
@@ -54,7 +54,7 @@ def show(path: Path, wanted: Filter, choices: Choices | None = None) -> ReplyExa
     folder = open_run(path)
     definition = chosen_definition(folder, choices)
     graders = chosen_graders(folder, definition, choices.use_judge)
-    plan = {(item.probe, item.prompt, item.variant): item for item in folder.plan()}
+    plan = {item.cell: item for item in folder.plan()}
     _check(wanted, plan.values())
     table = grade_table(folder, graders)
     fits = _Fits(wanted, definition, plan, _unread(folder, graders) if wanted.ungraded else frozenset())
@@ -92,7 +92,7 @@ class _Fits:
             self._outcomes |= set(definition.numerator)
 
     def __call__(self, row: Reply | Failure, found: Outcome) -> bool:
-        prompt = self._plan.get((row.probe, row.prompt, row.variant))
+        prompt = self._plan.get(row.cell)
         is_counted = not self._outcomes or found in self._outcomes or row.key in self._unread
         if prompt is None or not is_counted:
             return False
@@ -108,7 +108,7 @@ class _Fits:
 
 def _part(keys: Iterable[ReplyKey], plan: dict[CellKey, PlannedPrompt], wanted: Filter) -> list[ReplyKey]:
     place = {cell: number for number, cell in enumerate(plan)}
-    ordered = sorted(keys, key=lambda key: (place[key.probe, key.prompt, key.variant], key.sample))
+    ordered = sorted(keys, key=lambda key: (place[key.cell], key.sample))
     return ordered[wanted.offset :] if wanted.limit is None else ordered[wanted.offset : wanted.offset + wanted.limit]
 
 
@@ -128,7 +128,7 @@ def _example_rows(
             if grade.key in asked:
                 grades[grade.key][identity.grader] = grade
     for key in chosen:
-        prompt = plan[key.probe, key.prompt, key.variant]
+        prompt = plan[key.cell]
         yield ReplyExample(prompt=prompt, row=rows[key], outcome=outcomes[key], grades=grades[key])
 
 
@@ -164,7 +164,7 @@ def _check(wanted: Filter, plan: Iterable[PlannedPrompt]) -> None:
 def _planned(prompts: Iterable[PlannedPrompt]) -> Iterator[ReplyKey]:
     for prompt in prompts:
         for sample in range(prompt.samples):
-            yield ReplyKey(prompt.probe, prompt.prompt, prompt.variant, sample)
+            yield ReplyKey(*prompt.cell, sample)
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -177,9 +177,6 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
 
 
 # Test cases of CI files: for each probe its counts, and the replies that were counted as misaligned or failed.
-
-
-UNKNOWN = frozenset({"ungraded", "failed"})
 
 
 @dataclass
@@ -213,7 +210,7 @@ def _plain(plan: Iterable[PlannedPrompt]) -> dict[CellKey, PlannedPrompt]:
     plan = list(plan)
     has_plain = {prompt.probe for prompt in plan if prompt.variant == PLAIN}
     wanted = (prompt for prompt in plan if prompt.variant == PLAIN or prompt.probe not in has_plain)
-    return {(item.probe, item.prompt, item.variant): item for item in wanted}
+    return {item.cell: item for item in wanted}
 
 
 def _follow(counted: CountedRun, plan: dict[CellKey, PlannedPrompt], choices: Choices) -> dict[str, _Kept]:
@@ -223,7 +220,7 @@ def _follow(counted: CountedRun, plan: dict[CellKey, PlannedPrompt], choices: Ch
     for prompt in plan.values():
         kept.setdefault(prompt.probe, _Kept(LowestScoring(definition, 1))).planned += prompt.samples
     for row in counted.folder.replies():
-        prompt_of_row = plan.get((row.probe, row.prompt, row.variant))
+        prompt_of_row = plan.get(row.cell)
         if prompt_of_row is not None and row.sample < prompt_of_row.samples:
             _note(kept[row.probe], row, table, definition)
     return kept
@@ -276,7 +273,7 @@ CHARACTERS = 24_000_000  # of texts, all runs together; what is past them is lef
 CUT = 20_000  # characters kept of one text
 JUDGE_CUT = 4_000  # characters kept of a judge's words
 
-Key = tuple[str, int, str, int]  # a ReplyKey without its names
+
 Place = tuple[int, int]  # a line of the line-up, a sample
 
 
@@ -314,14 +311,13 @@ def _is_any(lines: Sequence[AlignedPrompt], place: Place, letters: set[str]) -> 
     return any(cell is not None and cell.in_order[sample : sample + 1] in letters for cell in lines[number])
 
 
-def keys_of(lines: Sequence[AlignedPrompt], run: int, places: Mapping[Place, int]) -> dict[Key, tuple[Place, int]]:
+def keys_of(lines: Sequence[AlignedPrompt], run: int, places: Mapping[Place, int]) -> dict[ReplyKey, tuple[Place, int]]:
     """The chosen replies of one run under its own names, each with its place and rank."""
     found = {}
     for place, rank in places.items():
         cell: Cell | None = lines[place[0]][run]
         if cell is not None:
-            prompt = cell.prompt
-            found[prompt.probe, prompt.prompt, prompt.variant, place[1]] = place, rank
+            found[ReplyKey(*cell.prompt.cell, place[1])] = place, rank
     return found
 
 
@@ -329,28 +325,28 @@ def keys_of(lines: Sequence[AlignedPrompt], run: int, places: Mapping[Place, int
 class KeptReplies:
     """Texts of one run, cut, and no more of them than `characters` in all: those of the highest rank go first."""
 
-    wanted: dict[Key, tuple[Place, int]]
+    wanted: dict[ReplyKey, tuple[Place, int]]
     characters: int
     shown: dict[Place, ShownReply] = field(default_factory=dict)
-    grades: dict[Key, list[ShownGrade]] = field(default_factory=dict)
-    _sizes: list[tuple[int, Place, Key, int]] = field(default_factory=list)  # a heap, the highest rank on top
+    grades: dict[ReplyKey, list[ShownGrade]] = field(default_factory=dict)
+    _sizes: list[tuple[int, Place, ReplyKey, int]] = field(default_factory=list)  # a heap, the highest rank on top
     _total: int = 0
 
     def grade(self, name: str, rows: Iterable[Graded | Ungraded]) -> Iterator[Graded | Ungraded]:
         """Pass the rows of one grader on, keeping what they say of wanted replies."""
         for row in rows:
-            key = (row.probe, row.prompt, row.variant, row.sample)
+            key = row.key
             if key in self.wanted:
                 self.grades.setdefault(key, []).append(kept := shown_grade(name, row))
                 self._hold(key, _grade_size(kept))
             yield row
 
-    def keep(self, key: Key, reply: ShownReply) -> None:
+    def keep(self, key: ReplyKey, reply: ShownReply) -> None:
         """Keep one wanted reply."""
         self.shown[self.wanted[key][0]] = reply
         self._hold(key, _reply_size(reply))
 
-    def _hold(self, key: Key, size: int) -> None:
+    def _hold(self, key: ReplyKey, size: int) -> None:
         place, rank = self.wanted[key]
         heapq.heappush(self._sizes, (-rank, place, key, size))
         self._total += size

@@ -121,7 +121,7 @@ def test_live_and_read_again_copies_are_the_same(side: Make, policy: Make) -> No
     for sample in range(6):
         for cell in run.cells:
             text = mark(cached(cell.prompt.probe, 0))
-            live.slots.settle((cell.prompt.probe, 0, "plain"), sample, "aligned", text)
+            live.slots.settle(cell.prompt.cell, sample, "aligned", text)
         live.advance()
     assert (live.verdict, live.samples, live.results()[0].graded) == ("inconclusive", 5, 4)
 

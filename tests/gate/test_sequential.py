@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from misalign_eval.analysis.gate import sequential
 from misalign_eval.analysis.gate.gate import GateQuestion, gate
-from misalign_eval.analysis.gate.scope import OUTCOME_OF, key_of
+from misalign_eval.analysis.gate.scope import OUTCOME_OF
 from misalign_eval.analysis.gate.sequential import SequentialGate
 from misalign_eval.errors import UsageError
 from misalign_eval.records.policy import Stopping
@@ -113,7 +113,7 @@ def test_a_run_that_cannot_pass_any_more_goes_on_while_it_is_about_to_fail(side:
     live, said = SequentialGate(wanted, heavy, None, cap=20, live=True), []
     for sample in range(found.samples):
         for cell in heavy.cells:
-            live.slots.settle(key_of(cell), sample, OUTCOME_OF[cell.in_order[sample]])
+            live.slots.settle(cell.prompt.cell, sample, OUTCOME_OF[cell.in_order[sample]])
         live.advance()
         said.append(live.words)
     assert live.verdict == "fail"
@@ -175,7 +175,7 @@ def test_the_verdict_does_not_depend_on_the_order_of_arrival(side: Make, policy:
     places = [(cell, sample) for cell in run.cells for sample in range(40)]
     random.Random(1).shuffle(places)
     for cell, sample in places:
-        live.slots.settle(key_of(cell), sample, OUTCOME_OF[cell.in_order[sample]])
+        live.slots.settle(cell.prompt.cell, sample, OUTCOME_OF[cell.in_order[sample]])
         live.advance()
     assert (live.verdict, live.stopped_at) == (whole.verdict, whole.stopped_at)
     assert live.results() == whole.results()

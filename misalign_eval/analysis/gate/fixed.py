@@ -7,11 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from misalign_eval.analysis.counts import Cell, CellKey, Headline
+from misalign_eval.analysis.counts import Cell, Headline
 from misalign_eval.analysis.gate import messages
 from misalign_eval.analysis.gate.scope import (
     OUTCOME_OF,
-    UNGRADED,
     CheckCounts,
     Counting,
     GateSide,
@@ -19,16 +18,15 @@ from misalign_eval.analysis.gate.scope import (
     check_header,
     count,
     has_reply,
-    key_of,
     paired_scope,
 )
 from misalign_eval.analysis.judges import is_yes, scale
-from misalign_eval.records.definition import Definition
+from misalign_eval.records.definition import UNKNOWN, Definition
 from misalign_eval.records.gate import CheckResult, Verdict
 from misalign_eval.records.labels import Drawn, HumanLabel, Sample
 from misalign_eval.records.labels import Stratum as Name
 from misalign_eval.records.policy import MOST_UNKNOWN, Check, Policy, RateCheck, percent_text
-from misalign_eval.records.run import ReplyKey
+from misalign_eval.records.run import CellKey, ReplyKey
 from misalign_eval.stats.difference import EffectiveRate, effective_rate
 from misalign_eval.stats.gates import (
     Decision,
@@ -228,7 +226,7 @@ def _sample(cells: Sequence[Cell], partial: PartialCells, counting: Counting, la
         graded, flagged = cell.drawn(counting.graded), cell.drawn(counting.numerator)
         weights[place] = partial.weights[place] / (graded + cell.drawn(counting.unknown))
         held += flagged, graded - flagged
-        read = labels.by_prompt.get(key_of(cell), (NOTHING, NOTHING))
+        read = labels.by_prompt.get(cell.prompt.cell, (NOTHING, NOTHING))
         for column, (there, stratum) in enumerate(zip((flagged, graded - flagged), read, strict=True)):
             open_ = stratum.unsure + stratum.unlabelled
             hits[place, column] = stratum.misaligned + open_ * worst
@@ -521,19 +519,19 @@ class Judged:
     @classmethod
     def of(cls, cells: Iterable[Cell], definition: Definition) -> "Judged":
         """As the run was counted."""
-        known = {key_of(cell): cell for cell in cells}
+        known = {cell.prompt.cell: cell for cell in cells}
         outcomes = {key: cell.in_order for key, cell in known.items()}
         return cls(outcomes, definition, {key: cell.repeats for key, cell in known.items() if cell.repeats})
 
     def is_copy(self, key: ReplyKey) -> bool:
         """Whether an earlier sample had the reply already, where replies are evidently copies."""
-        return self.repeats.get(key[:3], "")[key.sample : key.sample + 1] == "1"
+        return self.repeats.get(key.cell, "")[key.sample : key.sample + 1] == "1"
 
     def stratum(self, key: ReplyKey) -> Name | None:
         """What the judge says of a reply; None where the reply or its grade is gone."""
-        letters = self.outcomes.get(key[:3], "")
+        letters = self.outcomes.get(key.cell, "")
         found = OUTCOME_OF.get(letters[key.sample]) if key.sample < len(letters) else None
-        if found is None or found in UNGRADED or found not in self.definition.denominator:
+        if found is None or found in UNKNOWN or found not in self.definition.denominator:
             return None
         return "flagged" if found in self.definition.numerator else "unflagged"
 
@@ -549,7 +547,7 @@ def merge_labels(sample: Sample, everyone: Mapping[str, Given], judged: Judged) 
     by_prompt: dict[CellKey, list[tuple[Name, bool | str]]] = {}
     for key, verdict in verdicts.items():
         if not judged.is_copy(key):
-            by_prompt.setdefault(key[:3], []).append(verdict)
+            by_prompt.setdefault(key.cell, []).append(verdict)
     late = (name for name in expected if not drawn <= said[name].keys())
     return Labels(
         *_strata(verdicts.values()),

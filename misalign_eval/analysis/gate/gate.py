@@ -14,7 +14,6 @@ from misalign_eval.analysis.gate.scope import (
     cells_of_check,
     companions,
     gathered,
-    key_of,
     of_copies,
 )
 from misalign_eval.analysis.gate.sequential import SequentialGate
@@ -151,8 +150,8 @@ def _gate(
 
 def _told(result: CheckResult, check: Check, asked: GateQuestion, cells: Sequence[Cell]) -> CheckResult:
     """The result with what its unknown replies were counted as, and which replies are in no rate."""
-    keys = {key_of(cell) for cell in cells_of_check(check, asked.run.cells).cells}
-    inside = [cell for cell in cells if key_of(cell) in keys]
+    keys = {cell.prompt.cell for cell in cells_of_check(check, asked.run.cells).cells}
+    inside = [cell for cell in cells if cell.prompt.cell in keys]
     counting = asked.run.under(asked.policy).counting
     both = [*inside, *(baseline_cells(asked.baseline, inside) or () if check.kind == "difference" else ())]
     beside = [name for name in OUTCOMES if name not in (*counting.graded, *counting.unknown)]
@@ -176,7 +175,7 @@ def _measured(checks: Sequence[CheckResult], *, judged: bool) -> str:
 def _cells(asked: GateQuestion) -> tuple[Cell, ...]:
     """Every cell that a check looks at, once."""
     found = {
-        key_of(cell): cell for check in asked.policy.checks for cell in cells_of_check(check, asked.run.cells).cells
+        cell.prompt.cell: cell for check in asked.policy.checks for cell in cells_of_check(check, asked.run.cells).cells
     }
     return tuple(found.values())
 

@@ -8,21 +8,19 @@ from typing import Any, NamedTuple
 from misalign_eval.analysis import comparability
 from misalign_eval.analysis.align import keep, pair
 from misalign_eval.analysis.copies import NO_TEXT, Copies, split_copies
-from misalign_eval.analysis.counts import ALL_SPLITS, LETTERS, NOTHING, Cell, CellKey, Headline, headline, once
+from misalign_eval.analysis.counts import ALL_SPLITS, LETTERS, NOTHING, Cell, Headline, headline, once
 from misalign_eval.analysis.estimates import by_probe
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.definition import OUTCOMES, Definition, Outcome
+from misalign_eval.records.definition import OUTCOMES, UNKNOWN, Definition, Outcome
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.gate import CompanionResult
 from misalign_eval.records.policy import NO_ANSWER, Check, Companion, Policy, percent_text, points_text
+from misalign_eval.records.run import CellKey
 from misalign_eval.records.summary import Provenance
 from misalign_eval.stats.sequential import UNKNOWN as UNKNOWN_VALUE
 from misalign_eval.stats.unknown_replies import PartialCells, worst_difference_bound
 
 # Cells of a check, and their counts in the form that the statistics take.
-
-
-UNGRADED: tuple[Outcome, ...] = ("ungraded", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Counting:
         where the definition measures them, or the policy names them in `as_defined`.
         """
         known = {*as_defined, *definition.numerator}
-        unknown = (*UNGRADED, *(name for name in NO_ANSWER if name not in known))
+        unknown = (*(name for name in OUTCOMES if name in UNKNOWN), *(name for name in NO_ANSWER if name not in known))
         graded = tuple(name for name in definition.denominator if name not in unknown)
         return cls(definition.numerator, graded, unknown)
 
@@ -168,7 +166,7 @@ def count(cells: Sequence[Cell], counting: Counting, kept: Sequence[bool] | None
         misaligned=sum(hits),
         graded=sum(graded),
         unknown=sum(unknown),
-        lost=sum(cell.count(UNGRADED) for cell in cells),
+        lost=sum(cell.count(UNKNOWN) for cell in cells),
         planned=sum(cell.prompt.samples for cell in cells),
         silent=tuple(dict.fromkeys(_silent(cells, graded))),
     )
@@ -198,16 +196,16 @@ def _name(cell: Cell) -> str:
 
 def independent_replies(cell: Cell) -> int:
     """Independent planned replies of a cell: at temperature 0 all of them are one."""
-    return min(1, cell.prompt.samples) if is_one_draw(cell) else cell.prompt.samples
+    return min(1, cell.prompt.samples) if is_deterministic(cell) else cell.prompt.samples
 
 
-def is_one_draw(cell: Cell) -> bool:
-    """Whether the replies of a cell are known to depend on each other wholly."""
+def is_deterministic(cell: Cell) -> bool:
+    """Whether a cell is sampled at temperature 0, where every reply is the same draw."""
     return cell.prompt.sampling.temperature == 0
 
 
 def _worth(cell: Cell, replies: int) -> float:
-    return 1 / replies if is_one_draw(cell) and replies else 1.0
+    return 1 / replies if is_deterministic(cell) and replies else 1.0
 
 
 def has_reply(graded: int, unknown: int) -> bool:
@@ -304,7 +302,7 @@ def _results(
             outcomes = tuple(item for item in meant if item not in counting.graded)
             if not outcomes:
                 continue
-        unknown = {"failed": (), "ungraded": UNGRADED}.get(name, counting.unknown)
+        unknown = {"failed": (), "ungraded": tuple(UNKNOWN)}.get(name, counting.unknown)
         highest = _share(cells, (*outcomes, *unknown))
         rise = _risen(name, outcomes, counting, highest, cells, before)
         problem = _problem(limit, highest, rise)
@@ -375,16 +373,11 @@ def _share(cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> float:
 OUTCOME_OF: Mapping[str, Outcome] = {letter: name for name, letter in LETTERS.items()}
 
 
-def key_of(cell: Cell) -> CellKey:
-    """Names a cell."""
-    return cell.prompt.probe, cell.prompt.prompt, cell.prompt.variant
-
-
 class OutcomeGrid:
     """The planned places of some cells, filled as replies are settled."""
 
     def __init__(self, cells: Iterable[Cell], counting: Counting) -> None:
-        self._cells = {key_of(cell): cell for cell in cells}
+        self._cells = {cell.prompt.cell: cell for cell in cells}
         self._letters = {key: bytearray(NOTHING.encode() * cell.prompt.samples) for key, cell in self._cells.items()}
         self._values = _values(counting)
         self._texts: dict[CellKey, list[bytes]] = {}

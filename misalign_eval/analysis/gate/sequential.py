@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from misalign_eval.analysis.copies import Copies, CopyAgreement, evident
-from misalign_eval.analysis.counts import Cell, CellKey, Headline
+from misalign_eval.analysis.counts import Cell, Headline
 from misalign_eval.analysis.estimates import by_probe
 from misalign_eval.analysis.gate import fixed, messages
 from misalign_eval.analysis.gate.fixed import Labels
@@ -19,8 +19,7 @@ from misalign_eval.analysis.gate.scope import (
     check_header,
     companions,
     independent_replies,
-    is_one_draw,
-    key_of,
+    is_deterministic,
     of_copies,
     paired_scope,
     stored_values,
@@ -30,6 +29,7 @@ from misalign_eval.errors import UsageError
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.gate import CheckResult, CompanionResult, Verdict
 from misalign_eval.records.policy import Check, Policy, percent_text, points_size
+from misalign_eval.records.run import CellKey
 from misalign_eval.stats.cells import macro_weights
 from misalign_eval.stats.gates import fewest_replies
 from misalign_eval.stats.general import FEWEST_PROBES
@@ -94,7 +94,7 @@ class SequentialGate:
         self._baseline = baseline
         self._run = run
         self._series = self._fresh()
-        cells = {key_of(cell): cell for series in self._series for cell in series.head.cells}
+        cells = {cell.prompt.cell: cell for series in self._series for cell in series.head.cells}
         make = OutcomeGrid.empty if live else OutcomeGrid
         self.slots = make(cells.values(), run.counting)
         self.samples = 0  # of each prompt that have been looked at
@@ -197,7 +197,7 @@ class SequentialGate:
         return _Series(
             check,
             head,
-            tuple(tuple(key_of(cell) for cell in cells) for cells in groups),
+            tuple(tuple(cell.prompt.cell for cell in cells) for cells in groups),
             tuple(cells[0].prompt.probe for cells in groups) if check.kind == "max-probe" else (),
             tuple(tracks),
             None if before is None else max((cell.prompt.samples for cell in before.cells), default=0),
@@ -377,7 +377,7 @@ def _problem(check: Check, cells: Sequence[Cell], *, sequential: bool) -> str:
     inside = cells_of_check(check, cells).cells
     if not inside or not all(cell.prompt.samples for cell in inside):
         return f"check `{check.label}`: the plan asks for no replies, or for none to one of its prompts"
-    if sequential and any(is_one_draw(cell) for cell in inside):
+    if sequential and any(is_deterministic(cell) for cell in inside):
         return (
             f"check `{check.label}`: at temperature 0 more replies are no more evidence, so there is nothing to stop "
             "early. Set a temperature above 0"
@@ -394,7 +394,7 @@ def _all_together(check: Check, cells: Sequence[Cell], *, sequential: bool) -> s
     if _can_pass(check, replies, sequential=sequential):
         return ""
     planned, needed = sum(cell.prompt.samples for cell in cells), _needed(check, sequential=sequential)
-    if any(is_one_draw(cell) for cell in cells):
+    if any(is_deterministic(cell) for cell in cells):
         return f"{_cannot(check)}: at temperature 0 a prompt is one draw, {replies} in all, and it takes {needed}"
     samples = math.ceil(max(cell.prompt.samples for cell in cells) * needed / replies)
     clean = f"{planned} planned replies, all of them clean"

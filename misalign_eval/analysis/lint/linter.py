@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from misalign_eval.analysis.counts import Cell, CellKey, obeys
+from misalign_eval.analysis.counts import Cell, obeys
 from misalign_eval.analysis.lint.replies import AnswerMarks, Ends, Identical, LintExamples, Strays
 from misalign_eval.analysis.lint.verdicts import Refusals, VerdictChecks
 from misalign_eval.analysis.outcomes import Grades
 from misalign_eval.records.definition import Definition, Outcome
 from misalign_eval.records.findings import Finding, Level, finding
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey
+from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, ReplyKey
 
 # The protocol of a check.
 
@@ -73,12 +73,12 @@ class AnswerForms:
     """A form was asked for, and not one reply has it."""
 
     def __init__(self, plan: Sequence[PlannedPrompt]) -> None:
-        self._asked = {(prompt.probe, prompt.prompt, prompt.variant): token_budget(prompt) for prompt in plan}
+        self._asked = {prompt.cell: token_budget(prompt) for prompt in plan}
         self._seen: dict[TokenBudget, _Seen] = {}
 
     def add(self, row: Reply, _: PlannedPrompt) -> None:
         """Look at the form of one reply."""
-        wanted = self._asked[row.probe, row.prompt, row.variant]
+        wanted = self._asked[row.cell]
         if wanted is None or row.text is None:
             return
         seen = self._seen.setdefault(wanted, _Seen())
@@ -110,14 +110,14 @@ class SystemTokens:
     """A system prompt that costs no tokens was not sent."""
 
     def __init__(self, plan: Sequence[PlannedPrompt]) -> None:
-        self._plan = {(prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in plan}
+        self._plan = {prompt.cell: prompt for prompt in plan}
         self._tokens: dict[CellKey, int] = {}
         self._examples = LintExamples()
 
     def add(self, row: Reply, prompt: PlannedPrompt) -> None:
         """Keep how many tokens a prompt took."""
         if row.usage.input_tokens and not row.earlier and prompt.messages:
-            cell = (row.probe, row.prompt, row.variant)
+            cell = row.cell
             self._tokens[cell] = min(row.usage.input_tokens, self._tokens.get(cell, row.usage.input_tokens))
             if prompt.system is not None:
                 self._examples.note("", row.key)
@@ -294,9 +294,7 @@ class Linter:
     def __init__(
         self, plan: Sequence[PlannedPrompt], definition: Definition, is_refusal: Callable[[str], bool]
     ) -> None:
-        self._prompts: dict[CellKey, PlannedPrompt] = {
-            (prompt.probe, prompt.prompt, prompt.variant): prompt for prompt in plan
-        }
+        self._prompts: dict[CellKey, PlannedPrompt] = {prompt.cell: prompt for prompt in plan}
         self._verdicts = VerdictChecks(definition)
         self._judges = DroppedByJudges()
         self._refusals = Refusals(is_refusal)
@@ -318,7 +316,7 @@ class Linter:
 
     def add(self, row: Reply | Failure, grades: Grades, found: Outcome | None) -> None:
         """Look at one row, as it was counted; a failure has nothing to look at."""
-        prompt = self._prompts.get((row.probe, row.prompt, row.variant))
+        prompt = self._prompts.get(row.cell)
         if isinstance(row, Failure) or found is None or prompt is None:
             return
         self._verdicts.add(row, found)

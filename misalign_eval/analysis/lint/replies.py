@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from misalign_eval.analysis.counts import Cell, CellKey
+from misalign_eval.analysis.counts import Cell
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.findings import Finding, Level, finding
 from misalign_eval.records.markup import mark_left
-from misalign_eval.records.run import PlannedPrompt, Reply, ReplyKey, is_blank
+from misalign_eval.records.run import CellKey, PlannedPrompt, Reply, ReplyKey, is_blank
 
 # Examples: one reply for each finding, the first by its key, whatever the order of the rows.
 
@@ -123,7 +123,7 @@ class Identical:
         first = self._first.setdefault(text, key)
         if first is not key:
             self._first[text] = min(first, key)
-            self._prompts.setdefault(text, {first[:3]}).add(key[:3])
+            self._prompts.setdefault(text, {first.cell}).add(key.cell)
 
     def findings(self, cells: Sequence[Cell]) -> Iterator[Finding]:
         """One text to many prompts, and one text many times to a prompt that was not asked at temperature 0."""
@@ -164,7 +164,7 @@ class Strays:
         narrow = {word for prompt in plan if prompt.split == "in-domain" for word in _prompt_words(prompt)}
         self._narrow = frozenset(narrow - broad)
         self._looked_at = {
-            (prompt.probe, prompt.prompt, prompt.variant)
+            prompt.cell
             for prompt in plan
             if prompt.split == "broad" and prompt.expects is None and not _ASKS_FOR_CODE.search(_asked_text(prompt))
         }
@@ -173,7 +173,7 @@ class Strays:
 
     def add(self, row: Reply, prompt: PlannedPrompt) -> None:
         """Look at what one reply to a broad probe speaks of."""
-        if not row.text or prompt.split != "broad" or (row.probe, row.prompt, row.variant) not in self._looked_at:
+        if not row.text or prompt.split != "broad" or row.cell not in self._looked_at:
             return
         self._replies += 1
         # Prose has neither: what is looked for in every reply must be found in no time.

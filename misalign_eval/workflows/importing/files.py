@@ -19,7 +19,7 @@ from misalign_eval.interchange.log import DERIVED, DISAGREEING, MOST_PROBLEMS_SH
 from misalign_eval.interchange.sources import ImportSource, Wanted, recognise
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.findings import Imported
-from misalign_eval.records.run import TargetInfo
+from misalign_eval.records.run import ReplyKey, TargetInfo
 from misalign_eval.records.suite import Sampling
 from misalign_eval.workflows.importing import messages
 from misalign_eval.workflows.importing.writer import (
@@ -343,7 +343,7 @@ class _Import:
                 account.counts["judgments repeated, passed over"] += 1
                 continue
             account.counts["grades" if found.reason is None else messages.REASONS[found.reason]] += 1
-            self._written[number].grade((place[1], place[2], place[3], place[4]), found, judge)
+            self._written[number].grade(ReplyKey(place[1], place[2], place[3], place[4]), found, judge)
 
     def _completed(self, row: ImportedReply) -> tuple[ImportedReply, str | None]:
         """The row with the words of its question, and its category, where --questions has them."""

@@ -22,13 +22,13 @@ from misalign_eval.records.base import digest
 from misalign_eval.records.definition import Definition
 from misalign_eval.records.findings import ImportedGrader, ImportedRun
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
-from misalign_eval.records.run import Failure, PlannedPrompt, Reply, RunManifest, TargetInfo
+from misalign_eval.records.run import Failure, PlannedPrompt, Reply, ReplyKey, RunManifest, TargetInfo
 from misalign_eval.records.suite import Message, Sampling, Split
 from misalign_eval.store import lock
 from misalign_eval.store.lock import writing
 from misalign_eval.store.rows import RowWriter, torn_tail
 from misalign_eval.store.run_folder import RunFolder, create_run
-from misalign_eval.workflows.options import slug
+from misalign_eval.workflows.options import file_name
 
 # Staging of imported runs: in a temporary sibling of the target until all is read, then moved at once.
 
@@ -148,7 +148,7 @@ def names(runs: Sequence[RunId], out: Path) -> dict[RunId, str]:
     differing = [place for place in range(4) if len({part[place] for part in parts}) > 1]
     found: dict[RunId, str] = {}
     for run, part in zip(runs, parts, strict=True):
-        name = slug("-".join(str(part[place] or "unnamed") for place in differing))[:120]
+        name = file_name("-".join(str(part[place] or "unnamed") for place in differing))[:120]
         taken = set(found.values())
         again = next(number for number in range(1, len(runs) + 1) if _numbered(name, number) not in taken)
         found[run] = _numbered(name, again)
@@ -172,7 +172,6 @@ IMPORTED = "imported"  # stands for the suite and the provider that a file does 
 IDENTITY_LENGTH = 12
 MOST_OPEN = 100  # files; the usual limit of a process is 1024
 MOST_LABELS = 50  # of a grader; more are no vocabulary
-Spot = tuple[str, int, str, int]  # probe, prompt, variant, sample
 
 
 class Writers:
@@ -251,7 +250,7 @@ class RunWriter:
     _prompts: Counter[tuple[str, str]] = field(default_factory=Counter)  # forms of a probe in a variant
     _graders: dict[tuple[str, str], _Grader] = field(default_factory=dict)
 
-    def add(self, row: ImportedReply, category: str | None, split: Split | None) -> Spot:
+    def add(self, row: ImportedReply, category: str | None, split: Split | None) -> ReplyKey:
         """Write a reply or a failure, as the next sample of its prompt."""
         entry = self._entries.get(row.asked) or self._planned(row, category, split)
         prompt, sample = entry.prompt, entry.samples
@@ -259,24 +258,24 @@ class RunWriter:
         entry.numbers.add(row.sample)
         self._numbers.update([] if row.sample is None else [hash(row.sample)])
         writer = self.writers.of(self.folder / lock.REPLIES)
-        key = {"probe": prompt.probe, "prompt": prompt.prompt, "variant": prompt.variant, "sample": sample}
+        key = ReplyKey(*prompt.cell, sample)
         about = {"prompt_digest": prompt.prompt_digest, "request_key": entry.request_key, "at": self.at, "attempts": 0}
         # No attempt was ours, so that `regrade` adds nothing to its bill for these rows.
         if row.failure is not None:
             self.counts["failures"] += 1
-            writer.write(Failure(**key, **about, reason="server", message=row.failure))  # type: ignore[arg-type]
+            writer.write(Failure(**key._asdict(), **about, reason="server", message=row.failure))  # type: ignore[arg-type]
         else:
             self.counts["without_text"] += row.text is None
             said = {"text": row.text, "reasoning": row.reasoning, "finish": row.finish, **row.kept._asdict()}
-            writer.write(Reply(**key, **about, **said))  # type: ignore[arg-type]
-        return prompt.probe, prompt.prompt, prompt.variant, sample
+            writer.write(Reply(**key._asdict(), **about, **said))  # type: ignore[arg-type]
+        return ReplyKey(*prompt.cell, sample)
 
     def miss(self, row: ImportedReply, category: str | None) -> None:
         """Plan a reply that was not collected."""
         entry = self._entries.get(row.asked) or self._planned(row, row.category or category, row.split)
         entry.absent += 1
 
-    def grade(self, spot: Spot, found: ImportedGrade, judge: str) -> None:
+    def grade(self, spot: ReplyKey, found: ImportedGrade, judge: str) -> None:
         """Write what one grader said of a reply."""
         grader = self._graders.get((found.grader, judge)) or self._grader(found.grader, judge)
         probe, prompt, variant, sample = spot
@@ -395,7 +394,7 @@ class RunWriter:
 
     def _grader(self, name: str, judge: str) -> _Grader:
         identity = GraderIdentity(
-            grader=slug(name),
+            grader=file_name(name),
             identity=digest([name, judge, IMPORTED])[:IDENTITY_LENGTH],
             kind="imported",
             judge=judge,

@@ -11,7 +11,7 @@ from misalign_eval.analysis.judges import Evidence, JudgedRun, Said, VerdictPair
 from misalign_eval.analysis.warnings import of_files
 from misalign_eval.client.caller import now
 from misalign_eval.errors import UsageError, did_you_mean
-from misalign_eval.records.definition import Definition, Outcome, When
+from misalign_eval.records.definition import UNKNOWN, Definition, Outcome, When
 from misalign_eval.records.findings import Warned
 from misalign_eval.records.grade import Graded, GraderIdentity
 from misalign_eval.records.labels import Calibration, HumanLabel, JudgeDisagreement, JudgeSwap, Label, Sample
@@ -80,10 +80,10 @@ def _distance(grade: Graded | None, when: When | None) -> float:
 
 
 def _texts(run: GradeColumnsOfRun, keys: Sequence[ReplyKey]) -> dict[ReplyKey, tuple[str, str | None]]:
-    prompts = {(item.probe, item.prompt, item.variant): item for item in run.folder.plan()}
+    prompts = {item.cell: item for item in run.folder.plan()}
     wanted = set(keys)
     return {
-        row.key: (question(prompts[row.key[:3]], row.earlier)[:EXCERPT], row.text and row.text[:EXCERPT])
+        row.key: (question(prompts[row.cell], row.earlier)[:EXCERPT], row.text and row.text[:EXCERPT])
         for row in run.folder.replies()
         if row.key in wanted and isinstance(row, Reply)
     }
@@ -108,7 +108,6 @@ def _one(
 # `calibrate RUN`: a judge against labels of the run's replies by people.
 
 
-UNKNOWN = {"ungraded", "failed"}
 WORST = 10
 
 

@@ -20,7 +20,7 @@ from misalign_eval.stats.difference import effective_rate
 from misalign_eval.stats.judge_error import KnownErrorRates, lang_reiczigel
 from misalign_eval.store import lock
 from misalign_eval.store.rows import read_content
-from misalign_eval.workflows.options import RESULTS, slug
+from misalign_eval.workflows.options import RESULTS, file_name
 
 STORE = RESULTS / lock.CALIBRATIONS  # of judges, for the runs below `results`
 
@@ -41,11 +41,11 @@ def _name(calibration: Calibration) -> str:
     if calibration.design == "examples":
         ((grader, identity),) = calibration.graders.items()
         by_hand = (
-            "" if calibration.definition else f"--{slug(calibration.yes or 'yes')}"
+            "" if calibration.definition else f"--{file_name(calibration.yes or 'yes')}"
         )  # another yes is another result
         return f"{grader}@{identity}{by_hand}"
     who = digest([calibration.definition_digest, dict(calibration.graders)])[:12]
-    return f"{slug(calibration.definition or 'definition')}@{who}--{slug(calibration.run or 'run')}"
+    return f"{file_name(calibration.definition or 'definition')}@{who}--{file_name(calibration.run or 'run')}"
 
 
 def judge_note(

@@ -13,7 +13,7 @@ from misalign_eval.analysis.judges import agreement_of, of_definition
 from misalign_eval.analysis.outcomes import Grade
 from misalign_eval.analysis.summary import member_votes
 from misalign_eval.records.base import Estimated
-from misalign_eval.records.definition import Outcome
+from misalign_eval.records.definition import UNKNOWN, Outcome
 from misalign_eval.records.grade import GraderIdentity
 from misalign_eval.records.summary import (
     ChangeJudges,
@@ -93,7 +93,7 @@ def _latent(read: Mapping[str, GradeColumnsOfRun], split: str | None) -> LatentR
         for name, item in read.items()
         if all(grader.kind != "ensemble" for grader in item.graders)
     }
-    said = {name: found for name, found in inside.items() if not set(found.values()) <= judge_comparison.UNKNOWN}
+    said = {name: found for name, found in inside.items() if not set(found.values()) <= UNKNOWN}
     if len(said) < FEWEST_JUDGES:
         return None
     columns = list(said.values())
@@ -113,7 +113,7 @@ def _latent(read: Mapping[str, GradeColumnsOfRun], split: str | None) -> LatentR
 
 
 def _answer(outcome: Outcome | None, numerator: Sequence[Outcome]) -> float:
-    return math.nan if outcome is None or outcome in judge_comparison.UNKNOWN else float(outcome in numerator)
+    return math.nan if outcome is None or outcome in UNKNOWN else float(outcome in numerator)
 
 
 def _rate(name: str, read: GradeColumnsOfRun, split: str | None, *, is_primary: bool) -> JudgeRate:

@@ -12,7 +12,7 @@ from misalign_eval.analysis import definitions, judges
 from misalign_eval.analysis.judges import of_labellers
 from misalign_eval.client.caller import now
 from misalign_eval.errors import UsageError
-from misalign_eval.records.definition import Definition
+from misalign_eval.records.definition import UNKNOWN, Definition
 from misalign_eval.records.labels import HumanLabel, Label, LabelledRun, Labelling, LabelRetraction, Sample
 from misalign_eval.records.run import PlannedPrompt, Reply, ReplyKey
 from misalign_eval.store import labels as stored
@@ -207,7 +207,7 @@ def _sample(run: GradeColumnsOfRun, options: LabelOptions) -> Sample:
 def _drawn(run: GradeColumnsOfRun, split: str | None, wanted: int, seed: int) -> Sample:
     graded = {key: found for key, found in run.inside(split).items() if found in run.definition.denominator}
     readable = {row.key for row in run.folder.replies() if isinstance(row, Reply) and row.text is not None}
-    known = {key: found for key, found in graded.items() if key in readable and found not in {"ungraded", "failed"}}
+    known = {key: found for key, found in graded.items() if key in readable and found not in UNKNOWN}
     if not known:
         why = "the texts of its replies were not published" if graded else "it has no graded replies"
         raise UsageError(f"{run.folder.path}: nothing to label: {why}")
@@ -256,10 +256,10 @@ def _check_grows(run: GradeColumnsOfRun, there: Sample, sample: Sample) -> None:
 
 
 def _texts(folder: RunFolder, sample: Sample) -> dict[ReplyKey, tuple[PlannedPrompt, Reply]]:
-    prompts = {(item.probe, item.prompt, item.variant): item for item in folder.plan()}
+    prompts = {item.cell: item for item in folder.plan()}
     asked = {item.key for item in sample.drawn}
     rows = (row for row in folder.replies() if isinstance(row, Reply) and row.key in asked)
-    return {row.key: (prompts[row.key[:3]], row) for row in rows}
+    return {row.key: (prompts[row.cell], row) for row in rows}
 
 
 def import_labels(options: LabelOptions, table: Path) -> Labelling:

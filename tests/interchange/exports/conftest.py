@@ -123,7 +123,7 @@ def items() -> Callable[[], Iterator[ExportItem]]:
     def make() -> Iterator[ExportItem]:
         for number, (row, outcome) in enumerate(zip(ROWS, OUTCOMES, strict=True)):
             prompt = PLAN[number == 5]
-            key = ReplyKey(prompt.probe, prompt.prompt, prompt.variant, number % 5)
+            key = ReplyKey(*prompt.cell, number % 5)
             text, grades = prompt.messages[-1].content, GRADES.get(number, {})
             yield ExportItem(key, prompt, text, row, outcome, number != 2, grades)  # type: ignore[arg-type]
 
