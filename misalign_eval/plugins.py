@@ -1,5 +1,6 @@
 """Plug-ins: built-in providers and those of installed packages, and where bundled suites and graders lie."""
 
+import re
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -14,6 +15,7 @@ from misalign_eval.errors import UsageError, did_you_mean
 
 
 Kind = Literal["providers", "graders"]
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "providers": {
@@ -34,12 +36,13 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
     },
     "graders": {},
 }
+_REGISTERED: dict[Kind, dict[str, Any]] = {"providers": {}, "graders": {}}  # by this process, for as long as it lives
 WITHOUT_HTTP = frozenset({"command", "embedded", "replay"})  # of the built-in providers
 
 
 def names(kind: Kind) -> list[str]:
-    """Every known name of a kind, built-in or installed, sorted."""
-    return sorted({point.name for point in _installed(kind)} | BUILT_IN[kind].keys())
+    """Every known name of a kind, built-in, registered or installed, sorted."""
+    return sorted({point.name for point in _installed(kind)} | BUILT_IN[kind].keys() | _REGISTERED[kind].keys())
 
 
 def load(kind: Kind, name: str) -> Any:  # noqa: ANN401  the caller knows what its kind is
@@ -47,10 +50,24 @@ def load(kind: Kind, name: str) -> Any:  # noqa: ANN401  the caller knows what i
     if path := BUILT_IN[kind].get(name):
         module, _, attribute = path.partition(":")
         return getattr(import_module(module), attribute)
+    if name in _REGISTERED[kind]:
+        return _REGISTERED[kind][name]
     for point in _installed(kind):
         if point.name == name:
             return point.load()
     raise UsageError(f"unknown {kind[:-1]} `{name}`. {did_you_mean(name, names(kind))}")
+
+
+def register(kind: Kind, name: str, factory: object) -> None:
+    """Let `name` stand for `factory` until this process ends, as an entry point does for an installed package.
+
+    Raises UsageError for a name that is taken, or that cannot stand before the `/` of a model or in a file name.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{kind[:-1]} `{name}`: write lower-case letters, digits and single hyphens")
+    if name in names(kind):
+        raise UsageError(f"{kind[:-1]} `{name}` is there already. Choose another name")
+    _REGISTERED[kind][name] = factory
 
 
 @cache
