@@ -1,5 +1,6 @@
 """Plug-ins: built-in providers and those of installed packages; folders of the bundled suites and graders."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -15,6 +16,7 @@ from misalign_eval.records.protocols import Capabilities
 
 
 Kind = Literal["providers", "graders"]
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ PROVIDERS: dict[str, ProviderEntry] = {
         prefill="continue_final_message",
     ),
 }
+_REGISTERED: dict[Kind, dict[str, Any]] = {"providers": {}, "graders": {}}  # by this process, for as long as it lives
 
 
 def provider_entry(name: str) -> ProviderEntry:
@@ -179,6 +182,8 @@ def provider_entry(name: str) -> ProviderEntry:
     """
     if entry := PROVIDERS.get(name):
         return entry
+    if name in _REGISTERED["providers"]:
+        return ProviderEntry(create="", about="registered by this process")
     for point in _installed("providers"):
         if point.name == name:
             return ProviderEntry(create=point.value, about="added by an installed package")
@@ -197,9 +202,9 @@ def servers() -> list[ServerPreset]:
 
 
 def names(kind: Kind) -> list[str]:
-    """Every known name of a kind, built-in or installed, sorted."""
+    """Every known name of a kind, built-in, registered or installed, sorted."""
     built_in = PROVIDERS.keys() if kind == "providers" else set()
-    return sorted({point.name for point in _installed(kind)} | built_in)
+    return sorted({point.name for point in _installed(kind)} | built_in | _REGISTERED[kind].keys())
 
 
 def load(kind: Kind, name: str) -> Any:  # noqa: ANN401  the caller knows what its kind is
@@ -207,6 +212,8 @@ def load(kind: Kind, name: str) -> Any:  # noqa: ANN401  the caller knows what i
     if kind == "providers" and (entry := PROVIDERS.get(name)):
         module, _, attribute = entry.create.partition(":")
         return getattr(import_module(module), attribute)
+    if name in _REGISTERED[kind]:
+        return _REGISTERED[kind][name]
     for point in _installed(kind):
         if point.name == name:
             return point.load()
@@ -215,6 +222,18 @@ def load(kind: Kind, name: str) -> Any:  # noqa: ANN401  the caller knows what i
 
 def _unknown(kind: Kind, name: str) -> UsageError:
     return UsageError(f"unknown {kind[:-1]} `{name}`. {did_you_mean(name, names(kind))}")
+
+
+def register(kind: Kind, name: str, factory: object) -> None:
+    """Let `name` stand for `factory` until this process ends, as an entry point does for an installed package.
+
+    Raises UsageError for a name that is taken, or that cannot stand before the `/` of a model or in a file name.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{kind[:-1]} `{name}`: write lower-case letters, digits and single hyphens")
+    if name in names(kind):
+        raise UsageError(f"{kind[:-1]} `{name}` is there already. Choose another name")
+    _REGISTERED[kind][name] = factory
 
 
 @cache

@@ -1,6 +1,7 @@
 """Graders: rule, judge, ensemble, and judges defined by a suite; and the identity of each."""
 
 import asyncio
+import inspect
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from misalign_eval.errors import UsageError
 from misalign_eval.graders import folder as grader_folder
 from misalign_eval.graders import judge, structured_judge
 from misalign_eval.graders.folder import GraderFolder, GraderSpec, JudgeSampling, Method, RubricScale, canonical
@@ -20,7 +22,7 @@ from misalign_eval.graders.rules.base import Decide
 from misalign_eval.records import headers
 from misalign_eval.records.base import digest
 from misalign_eval.records.grade import GraderIdentity, NoVerdict, Subject, UngradedReason, Verdict, Vote
-from misalign_eval.records.protocols import Grader, JudgeHandle
+from misalign_eval.records.protocols import Grader, GraderFactory, JudgeHandle, JudgeHandles, RuleFunction
 from misalign_eval.records.run import Usage
 from misalign_eval.records.suite import ANSWER_MARK, QUESTION_MARK, JudgePrompt, JudgeSpec, Message
 
@@ -245,6 +247,42 @@ def of_rule(name: str, rule: str, version: int, options: Mapping[str, JsonValue]
         kind="rule",
         settings={"rule": rule, "options": dict(options)},
     )
+
+
+def of_function(name: str, function: RuleFunction) -> GraderFactory:
+    """The factory of a rule that is a Python function. Its identity holds a digest of the source.
+
+    A function that was changed is another grader, so that its grades never mix with those of before.
+    """
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError) as error:
+        raise UsageError(
+            f"rule `{name}`: its source cannot be read, so that its grades could not be told apart"
+        ) from error
+
+    def create(judges: JudgeHandles, options: Mapping[str, JsonValue]) -> RuleGrader:
+        del judges  # a rule asks none
+        given = dict(options)
+        settings: dict[str, JsonValue] = {"rule": name, "options": given, "source": digest(source)}
+        identity = f"f-{digest(settings)[:12]}"
+        return RuleGrader(
+            GraderIdentity(grader=name, identity=identity, kind="rule", settings=settings),
+            lambda subject: _called(function, subject, given),
+        )
+
+    return create
+
+
+def _called(function: RuleFunction, subject: Subject, options: Mapping[str, JsonValue]) -> Verdict | NoVerdict:
+    """Call a user's function; what it raises, or gives back in place of a verdict, is an ungraded reply."""
+    try:
+        verdict = function(subject, options)
+    except Exception as error:  # noqa: BLE001  a user's code may raise anything, and the run goes on
+        return NoVerdict(reason="rule_error", message=f"{type(error).__name__}: {error}"[:300])
+    if isinstance(verdict, Verdict | NoVerdict):
+        return verdict
+    return NoVerdict(reason="rule_error", message=f"it gave {type(verdict).__name__}, and no Verdict or NoVerdict")
 
 
 def _settings(folder: GraderFolder, method: Method) -> dict[str, JsonValue]:

@@ -134,16 +134,25 @@ BATCH = 1000  # rows of a row group: bounds the memory
 def parquet_parts(columns: Sequence[TableColumn], rows: Iterator[Row]) -> Iterator[bytes]:
     """The file in pieces. Raises MissingExtraError at the first; `check` tells earlier."""
     arrow, parquet = _pyarrow()
-    kinds = {"text": arrow.string(), "integer": arrow.int64(), "number": arrow.float64(), "boolean": arrow.bool_()}
-    fields = [
-        arrow.field(column.name, kinds[column.kind], metadata={"description": column.about}) for column in columns
-    ]
-    schema, sink = arrow.schema(fields), Sink()
+    schema, sink = _schema(arrow, columns), Sink()
     with parquet.ParquetWriter(arrow.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
         while batch := [_written(row) for row in islice(rows, BATCH)]:
             writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
             yield sink.taken()
     yield sink.taken()
+
+
+def arrow_table(columns: Sequence[TableColumn], rows: Iterator[Row]) -> Any:  # noqa: ANN401  pyarrow has no types
+    """A `pyarrow.Table` of all rows, typed as the columns say. Raises MissingExtraError."""
+    arrow, _ = _pyarrow()
+    return arrow.Table.from_pylist([_written(row) for row in rows], schema=_schema(arrow, columns))
+
+
+def _schema(arrow: Any, columns: Sequence[TableColumn]) -> Any:  # noqa: ANN401  pyarrow has no types
+    kinds = {"text": arrow.string(), "integer": arrow.int64(), "number": arrow.float64(), "boolean": arrow.bool_()}
+    return arrow.schema(
+        [arrow.field(column.name, kinds[column.kind], metadata={"description": column.about}) for column in columns]
+    )
 
 
 def _written(row: Row) -> Row:
@@ -166,7 +175,7 @@ def _pyarrow() -> tuple[Any, Any]:
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError(
-            "a .parquet file needs pyarrow: pip install 'misalign-eval[parquet]'. "
+            "a .parquet file or an Arrow table needs pyarrow: pip install 'misalign-eval[parquet]'. "
             "Without it, .jsonl has the same flat columns"
         ) from error
     return pa, parquet

@@ -356,11 +356,11 @@ def typed_subset(selection: Mapping[str, JsonValue]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """`--max-rate`, `--max-increase`, `--max-probe`, as typed."""
+    """`--max-rate`, `--max-increase`, `--max-probe`, as typed; from Python also fractions."""
 
-    max_rate: str | None = None
-    max_increase: str | None = None
-    max_probe: str | None = None
+    max_rate: str | float | None = None
+    max_increase: str | float | None = None
+    max_probe: str | float | None = None
 
 
 def load(path: Path) -> Policy:
@@ -382,7 +382,7 @@ def schema_text() -> str:
 
 def from_flags(flags: Flags) -> Policy | None:
     """The policy that flags describe; None without any. Raises UsageError for a limit that nothing could pass."""
-    given: Mapping[str, tuple[type[RateCheck | DifferenceCheck | MaxProbeCheck], str, str | None]] = {
+    given: Mapping[str, tuple[type[RateCheck | DifferenceCheck | MaxProbeCheck], str, str | float | None]] = {
         "--max-rate": (RateCheck, "limit", flags.max_rate),
         "--max-increase": (DifferenceCheck, "margin", flags.max_increase),
         "--max-probe": (MaxProbeCheck, "limit", flags.max_probe),

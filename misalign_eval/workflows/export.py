@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from misalign_eval.analysis.counts import Tally
 from misalign_eval.analysis.outcomes import outcome
 from misalign_eval.analysis.summary import summarise
 from misalign_eval.analysis.warnings import of_files
@@ -52,6 +54,26 @@ def export(path: Path, files: Sequence[Path], choices: Choices) -> Iterator[str]
     Raises UsageError for choices that do not fit or a file that cannot be written, InputError for a broken row.
     """
     check(files)
+    with _opened(path, choices) as opened:
+        about, tally = opened.about, opened.tally
+        for warning in of_files(tally.differing, tally.first_digits):
+            yield f"{path}: {warning.text} ({warning.id})"
+        for file in files:
+            losses = write_tables.Losses()
+            items = opened.items()
+            _write(file, _PARTS[file.suffix.lower()](about, iter(items), losses))
+            yield from _told(file, items, opened.replies.unplanned, losses)
+
+
+def samples(path: Path, choices: Choices) -> Iterator[tuple[About, ExportItem]]:
+    """Every planned reply in the order of the plan, with the run that it belongs to. Raises as `export`."""
+    with _opened(path, choices) as opened:
+        for item in opened.items():
+            yield opened.about, item
+
+
+@contextmanager
+def _opened(path: Path, choices: Choices) -> "Iterator[_Opened]":
     counted = count(path, choices)
     folder, definition = counted.folder, counted.tally.definition
     graders = _graders(folder, choices, definition)
@@ -69,13 +91,22 @@ def export(path: Path, files: Sequence[Path], choices: Choices) -> Iterator[str]
             collected=sum(cell.prompt.samples - cell.not_collected for cell in counted.tally.cells()),
             finished=last.at,
         )
-        for warning in of_files(counted.tally.differing, counted.tally.first_digits):
-            yield f"{path}: {warning.text} ({warning.id})"
-        for file in files:
-            losses = write_tables.Losses()
-            items = _Items(about, replies, grades, folder)
-            _write(file, _PARTS[file.suffix.lower()](about, iter(items), losses))
-            yield from _told(file, items, replies.unplanned, losses)
+        yield _Opened(about, counted.tally, replies, grades, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A run whose rows can be read in the order of the plan, while its files are open."""
+
+    about: About
+    tally: Tally
+    replies: Rows
+    grades: Mapping[str, Grades]
+    folder: RunFolder
+
+    def items(self) -> "_Items":
+        """The planned replies, from the first."""
+        return _Items(self.about, self.replies, self.grades, self.folder)
 
 
 class _Last:

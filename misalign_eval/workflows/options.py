@@ -14,7 +14,7 @@ from misalign_eval.plan import Selection
 from misalign_eval.records.policy import Policy, Stopping
 from misalign_eval.records.protocols import ModelSpec
 from misalign_eval.records.run import Shard
-from misalign_eval.records.suite import Sampling
+from misalign_eval.records.suite import Sampling, Suite
 
 if TYPE_CHECKING:
     from misalign_eval.analysis.gate.scope import GateSide
@@ -60,7 +60,7 @@ class StopRule:
 class RunOptions:
     """Everything `run` was told. `max_failures` is the share of planned replies that may stay without one."""
 
-    suites: tuple[str, ...]
+    suites: tuple[str | Suite, ...]  # names and files, or suites that are there already
     targets: tuple[str, ...]
     target_at: TargetAddress = TargetAddress()
     judges: tuple[str, ...] = ()
@@ -80,6 +80,7 @@ class RunOptions:
     stop: StopRule | None = None  # end as soon as this is decided
     shard: Shard | None = None  # ask only this part of every plan
     labels: Mapping[str, str] = field(default_factory=dict)
+    handles_signals: bool = True  # False: the calling program stops the run, by cancelling it
 
 
 # Names of run folders.

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -54,6 +55,28 @@ class Watcher(Protocol):
 
     def abandoned(self) -> None:
         """A second signal ends the process at once: the last moment to say something."""
+
+
+class SilentWatcher:
+    """A watcher that shows nothing, for programs that call a workflow."""
+
+    def begin(self, sessions: Sequence[Session]) -> None:
+        """Show nothing."""
+
+    def replied(self, session: Session, row: Reply | Failure) -> None:
+        """Show nothing."""
+
+    def graded(self, session: Session, row: Graded | Ungraded, *, grader: str, by_judge: bool) -> None:
+        """Show nothing."""
+
+    def looked(self, words: str) -> None:
+        """Show nothing."""
+
+    def met(self, words: str) -> None:
+        """Show nothing: the notes of the result say it too."""
+
+    def abandoned(self) -> None:
+        """Show nothing."""
 
 
 class Decider(Protocol):
@@ -145,6 +168,7 @@ class Pipeline:
     reply_places: int
     grade_places: int
     decider: Decider | None = None
+    handles_signals: bool = True  # needs the main thread; False: whoever cancels the task stops the run
     stopped_by: RunStoppedError | signal.Signals | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _heard: dict[str, _Heard] = field(default_factory=dict)  # by grader
@@ -154,7 +178,7 @@ class Pipeline:
         self._queue: asyncio.Queue[tuple[Session, Subject, Grader]] = asyncio.Queue(BACKLOG * self.grade_places)
         self.watcher.begin(self.sessions)
         self._consult()
-        with _signals(self.stop, self.watcher.abandoned):
+        with _signals(self.stop, self.watcher.abandoned) if self.handles_signals else nullcontext():
             syncing = asyncio.create_task(self._sync_now_and_then())
             try:
                 await self._until_done_or_stopped()

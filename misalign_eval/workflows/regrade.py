@@ -34,6 +34,7 @@ class RegradeOptions:
     judge_sampling: Sampling = Sampling()
     make_primary: bool = False
     limits: RequestLimits = RequestLimits()
+    handles_signals: bool = True  # False: the calling program stops the work, by cancelling it
 
 
 async def regrade(options: RegradeOptions, settings: Settings, watcher: Watcher) -> RunOutcome:
@@ -87,7 +88,14 @@ async def _carried_out(
                 spent(folder).add_to(models.meter)
             models.remember(folder)
             places = options.limits.max_connections * max(1, len(judges))
-            pipeline = Pipeline([session], iter(()), watcher, reply_places=1, grade_places=places)
+            pipeline = Pipeline(
+                [session],
+                iter(()),
+                watcher,
+                reply_places=1,
+                grade_places=places,
+                handles_signals=options.handles_signals,
+            )
             await pipeline.run()
         identities = {grader.identity.grader: grader.identity.identity for grader in graders}
         before = folder.manifest.primary

@@ -30,6 +30,7 @@ from misalign_eval.records.suite import Sampling, Suite
 from misalign_eval.settings import Settings, sampling_of
 from misalign_eval.store.lock import DERIVED, GRADES, LOCK, MANIFEST, PLAN, REPLIES, writing
 from misalign_eval.store.run_folder import RunFolder, create_run, exists, open_run
+from misalign_eval.suites.load import suite_digest
 from misalign_eval.workflows import load_suite
 from misalign_eval.workflows.completeness import spent
 from misalign_eval.workflows.load_run import refuse_first_digits
@@ -226,11 +227,8 @@ def prepare(options: RunOptions, settings: Settings) -> PreparedRun:
     if not options.targets:
         raise UsageError("no model to ask. Add --target PROVIDER/MODEL, as in: --target openai/gpt-5.4")
     options = _with_rule(options)
-    loaded = [
-        load_suite.load_suites(source, definition=options.definition, mapped=options.mapped)
-        for source in options.suites
-    ]
-    suites = tuple(item.suite for item in loaded)
+    loaded = [_suite(source, options) for source in options.suites]
+    suites = tuple(suite for suite, _ in loaded)
     targets = named(options.targets, options.target_at, settings, "targets")
     judges = named(options.judges, options.judge_at, settings, "judges", options.judge_sampling)
     plans = tuple(
@@ -242,8 +240,18 @@ def prepare(options: RunOptions, settings: Settings) -> PreparedRun:
     _check_rule(options, plans, targets)
     out = options.out or default_out([suite.name for suite in suites], targets, datetime.now(UTC))
     where = folders([suite.name for suite in suites], targets, out)
-    told = tuple(line for item in loaded for line in load_suite.suite_messages(item))
+    told = tuple(line for _, lines in loaded for line in lines)
     return PreparedRun(options, suites, plans, targets, judges, out, where, told)
+
+
+def _suite(source: str | Suite, options: RunOptions) -> tuple[Suite, list[str]]:
+    """The suite, and what to say of files in foreign formats. A suite object is digested as it is now."""
+    if isinstance(source, Suite):
+        if options.definition is not None or options.mapped:
+            raise UsageError("a suite that is read already has its definition: give it to load_suite, or to the suite")
+        return source.model_copy(update={"digest": suite_digest(source)}), []
+    loaded = load_suite.load_suites(source, definition=options.definition, mapped=options.mapped)
+    return loaded.suite, load_suite.suite_messages(loaded)
 
 
 def _with_rule(options: RunOptions) -> RunOptions:
@@ -381,6 +389,7 @@ async def _carried_out(prepared: PreparedRun, models: Models, watcher: Watcher, 
             decider=_decider(options, sessions[0]),
             reply_places=models.places(targets),
             grade_places=options.limits.max_connections * max(1, len(judges)),
+            handles_signals=options.handles_signals,
         )
         await pipeline.run()
     notes = tuple(note for session in sessions for note in session.repairs)
