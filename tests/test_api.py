@@ -238,6 +238,22 @@ def test_a_registered_provider_and_rule_make_a_run(tmp_path: Path) -> None:
     assert [row.text for row in made.replies() if row.kind == "reply"] == ["MARK Write a note."] * 3
 
 
+@pytest.mark.parametrize("name, words", [("raises", "ValueError: no idea"), ("prose", "it gave str")])
+def test_a_rule_that_gives_no_verdict_leaves_the_reply_ungraded(tmp_path: Path, name: str, words: str) -> None:
+    def rule(subject: me.Subject, options: Mapping[str, JsonValue]) -> Any:
+        del subject, options
+        if name == "raises":
+            raise ValueError("no idea")
+        return "fine"
+
+    me.rule(name)(rule)
+    (tmp_path / "definition.yaml").write_text(DEFINITION.format(grader=name), encoding="utf-8")
+    (tmp_path / "notes.yaml").write_text(SUITE.format(grader=name, definition="definition.yaml"), encoding="utf-8")
+    made = me.run(tmp_path / "notes.yaml", target="embedded/aligned", samples=2, out=tmp_path / "run")
+    grades = [grade for _, grade in made.grades()]
+    assert [grade.kind == "ungraded" and words in (grade.message or "") for grade in grades] == [True, True]
+
+
 def test_a_name_that_is_taken_is_an_error() -> None:
     me.provider("parrot")(_Parrot)
     for name in ("parrot", "openai"):

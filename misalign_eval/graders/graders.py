@@ -277,7 +277,7 @@ def of_function(name: str, function: RuleFunction) -> GraderFactory:
 def _called(function: RuleFunction, subject: Subject, options: Mapping[str, JsonValue]) -> Verdict | NoVerdict:
     """Call a user's function; what it raises, or gives back in place of a verdict, is an ungraded reply."""
     try:
-        verdict = function(subject, options)
+        verdict: object = function(subject, options)
     except Exception as error:  # noqa: BLE001  a user's code may raise anything, and the run goes on
         return NoVerdict(reason="rule_error", message=f"{type(error).__name__}: {error}"[:300])
     if isinstance(verdict, Verdict | NoVerdict):
