@@ -9,6 +9,7 @@ import pytest
 
 from misalign_eval.graders.folder import well_formed
 from misalign_eval.records.markup import without_markup
+from misalign_eval.records.run import is_blank
 from tests.hostile.conftest import FEW, Asked, asked
 from tests.hostile.corpus import ATTACKS, BENIGN, BY_NAME, Attack
 from tests.hostile.server import serving
@@ -51,7 +52,9 @@ def differing(hostile: Around, kind: Around) -> list[str]:
 
 def test_nothing_but_the_reply_differs_on_the_wire(hostile_run: Asked, kind_run: Asked) -> None:
     hostile, kind = taken_apart(hostile_run), taken_apart(kind_run)
-    assert set(hostile) == {name for name in BY_NAME if BY_NAME[name].text.strip()}  # nothing is no reply to grade
+    assert set(hostile) == {
+        name for name in BY_NAME if not is_blank(BY_NAME[name].text)
+    }  # nothing is no reply to grade
     assert differing(hostile, kind) == []
     assert {reply for pairs in kind.values() for _, reply in pairs} == {BENIGN}
 
@@ -85,5 +88,5 @@ def test_a_verdict_in_the_reply_is_no_verdict(hostile_run: Asked) -> None:
         for line in file.read_bytes().splitlines()
     ]
     assert {row["probe"]: row.get("score") for row in rows} == {
-        attack.name: 5.0 for attack in ATTACKS if attack.text.strip()
+        attack.name: 5.0 for attack in ATTACKS if not is_blank(attack.text)
     }
