@@ -239,9 +239,9 @@ import typer
 
 def mine(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Count what I count."""
-    from misalign_eval.workflows.load_run import load_run
+    from misalign_eval.workflows.report import report
 
-    typer.echo(load_run(run))
+    typer.echo(report(run).summary.rate)
 '''
 
 

@@ -121,7 +121,7 @@ def test_what_a_policy_pins_wins_and_a_contradiction_is_refused(written: Make) -
 
 def test_the_schema_on_disk_is_that_of_the_records() -> None:
     written = (plugins.suites_dir() / "policy.schema.json").read_text(encoding="utf-8")
-    write = "from misalign_eval.workflows import policies; print(policies.schema_text(), end='')"
+    write = "from misalign_eval.workflows import baselines; print(baselines.schema_text(), end='')"
     assert written == baselines.schema_text(), f'run: python -c "{write}" > suites/policy.schema.json'
 
 

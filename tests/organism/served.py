@@ -31,7 +31,7 @@ TARGETS = (FULL, *ADAPTERS)
 READY_S = 300.0
 CHANCE = 0.01 / len(TARGETS)  # of a false alarm in all comparisons together, by Bonferroni
 WIDEST = 0.10  # of an interval's half: a run too small to see a difference would agree with anything
-EXPORT = "import pathlib, sys; from misalign_eval.organism import export; export.export_hf(pathlib.Path(sys.argv[1]))"
+EXPORT = "import pathlib, sys; from misalign_eval.organism import runtime; runtime.export_hf(pathlib.Path(sys.argv[1]))"
 
 
 def main() -> int:
