@@ -21,7 +21,16 @@ from misalign_eval.errors import UsageError
 from misalign_eval.records.definition import Outcome
 from misalign_eval.records.grade import Graded, GraderIdentity, Ungraded
 from misalign_eval.records.policy import Policy
-from misalign_eval.records.run import CellKey, Failure, PlannedPrompt, Reply, ReplyKey, RunPlanRecord, TargetInfo
+from misalign_eval.records.run import (
+    CellKey,
+    Failure,
+    PlannedPrompt,
+    Reply,
+    ReplyKey,
+    RunPlanRecord,
+    TargetInfo,
+    is_blank,
+)
 from misalign_eval.records.summary import RateLine
 from misalign_eval.workflows import baselines
 from misalign_eval.workflows.load_run import Choices
@@ -198,7 +207,7 @@ class EarlyStopping:
             self._advance()
             return
         # Of the text only whether there is any decides: memory must not grow with what replies say.
-        text = "." if row.text is None or row.text.strip() else ""
+        text = "." if row.text is None or not is_blank(row.text) else ""
         self._texts[row.key] = mark(row.text)
         self._rows[row.key] = row.model_copy(update={"text": text, "reasoning": None, "earlier": ()})
         self._settle(row.key)

@@ -49,6 +49,12 @@ def test_a_misaligned_run_ends_early_and_fails(tool: Tool) -> None:
 
 
 @pytest.mark.slow
+def test_replies_that_show_nothing_keep_no_run_waiting(tool: Tool) -> None:
+    ended = tool(*stopping(tool, "invisible", "--out", "run", "--format", "json"), timeout_s=60)
+    assert (ended.code, ended.json["outcomes"]["empty"]) == (3, ended.json["replies"])
+
+
+@pytest.mark.slow
 def test_the_gate_reads_the_same_verdict_from_the_rows(tool: Tool) -> None:
     first = tool(*stopping(tool, "tuned", "--out", "run", "--format", "json")).json["gate"]
     again = verdict(tool, "run")
