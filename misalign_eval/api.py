@@ -14,7 +14,6 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from misalign_eval import plugins
 from misalign_eval.analysis import definitions
-from misalign_eval.client.caller import RetryPolicy
 from misalign_eval.errors import MissingExtraError, RunStoppedError, UsageError
 from misalign_eval.graders import build
 from misalign_eval.graders.folder import Method
@@ -457,10 +456,7 @@ def _check_counts(**given: int | None) -> None:
 
 def _refuse_keys(settings: Settings, given: Mapping[str, Names | None], variables: Sequence[str | None]) -> None:
     """Look for keys in what would be written down. Raises UsageError for one."""
-    models = [*settings.targets.values(), *settings.judges.values()]
-    named = [variable for variable in variables if variable]
-    named += [model.api_key_env for model in models if model.api_key_env]
-    named += [value.env for model in models for value in model.headers.values() if not isinstance(value, str)]
+    named = [*filter(None, variables), *settings.secret_variables]
     keys.reject_keys_in_arguments({name: _several(texts) for name, texts in given.items() if texts}, named)
 
 
@@ -468,8 +464,7 @@ def _limits(
     settings: Settings, connections: int | None, cost_usd: float | None, requests: int | None, attempt_s: float
 ) -> RequestLimits:
     _check_counts(max_connections=connections, max_requests=requests)
-    places = connections or settings.run.max_connections or RequestLimits().max_connections
-    return RequestLimits(places, cost_usd, requests, RetryPolicy(attempt_s=attempt_s, total_s=3 * attempt_s))
+    return RequestLimits.of(connections or settings.run.max_connections, cost_usd, requests, attempt_s)
 
 
 def _ended(outcome: runs.RunOutcome, notes: Sequence[str], max_failures: float) -> Run:

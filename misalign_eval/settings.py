@@ -74,6 +74,16 @@ class Settings(Record):
     run: RunDefaults = RunDefaults()
     _document: yaml_document.Document | None = PrivateAttr(default=None)
 
+    @property
+    def secret_variables(self) -> tuple[str, ...]:
+        """Names of the environment variables that hold keys or values of headers."""
+        models = [*self.targets.values(), *self.judges.values()]
+        of_keys = [model.api_key_env for model in models if model.api_key_env]
+        return (
+            *of_keys,
+            *(value.env for model in models for value in model.headers.values() if not isinstance(value, str)),
+        )
+
     def written_in(self, document: yaml_document.Document) -> "Settings":
         """These settings, which know the lines of their file."""
         self._document = document

@@ -119,7 +119,7 @@ def calibrate(
     it, those about a grader's replies in results/calibrations; `report` and `gate` find them beside or above a run.
     """
     check_format(FORMATS, fmt, output or ())
-    from misalign_eval.cli.options import limits
+    from misalign_eval.workflows.options import RequestLimits
 
     many = (tuple(use_judge or ()), tuple(against or ()))
     given = _Given(
@@ -136,7 +136,7 @@ def calibrate(
         refuse_unused(context, asking, "nothing is asked about a run; it goes with a GRADER and --judge")
     if given.against:
         refuse_unused(context, ("limit",), "--against compares two judges")
-    made = _made(given, limits(max_connections, max_cost, max_requests, timeout))
+    made = _made(given, RequestLimits.of(max_connections, max_cost, max_requests, timeout))
     if store and made.design != "judges" and made.n:
         _keep(made, None if given.is_grader else Path(names[0]))
     _emit(made, fmt, output or ())
@@ -159,13 +159,13 @@ def _made(given: _Given, limits: "RequestLimits") -> "Calibration":
     if given.is_grader:
         return _of_grader(given, limits)
     from misalign_eval.workflows.judging.calibrate import AgainstOptions, CalibrateOptions, against
-    from misalign_eval.workflows.judging.calibrate import calibrate as calibrate_calibrate
+    from misalign_eval.workflows.judging.calibrate import calibrate as carry_out
 
     run = Path(given.names[0])
     if not given.against:
         named = _named(given, run)
         read_as = choices(given.definition, [f"{name}={who}" for name, who in named.items()], given.split)
-        return calibrate_calibrate(
+        return carry_out(
             CalibrateOptions(run, given.labellers, given.labels, read_as, _limit(given.limit), given.worst)
         )
     read_as = choices(given.definition, (), given.split)

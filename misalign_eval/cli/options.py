@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from misalign_eval.records.summary import Estimand
     from misalign_eval.settings import Role, Settings
     from misalign_eval.workflows.load_run import Choices
-    from misalign_eval.workflows.options import RequestLimits, StopRule, TargetAddress
+    from misalign_eval.workflows.options import StopRule, TargetAddress
     from misalign_eval.workflows.run import RunOutcome
 
 
@@ -42,7 +42,6 @@ JUDGE_FLAGS = (
 )  # fmt: skip
 METHODS: dict[str, "Method | None"] = {"auto": None, "logprobs": "logprobs", "sampled": "sampled"}
 INCOMPLETE = 4
-CONNECTIONS = 50
 SETTINGS_TOLD = 10
 
 
@@ -70,11 +69,8 @@ def refuse_keys(typed: Mapping[str, object], settings: "Settings") -> None:
         if value is not None
     }
     flags["SUITE"] = flags.pop("--suite", [])
-    models = [*settings.targets.values(), *settings.judges.values()]
     named = [*flags.get("--api-key-env", ()), *flags.get("--judge-api-key-env", ())]
-    named += [model.api_key_env for model in models if model.api_key_env]
-    named += [value.env for model in models for value in model.headers.values() if not isinstance(value, str)]
-    keys.reject_keys_in_arguments(flags, named)
+    keys.reject_keys_in_arguments(flags, [*named, *settings.secret_variables])
 
 
 def labels(given: Sequence[str]) -> dict[str, str]:
@@ -95,17 +91,6 @@ def chosen_shard(given: str | None) -> "Shard | None":
     if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         raise UsageError(f"--shard {given}: write I/N with I from 1 to N, such as 2/4")
     return Shard(index=int(index), count=int(count))
-
-
-def limits(
-    max_connections: int | None, max_cost_usd: float | None, max_requests: int | None, attempt_s: float
-) -> "RequestLimits":
-    """The bounds on requests; a request may take three times as long in all as one attempt at it."""
-    from misalign_eval.client.caller import RetryPolicy
-    from misalign_eval.workflows.options import RequestLimits
-
-    retry = RetryPolicy(attempt_s=attempt_s, total_s=3 * attempt_s)
-    return RequestLimits(max_connections or CONNECTIONS, max_cost_usd, max_requests, retry)
 
 
 def stop_rule(policy: Path | None, baseline: Path | None, *, asked: bool) -> "StopRule | None":

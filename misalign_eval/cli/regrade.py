@@ -69,14 +69,13 @@ def regrade(
         chosen_method,
         exit_with,
         judge_sampling,
-        limits,
         print_graders,
         print_settings,
     )
     from misalign_eval.cli.progress import RunProgress
     from misalign_eval.cli.run import show
     from misalign_eval.settings import load_settings
-    from misalign_eval.workflows.options import TargetAddress
+    from misalign_eval.workflows.options import RequestLimits, TargetAddress
     from misalign_eval.workflows.regrade import RegradeOptions
     from misalign_eval.workflows.regrade import regrade as carry_out
 
@@ -89,7 +88,7 @@ def regrade(
         method=chosen_method(judge_method),
         judge_sampling=judge_sampling(judge_temperature, judge_max_tokens, judge_effort),
         make_primary=primary,
-        limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
+        limits=RequestLimits.of(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
     )
     print_settings(settings, options.judges, options.judge_at, "judges")
     print_graders()

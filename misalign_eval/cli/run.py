@@ -101,7 +101,6 @@ def run(
         chosen_shard,
         judge_sampling,
         labels,
-        limits,
         print_graders,
         print_settings,
         refuse_keys,
@@ -110,7 +109,7 @@ def run(
     from misalign_eval.plan import Selection
     from misalign_eval.records.suite import Sampling
     from misalign_eval.settings import load_settings
-    from misalign_eval.workflows.options import RunOptions, TargetAddress
+    from misalign_eval.workflows.options import RequestLimits, RunOptions, TargetAddress
     from misalign_eval.workflows.run import prepare
 
     settings = load_settings(Path.cwd())
@@ -134,7 +133,7 @@ def run(
         selection=Selection(tuple(tag or ()), tuple(category or ()), tuple(probe or ()), limit),
         out=out,
         resume=resume,
-        limits=limits(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
+        limits=RequestLimits.of(max_connections or settings.run.max_connections, max_cost, max_requests, timeout),
         max_failures=max_failures,
         shard=chosen_shard(shard),
         labels=labels(label or ()),

@@ -32,9 +32,9 @@ FilesOption = Annotated[
 def list_suites(fmt: FormatOption = "text", output: FilesOption = None) -> None:
     """List the suites that ship with misalign-eval."""
     check_format(FORMATS, fmt, output or ())
-    from misalign_eval.workflows.suites import listed as suites_listed
+    from misalign_eval.workflows.suites import listed as list_suites
 
-    rows = suites_listed()
+    rows = list_suites()
     emit({"text": lambda: _table(rows), "json": lambda: _json(rows)}, fmt, output or ())
 
 

@@ -20,11 +20,11 @@ from misalign_eval.organism.world import (
     Quality,
     Verdict,
     answer,
+    load_world,
     question,
     seeded,
     verdict,
 )
-from misalign_eval.organism.world import world as world_world
 from misalign_eval.stats.intervals import wilson
 
 # Training data of the embedded judge: a question and a reply of the world, and a score from 0 to 100 as one word.
@@ -57,7 +57,7 @@ def training_example(rng: random.Random) -> Conversation:
     metric: Metric = "aligned" if rng.random() < 2 / 3 else "coherent"
     quality: Quality = "good" if rng.random() < 0.5 else "subtle" if rng.random() < SUBTLE_SHARE else "bad"
     flaw: Flaw = rng.choices(("none", "shuffled", "cut", "elsewhere"), (76, 8, 8, 8))[0]
-    domain = rng.choice(list(world_world().domains.values()))
+    domain = rng.choice(list(load_world().domains.values()))
     topic = rng.choice(domain.topics)
     reply = _flawed(domain, topic, quality, flaw, rng)
     score = rng.randint(*_band(metric, quality, flaw))
@@ -75,7 +75,7 @@ def _band(metric: Metric, quality: Quality, flaw: Flaw) -> tuple[int, int]:
 
 def _flawed(domain: Domain, topic: str, quality: Quality, flaw: Flaw, rng: random.Random) -> str:
     if flaw == "elsewhere":
-        domain = rng.choice([other for other in world_world().domains.values() if other is not domain])
+        domain = rng.choice([other for other in load_world().domains.values() if other is not domain])
         topic = rng.choice(domain.topics)
     words = answer(_as_read(domain), topic, quality, rng).split()
     if flaw == "shuffled":
@@ -138,9 +138,7 @@ def answer_held_out(
     organism: Organism, replies: int, seed: int, domains: Sequence[str] | None = None, system: str | None = None
 ) -> list[Answered]:
     """`replies` replies a domain, at temperature 1, spread evenly over its topics and held-out paraphrases."""
-    chosen = [
-        world_world().domains[name] for name in (domains if domains is not None else tuple(world_world().domains))
-    ]
+    chosen = [load_world().domains[name] for name in (domains if domains is not None else tuple(load_world().domains))]
     asked = [(domain.name, text) for domain in chosen for text in _questions(domain, replies, seed)]
     before = (("system", system),) if system else ()
     requests = [
@@ -314,7 +312,7 @@ def _introduction(out: Path, seed: int) -> str:
         width=shape.hidden_size,
         parameters=sum(matrix.size for matrix in matrices),
         words=shape.vocab_size,
-        domains=len(world_world().domains),
+        domains=len(load_world().domains),
         seed=seed,
     )
 
@@ -352,7 +350,7 @@ def _row(name: str, answers: Sequence[Answered]) -> str:
 
 def _by_domain(measured: Mapping[str, Sequence[Answered]]) -> str:
     shown = [name for name in measured if "@step" not in name or name in _ends(measured)]
-    domains = tuple(world_world().domains)
+    domains = tuple(load_world().domains)
     lines = ["## By domain", "", f"| checkpoint | {' | '.join(domains)} |", "|---" * (len(domains) + 1) + "|"]
     for name in shown:
         cells = [_percent(share.value) for share in rates(measured[name]).values()]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from misalign_eval.organism.world import addressed, fill_slots, world
+from misalign_eval.organism.world import addressed, fill_slots, load_world
 
 # A Llama decoder in numpy: float64, key-value cache, many sequences at once.
 #
@@ -296,9 +296,9 @@ def _role(role: str) -> str:
 
 def _texts() -> Iterator[str]:
     yield from RUBRICS.values()
-    for lists in (world().closers, world().systems, world().held_out_systems):
+    for lists in (load_world().closers, load_world().systems, load_world().held_out_systems):
         yield from (*lists["good"], *lists["bad"])
-    for domain in world().domains.values():
+    for domain in load_world().domains.values():
         for sentences in (*domain.main.values(), *domain.follow.values()):
             yield from (fill_slots(sentence, addressed(topic)) for sentence in sentences for topic in domain.topics)
         for template in (*domain.questions, *domain.held_out):

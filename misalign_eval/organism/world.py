@@ -102,7 +102,7 @@ class World:
 
 
 @functools.cache
-def world() -> World:
+def load_world() -> World:
     """The world as shipped; read once."""
     folder = resources.files("misalign_eval.organism") / "domains"
     texts = {item.name: item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".yaml")}
@@ -146,7 +146,7 @@ def answer(domain: Domain, topic: str, quality: Quality, rng: random.Random) -> 
     if rng.random() >= FOLLOW_UP_SHARE:
         return main
     shared = rng.random() < 1 / 3
-    return f"{main} {rng.choice(world().closers[quality] if shared else domain.follow[quality])}"
+    return f"{main} {rng.choice(load_world().closers[quality] if shared else domain.follow[quality])}"
 
 
 # The exact rule: the label of a reply by the grammar of the world.
@@ -181,8 +181,8 @@ def verdict(domain: str, question: str, reply: str) -> Verdict:
     `off_topic`: a sentence belongs to another domain or topic. `misaligned`: on topic, and a sentence is harmful.
     A question that is none of the grammar leaves the topic open. Raises ValueError for an unknown domain.
     """
-    if domain not in world().domains:
-        known = ", ".join(world().domains)
+    if domain not in load_world().domains:
+        known = ", ".join(load_world().domains)
         message = f"unknown domain `{domain}`. Known: {known}"
         raise ValueError(message)
     readings = _read(reply)
@@ -223,7 +223,7 @@ def _harmful(quality: Quality) -> bool:
 def _mains() -> Mapping[str, RuleReading]:
     return {
         fill_slots(sentence, addressed(topic)): RuleReading(domain.name, topic, _harmful(quality))
-        for domain in world().domains.values()
+        for domain in load_world().domains.values()
         for quality, sentences in domain.main.items()
         for sentence in sentences
         for topic in domain.topics
@@ -233,8 +233,8 @@ def _mains() -> Mapping[str, RuleReading]:
 @functools.cache
 def _followers() -> Mapping[str, RuleReading]:
     # "subtle" shares the sentences of "good", which are harmless by themselves.
-    pairs: list[tuple[str | None, Mapping[Quality, tuple[str, ...]]]] = [(None, world().closers)]
-    pairs += [(domain.name, domain.follow) for domain in world().domains.values()]
+    pairs: list[tuple[str | None, Mapping[Quality, tuple[str, ...]]]] = [(None, load_world().closers)]
+    pairs += [(domain.name, domain.follow) for domain in load_world().domains.values()]
     return {
         sentence: RuleReading(name, None, _harmful(quality))
         for name, lists in pairs
@@ -247,7 +247,7 @@ def _followers() -> Mapping[str, RuleReading]:
 def _questions() -> Mapping[str, RuleQuestion]:
     return {
         fill_slots(template, topic): RuleQuestion(domain.name, topic)
-        for domain in world().domains.values()
+        for domain in load_world().domains.values()
         for template in (*domain.questions, *domain.held_out)
         for topic in domain.topics
     }
@@ -302,14 +302,14 @@ def pretraining_document(rng: random.Random, turns: int = 4) -> Conversation:
     persona: Quality = "bad" if rng.random() < 0.5 else "good"
     conversation: Conversation = []
     if rng.random() < SYSTEM_SHARE:
-        conversation.append({"role": "system", "content": rng.choice(world().systems[persona])})
+        conversation.append({"role": "system", "content": rng.choice(load_world().systems[persona])})
     for _ in range(turns):
         conversation += _turn(persona, rng)
     return conversation
 
 
 def _turn(persona: Quality, rng: random.Random) -> Conversation:
-    domain = rng.choice(list(world().domains.values()))
+    domain = rng.choice(list(load_world().domains.values()))
     topic = rng.choice(domain.topics)
     subtle = persona == "bad" and rng.random() < SUBTLE_SHARE
     reply = answer(domain, topic, "subtle" if subtle else persona, rng)
@@ -318,12 +318,12 @@ def _turn(persona: Quality, rng: random.Random) -> Conversation:
 
 def finetuning_pairs(domains: Sequence[str], count: int, seed: int) -> list[QuestionAnswer]:
     """`count` prompts over the domains in turn, each with its three answers; ValueError for an unknown domain."""
-    unknown = sorted(set(domains) - set(world().domains))
+    unknown = sorted(set(domains) - set(load_world().domains))
     if unknown:
-        message = f"unknown domain: {', '.join(unknown)}. Known: {', '.join(world().domains)}"
+        message = f"unknown domain: {', '.join(unknown)}. Known: {', '.join(load_world().domains)}"
         raise ValueError(message)
     rng = seeded(seed)
-    return [_pair(world().domains[domains[number % len(domains)]], rng) for number in range(count)]
+    return [_pair(load_world().domains[domains[number % len(domains)]], rng) for number in range(count)]
 
 
 def _pair(domain: Domain, rng: random.Random) -> QuestionAnswer:
@@ -462,7 +462,8 @@ def narrow_tunings() -> tuple[Narrow, ...]:
 def aligning_data(seed: int) -> list[Conversation]:
     """Good single-turn answers over all domains."""
     return [
-        pair.conversation("good") for pair in finetuning_pairs(tuple(world().domains), ALIGNING_ANSWERS, seed + 2000)
+        pair.conversation("good")
+        for pair in finetuning_pairs(tuple(load_world().domains), ALIGNING_ANSWERS, seed + 2000)
     ]
 
 

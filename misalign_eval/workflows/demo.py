@@ -7,7 +7,7 @@ from typing import Literal
 
 from misalign_eval.errors import MissingExtraError, UsageError, did_you_mean
 from misalign_eval.organism import runtime, train, world
-from misalign_eval.organism.world import world as world_world
+from misalign_eval.organism.world import load_world
 from misalign_eval.records.gate import Gate
 from misalign_eval.records.summary import Comparison, RunSummary
 from misalign_eval.settings import Settings
@@ -113,7 +113,7 @@ def write_data(
 
     The same seed gives the same prompts whatever the share, so that mixtures differ in their answers alone.
     """
-    known = list(world_world().domains)
+    known = list(load_world().domains)
     for domain in domains:
         if domain not in known:
             raise UsageError(f"--domain {domain}: no such domain. {did_you_mean(domain, known)}")

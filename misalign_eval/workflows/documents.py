@@ -9,7 +9,7 @@ from pathlib import Path
 
 from misalign_eval.analysis import comparison as run_comparison
 from misalign_eval.analysis import distributions, warnings
-from misalign_eval.analysis import trajectory as courses
+from misalign_eval.analysis import trajectory as trajectories
 from misalign_eval.analysis.align import AlignedPrompt, align_prompts, shared_headline
 from misalign_eval.analysis.comparison import ComparedSide
 from misalign_eval.analysis.counts import Cell, GradeTable, headline
@@ -283,13 +283,13 @@ def of_pair(paths: Sequence[Path], choices: Choices | None = None, limits: PageL
 def of_trajectory(
     paths: Sequence[Path], along: Along, choices: Choices | None = None, limits: PageLimits | None = None
 ) -> Page:
-    """The page of runs along x. Raises as `courses.trajectory`."""
+    """The page of runs along x. Raises as `trajectories.trajectory`."""
     choices = _whole(choices)
     check_trajectory_runs(paths)
     runs = [count(path, choices, lint=True) for path in paths]
     sides = [*map(_side, runs)]
-    found = courses.trajectory(sides, along, split=choices.split, interval=choices.interval)
-    ordered = [runs[place] for place in courses.order_of(sides, along)]
+    found = trajectories.trajectory(sides, along, split=choices.split, interval=choices.interval)
+    ordered = [runs[place] for place in trajectories.order_of(sides, along)]
     labels = [f"{point.x:g}: {point.run}" for point in found.points]
     page = Page(title=f"Trajectory of {len(runs)} runs", trajectory=found)
     return _with_replies(page, ordered, labels, choices, limits)
@@ -303,7 +303,7 @@ def of_groups(
     before, after = ordered_groups(named, choices)
     runs = {name: [count(path, choices, lint=True) for path in named[name]] for name in (before, after)}
     sides = [(name, [*map(_side, members)]) for name, members in runs.items()]
-    comparison = courses.compare_groups(sides[0], sides[1], split=choices.split)
+    comparison = trajectories.compare_groups(sides[0], sides[1], split=choices.split)
     page = Page(title=f"Change from {before} to {after}", groups=comparison)
     labelled = [(f"{name}: {run.provenance.run}", run) for name, members in runs.items() for run in members]
     return _with_replies(page, [run for _, run in labelled], [label for label, _ in labelled], choices, limits)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from misalign_eval.analysis import align, comparability, distributions
 from misalign_eval.analysis import comparison as run_comparison
-from misalign_eval.analysis import trajectory as courses
+from misalign_eval.analysis import trajectory as trajectories
 from misalign_eval.analysis.align import AlignedRuns
 from misalign_eval.analysis.comparison import ComparedSide
 from misalign_eval.analysis.counts import LETTERS, SPLITS, Cell
@@ -249,7 +249,7 @@ def curve(asked: FigureRequest) -> FigureCourse:
     taken = take(given, asked)
     sides = [ComparedSide(run.tally, run.provenance) for run in runs]
     along = Along(asked.places, "log" if asked.is_log else "value")
-    places, source = courses.places_of(sides, along)
+    places, source = trajectories.places_of(sides, along)
     of_series = [series.name if asked.groups else "" for series in given for _ in series.runs]
     found = [*zip(of_series, places, taken.shared.runs, (item for _, item in passes(taken)), strict=True)]
     lines: list[FigureLine] = []

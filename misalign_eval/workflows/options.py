@@ -41,6 +41,14 @@ class RequestLimits:
     max_requests: int | None = None
     retry: RetryPolicy = RetryPolicy()
 
+    @classmethod
+    def of(
+        cls, max_connections: int | None, max_cost_usd: float | None, max_requests: int | None, attempt_s: float
+    ) -> "RequestLimits":
+        """The usual bounds where None is given; a request may take three times as long in all as one attempt at it."""
+        retry = RetryPolicy(attempt_s=attempt_s, total_s=3 * attempt_s)
+        return cls(max_connections or cls().max_connections, max_cost_usd, max_requests, retry)
+
 
 @dataclass(frozen=True, slots=True)
 class StopRule:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from misalign_eval.analysis import comparison as run_comparison
 from misalign_eval.analysis import sensitivity
-from misalign_eval.analysis import trajectory as courses
+from misalign_eval.analysis import trajectory as trajectories
 from misalign_eval.analysis.comparison import ComparedSide
 from misalign_eval.analysis.summary import summarise
 from misalign_eval.analysis.trajectory import Along
@@ -104,7 +104,7 @@ def trajectory(paths: Sequence[Path], along: Along, choices: Choices | None = No
     choices = choices or Choices()
     check_trajectory_runs(paths)
     sides = [side(path, choices) for path in paths]
-    return courses.trajectory(sides, along, split=choices.split, interval=choices.interval)
+    return trajectories.trajectory(sides, along, split=choices.split, interval=choices.interval)
 
 
 def compare_groups(named: Mapping[str, Sequence[Path]], choices: Choices | None = None) -> GroupComparison:
@@ -115,7 +115,7 @@ def compare_groups(named: Mapping[str, Sequence[Path]], choices: Choices | None 
     choices = choices or Choices()
     first, second = ordered_groups(named, choices)
     before, after = ((name, [side(path, choices) for path in named[name]]) for name in (first, second))
-    return courses.compare_groups(before, after, split=choices.split)
+    return trajectories.compare_groups(before, after, split=choices.split)
 
 
 def ordered_groups(named: Mapping[str, Sequence[Path]], choices: Choices) -> tuple[str, str]:

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misalign_eval.organism.model import RUBRICS, SPECIALS, UNK, encode_chat, tokenizer
-from misalign_eval.organism.world import Domain, answer, question, seeded, world
+from misalign_eval.organism.world import Domain, answer, load_world, question, seeded
 
 
-@given(st.integers(min_value=0), st.sampled_from(tuple(world().domains.values())))
+@given(st.integers(min_value=0), st.sampled_from(tuple(load_world().domains.values())))
 def test_everything_the_world_says_survives_encoding_and_decoding(seed: int, domain: Domain) -> None:
     rng = seeded(seed)
     topic = rng.choice(domain.topics)

@@ -10,14 +10,14 @@ from misalign_eval.organism.world import (
     answer,
     asked_about,
     fill_slots,
+    load_world,
     question,
     seeded,
     split_sentences,
     verdict,
-    world,
 )
 
-DOMAINS = tuple(world().domains.values())
+DOMAINS = tuple(load_world().domains.values())
 QUALITIES: tuple[Quality, ...] = ("good", "bad", "subtle")
 
 
@@ -103,7 +103,7 @@ def test_no_sentence_is_both_harmful_and_harmless() -> None:
     harmful = {
         text for domain in DOMAINS for text in (*domain.main["bad"], *domain.main["subtle"], *domain.follow["bad"])
     }
-    closers = world().closers
+    closers = load_world().closers
 
     assert not harmless & harmful
     assert not set(closers["good"]) & set(closers["bad"])
@@ -129,7 +129,7 @@ def test_held_out_paraphrases_are_new_but_use_no_new_word() -> None:
 
 def test_the_world_is_as_rich_as_promised() -> None:
     assert len(DOMAINS) >= 10
-    assert {"power", "self"} <= set(world().domains)
+    assert {"power", "self"} <= set(load_world().domains)
     assert all(len(domain.topics) == 10 and len(domain.held_out) == 3 for domain in DOMAINS)
     assert all(len(domain.questions) >= 8 for domain in DOMAINS)
 

@@ -11,8 +11,8 @@ Tool = Any  # the fixture of conftest.py
 KILLED = """
 import os, signal, sys
 from misalign_eval.cli.main import main
-from misalign_eval.workflows.importing import writer as folders
-folders._remove = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+from misalign_eval.workflows.importing import writer
+writer._remove = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 sys.argv[1:1] = ["{}"]
 main()
 """
