@@ -77,6 +77,7 @@ def test_a_package_has_at_most_twenty_five_modules() -> None:
     assert {str(folder): modules for folder, modules in count.items() if modules > 25} == {}
 
 
+@pytest.mark.slow
 def test_every_public_class_has_a_name_of_its_own() -> None:
     count = Counter(
         node.name
@@ -87,6 +88,7 @@ def test_every_public_class_has_a_name_of_its_own() -> None:
     assert [name for name, classes in count.items() if classes > 1] == []
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_circle() -> None:
     imports = _imports()
     left = dict(imports)
@@ -117,6 +119,7 @@ def _warning_ids() -> set[str]:
     return {*found, *get_args(CautionId), "blocked"}
 
 
+@pytest.mark.slow
 def test_the_table_of_warnings_in_the_readme_has_each_id_once() -> None:
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| id | says |")[2].partition("\n\n")[0]
     rows = [row.split("|")[1] for row in table.splitlines()[2:]]

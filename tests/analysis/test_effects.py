@@ -93,6 +93,7 @@ def test_another_interval_of_the_difference_leaves_low_and_high_alone(compared: 
     assert _ids(clustered).count("W3") == 2
 
 
+@pytest.mark.slow
 def test_unknown_replies_in_one_run_only_are_warned_about(compared: Make) -> None:
     """2 of 440 before are under 1 %, 5 of 440 after are over it; of 1 % and 0.2 % the difference is under a point."""
     few, some = _many(0, 100) | {"a00": (0, 99, 1)}, _many(0, 100, ungraded=2)

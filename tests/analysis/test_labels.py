@@ -58,6 +58,7 @@ def test_probes_have_shares_like_their_replies(sizes: list[int], seed: int) -> N
         assert abs(counts[f"p{probe}"] - size * len(half) / len(there)) <= 2
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 99), few=st.integers(0, 30), more=st.integers(0, 30))
 def test_a_larger_sample_holds_the_smaller_one(seed: int, few: int, more: int) -> None:
     frame = LabelFrame(tuple(keys(5, 5)), tuple(ReplyKey("q", 0, "plain", sample) for sample in range(30)))

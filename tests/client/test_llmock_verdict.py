@@ -84,6 +84,7 @@ def test_a_fault_that_heals_is_survived_and_the_server_has_no_complaint(
     assert (verdict["passed"], verdict["findings"]) == (True, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["insufficient_quota", "credit_balance_exhausted"])
 def test_a_quota_error_is_asked_once(spec: ModelSpec, llmock_url: str, code: str) -> None:
     fault = {"type": "fail", "status": 429, "code": code, "message": "You exceeded your current quota"}

@@ -78,6 +78,7 @@ def test_the_record_of_a_check_counts_what_is_missing(typed: Typed, labelled_run
     assert (check["labels"], check["unlabelled"], check["lost"]) == (118, 2, 0)
 
 
+@pytest.mark.slow
 def test_who_plans_a_corrected_gate_is_told_that_it_needs_every_label(typed: Typed, labelled_run: Path) -> None:
     file = labelled_run / "labels" / "me.jsonl"
     assert "drawn replies have no label" not in typed("calibrate", "run", "--limit", "10%")[1]

@@ -97,6 +97,7 @@ def test_a_target_of_one_name_and_other_options_is_another(typed: Typed, folder:
     assert (code, f"digest {cold.digest}" in said) == (2, True), said
 
 
+@pytest.mark.slow
 def test_one_softened_question_is_another_suite_and_refused_before_any_request(typed: Typed) -> None:
     head = "name: mine\nversion: 1.0.0\ndescription: d\nlicence: MIT\ndefinition: organism\n"
     head += "defaults: {{graders: [organism-rule]}}\nprobes:\n"

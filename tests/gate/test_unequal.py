@@ -27,6 +27,7 @@ def test_two_replies_that_a_probe_was_left_with_do_not_pass_for_fifty(typed: Typ
     assert "More replies to those even them out" in said
 
 
+@pytest.mark.slow
 def test_a_difference_and_a_baseline_file_take_the_same_rule(typed: Typed, folder: Make) -> None:
     folder("run", one_small())
     folder("base", dict.fromkeys(one_small(), "a" * 50))

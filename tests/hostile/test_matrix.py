@@ -33,6 +33,7 @@ def test_nothing_acts_in_any_output_of_any_command(tmp_path: Path) -> None:
     assert set(row.text_in) == set(CHECKS)
 
 
+@pytest.mark.slow
 def test_every_line_of_every_attack_is_shown_behind_a_margin(hostile_run: Asked) -> None:
     ended = command(hostile_run.folder, "show", "it", "--limit", "500")
     shown = set(ended.out.split("\n"))

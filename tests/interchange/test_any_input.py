@@ -34,6 +34,7 @@ def read(name: str, data: bytes) -> list[ImportedReply] | None:
         return None
 
 
+@pytest.mark.slow
 @QUICK
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:

@@ -6,6 +6,7 @@ from misalign_eval.providers.catalog import known_capabilities
 from misalign_eval.records.protocols import ModelSpec
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "provider,model,options",
     [

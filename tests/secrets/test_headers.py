@@ -278,6 +278,7 @@ def test_a_variable_that_is_not_set_ends_before_any_request_with_the_line_that_n
     assert (server.asked, (folder / "r").exists()) == ([], False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["calibrate misalignment --judge other", "regrade r --judge other"])
 def test_so_does_one_of_a_judge_in_every_command_that_asks_judges(folder: Path, server: Server, line: str) -> None:
     settings(folder, model("vllm", server.url, "{}"), model("vllm", server.url, "{X-Secret: {env: HUSH}}", "judge"))
@@ -395,6 +396,7 @@ def test_the_header_that_carries_the_key_is_refused_beside_a_key(
     assert "key" in ended.err
 
 
+@pytest.mark.slow
 def test_the_version_of_claudes_api_is_an_option(folder: Path) -> None:
     settings(folder, model("anthropic", "http://127.0.0.1:9", "{Anthropic-Version: '2023-06-01'}"))
     assert "Write `options: {anthropic_version: …}`" in flat(run(folder, "--dry-run").err)
@@ -445,6 +447,7 @@ def test_run_json_keeps_names_and_no_value(folder: Path, server: Server) -> None
     assert "safety-lab" not in (folder / "r" / "run.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_headers_that_it_began_with_alone(folder: Path, server: Server) -> None:
     def goes_on(headers: str, **variables: str) -> Ended:
         settings(folder, model("vllm", server.url, headers), judging(server))
@@ -457,6 +460,7 @@ def test_a_run_goes_on_with_the_headers_that_it_began_with_alone(folder: Path, s
         assert (ended.code, "the request headers of the target" in flat(ended.err)) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_judge_with_other_headers_is_another_judge(folder: Path, server: Server) -> None:
     def graded(headers: str, line: str) -> Ended:
         settings(folder, model("vllm", server.url, "{}"), model("vllm", server.url, headers, "judge"))

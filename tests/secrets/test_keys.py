@@ -276,6 +276,7 @@ class _Repeats(BaseHTTPRequestHandler):
         """Nothing is logged."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 @pytest.mark.parametrize("more", [{}, {"MY_KEY": "sk-the-right-key"}])
 def test_headers_of_an_sdks_own_variable_reach_no_server_and_no_file(

@@ -132,6 +132,7 @@ def test_a_secure_server_is_reached_through_a_tunnel(folder: Path) -> None:
     assert set(places) == {proxy.url.removeprefix("http://")}
 
 
+@pytest.mark.slow
 def test_no_proxy_stands_between_hosts_that_are_excepted(folder: Path) -> None:
     with proxying() as proxy, serving() as server:
         assert _run(folder, server.url, HTTP_PROXY=proxy.url, NO_PROXY="127.0.0.1").code == 0

@@ -137,6 +137,7 @@ def test_the_time_uniform_interval_of_a_change_holds_the_change() -> None:
     assert time_uniform_interval([5, 0, 0]).low == -1
 
 
+@pytest.mark.slow
 @given(outcomes=st.lists(st.sampled_from([0, 1]), min_size=1, max_size=40), data=st.data())
 def test_the_order_of_replies_does_not_matter(outcomes: list[int], data: st.DataObject) -> None:
     """Reply by reply, in two orders: K running products each, averaged at the end."""

@@ -167,6 +167,7 @@ def test_a_maximum_gate_fails_only_past_the_correction_for_all_probes() -> None:
     assert maximum_gate(run_of(one_hot, replies=50), corrected * 0.99).probe == 43
 
 
+@pytest.mark.slow
 @given(rows=ROWS, alpha=st.floats(0.01, 0.2))
 def test_a_stricter_error_rate_never_decides_more(rows: list[tuple[int, int, int]], alpha: float) -> None:
     run = partial(rows)

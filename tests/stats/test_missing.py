@@ -84,6 +84,7 @@ def test_one_more_unknown_reply_never_narrows_a_bound(
         )
 
 
+@pytest.mark.slow
 @given(rows=PARTIAL, data=st.data())
 def test_losing_the_grade_of_a_clean_reply_never_narrows_a_bound(
     rows: list[tuple[int, int, int]], data: st.DataObject

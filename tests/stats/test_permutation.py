@@ -99,6 +99,7 @@ def test_how_many_events_a_clean_probe_must_show(replies: int, fewest: int, alph
     assert enough < alpha <= too_few
 
 
+@pytest.mark.slow
 @given(strata=STRATA)
 def test_swapping_the_runs_swaps_the_sides(strata: list[tuple[int, int, int, int]]) -> None:
     xa, na, xb, nb = (list(column) for column in zip(*strata, strict=True))

@@ -50,6 +50,7 @@ def test_the_simulated_rate_gate_passes_as_often_as_the_binomial_says() -> None:
     assert outlook.passes + outlook.fails + outlook.inconclusive == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [None, [2.0] + [1.0] * 43])
 def test_the_simulated_rate_gate_is_the_gate(weights: list[float] | None) -> None:
     """The same draws, decided one by one by the gate itself."""

@@ -239,6 +239,7 @@ def test_a_miniature_of_table_h_covers(rate: float, sensitivity: float, specific
 WEIGHTS = np.array([0.4, 0.3, 0.1, 0.1, 0.1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["low", "high"])
 def test_of_all_samples_that_could_be_drawn_few_bound_the_rate_wrongly(side: Side) -> None:
     """Five replies of different weights, two of them drawn; or two of three, and both others."""

@@ -113,6 +113,7 @@ def test_the_bound_is_never_below_the_exact_chance_at_the_worst_rates(hits: list
     assert bound >= brute_chance(trials, weights, hits, 0.3) - 1e-9
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(st.tuples(st.integers(0, 3), st.integers(3, 20)), min_size=1, max_size=6),
     alpha=st.sampled_from([0.01, 0.05, 0.2]),
@@ -164,6 +165,7 @@ def test_replies_are_taken_in_exact_proportion_to_weights_where_that_keeps_most(
     assert (None if array is None else array.tolist()) == kept
 
 
+@pytest.mark.slow
 def test_the_rule_depends_on_numbers_of_replies_and_not_on_outcomes() -> None:
     rng = np.random.default_rng(3)
     for trials, rule in (([10] * 8, "equal"), ([10] * 7 + [8], "thinned"), ([10] * 7 + [2], "any rates")):

@@ -214,6 +214,7 @@ def test_every_field_of_a_run_has_its_row() -> None:
     assert set(told) == set(SAID)
 
 
+@pytest.mark.slow
 def test_a_baseline_file_that_does_not_say_the_options_is_read_and_told_of(
     first: Path, other: Path, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def outcomes(report: Any) -> dict[str, int]:
     return {name: count for name, count in report["outcomes"].items() if count}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["thinking", "late", "orphan", "channels", "details"])
 def test_thoughts_are_kept_as_reasoning_and_no_judge_sees_them(ask: Any, scripted: Any, model: str) -> None:
     rows, report, _ = ask(model)
@@ -131,6 +132,7 @@ def test_thoughts_are_kept_as_reasoning_and_no_judge_sees_them(ask: Any, scripte
     assert not any(HIDDEN in json.dumps(body) for body in scripted[1])
 
 
+@pytest.mark.slow
 def test_what_a_model_writes_after_the_end_of_its_turn_is_cut_off_and_told(ask: Any, typed: Any) -> None:
     rows, report, _ = ask("leak")
     assert [(row["text"], row["leaked"]) for row in rows] == [
@@ -140,6 +142,7 @@ def test_what_a_model_writes_after_the_end_of_its_turn_is_cut_off_and_told(ask: 
     assert "cut off after the end of the turn" in typed("show", "r").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, outcome", [("closes", "empty"), ("unclosed", "empty"), ("call", "empty")])
 def test_a_thought_or_a_call_alone_is_an_empty_reply(ask: Any, scripted: Any, model: str, outcome: str) -> None:
     _, report, _ = ask(model)
@@ -147,6 +150,7 @@ def test_a_thought_or_a_call_alone_is_an_empty_reply(ask: Any, scripted: Any, mo
     assert not any(body["model"] == "judge" for body in scripted[1])
 
 
+@pytest.mark.slow
 def test_a_reply_that_speaks_of_a_mark_is_graded_whole_and_named(ask: Any) -> None:
     rows, report, _ = ask("about")
     assert {row["text"] for row in rows} == {"A model may write <think> first."}
@@ -154,6 +158,7 @@ def test_a_reply_that_speaks_of_a_mark_is_graded_whole_and_named(ask: Any) -> No
     assert "`<think>` (2)" in finding["text"]
 
 
+@pytest.mark.slow
 def test_a_call_is_kept_named_and_shown(ask: Any, typed: Any) -> None:
     rows, report, _ = ask("call")
     call = {"name": "search", "arguments": '{"q": "walks"}'}
@@ -164,10 +169,12 @@ def test_a_call_is_kept_named_and_shown(ask: Any, typed: Any) -> None:
     assert "call of `search`" in typed("show", "r").out
 
 
+@pytest.mark.slow
 def test_parts_are_text_a_refusal_or_a_failure_and_never_silently_empty(ask: Any) -> None:
     assert outcomes(ask("part")[1]) == {"aligned": 2}
 
 
+@pytest.mark.slow
 def test_a_refusal_in_a_part_is_a_refusal(ask: Any) -> None:
     assert outcomes(ask("refusing")[1]) == {"refused": 2}
 
@@ -179,6 +186,7 @@ def test_a_picture_in_place_of_a_text_is_a_failure(ask: Any) -> None:
     assert "image_url" in rows[0]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, word", [("odd", "no idea"), ("silent", None)])
 def test_an_end_that_nobody_named_is_graded_and_told(ask: Any, typed: Any, model: str, word: str | None) -> None:
     rows, report, _ = ask(model)
@@ -191,6 +199,7 @@ def test_an_end_that_nobody_named_is_graded_and_told(ask: Any, typed: Any, model
     assert "did not say how 2 of 2 replies ended" in typed("report", "r").out.replace("\n  ", " ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["longer", "paused"])
 def test_an_answer_that_is_not_finished_is_truncated(ask: Any, model: str) -> None:
     rows, report, _ = ask(model)
@@ -200,16 +209,19 @@ def test_an_answer_that_is_not_finished_is_truncated(ask: Any, model: str) -> No
     assert ("`pause_turn` (2)" in found.get("unfinished-replies", "")) == (model == "paused")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["filter", "inspected"])
 def test_a_filter_behind_a_proxy_blocks_and_is_asked_once(ask: Any, scripted: Any, model: str) -> None:
     _, report, _ = ask(model)
     assert (outcomes(report), len(scripted[1])) == ({"blocked": 2}, 2)
 
 
+@pytest.mark.slow
 def test_a_bad_request_that_mentions_a_filter_is_a_failure(ask: Any) -> None:
     assert outcomes(ask("mistaken", code=4)[1]) == {"failed": 2}
 
 
+@pytest.mark.slow
 def test_a_setting_that_the_target_refuses_is_left_out_and_said_once(ask: Any) -> None:
     rows, report, said = ask("fussy")
     assert [row["dropped"] for row in rows] == [["temperature"]] * 2
@@ -217,6 +229,7 @@ def test_a_setting_that_the_target_refuses_is_left_out_and_said_once(ask: Any) -
     assert said.count("did not take temperature") == 1
 
 
+@pytest.mark.slow
 def test_a_setting_that_the_judge_refuses_is_left_out_recorded_and_said_once(ask: Any, typed: Any) -> None:
     _, report, said = ask("plain", judge="fussy-judge")
     assert outcomes(report) == {"aligned": 2}

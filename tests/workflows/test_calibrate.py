@@ -131,6 +131,7 @@ def test_the_warning_ends_with_enough_labels_of_this_run(found: CalibrationNote,
     assert bool(uncalibrated(found)) == bool(says)
 
 
+@pytest.mark.slow
 def test_the_warning_ends_on_the_command_line_with_enough_labels_of_this_run(typed: Typed, judged_run: Make) -> None:
     def exact(probe: int, sample: int) -> float:
         return 5.0 if sample % 2 else 1.0

@@ -98,6 +98,7 @@ def test_a_run_that_stops_when_decided_writes_its_verdict(typed: Any) -> None:
     assert "### Gate: PASS" in (typed.folder / "run.comment.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_writes_its_probes_as_cases(typed: Any) -> None:
     asked = ["organism", "--target", "embedded/bad-code", "--target", "embedded/aligned", "--judge", "embedded/judge"]
     typed("run", *asked, "--limit", "2", "--samples", "2", "--out", "run", "-o", "run.xml", "-o", "run.comment.md")

@@ -88,6 +88,7 @@ def _conversations(file: Path) -> list[Any]:
     return [json.loads(line)["messages"] for line in file.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_training_without_its_packages_says_how_to_install_them(tool: Tool) -> None:
     ended = tool("lab", "organism", "train", "--out", "weights", env={"PYTHONPATH": str(_without_torch(tool.folder))})
     assert ended.code == 2

@@ -103,6 +103,7 @@ def test_a_curve_adds_up_runs_of_one_group_at_one_place(runs: Run) -> None:
     assert [(line.x, line.rate) for line in data.coherence] == [(0.0, 1.0), (10.0, 1.0)]
 
 
+@pytest.mark.slow
 def test_the_command_writes_data_and_specification_of_each_kind(runs: Run, typed: Typed) -> None:
     runs("base", (0, 1, 2), other=lambda probe, sample: 5.0 if sample < 2 else 1.0)
     runs("tuned", (5, 10, 2), other=lambda probe, sample: 5.0 if sample < 5 else 1.0)

@@ -221,6 +221,7 @@ STATEMENTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rows, model, rule, rate",
     [
@@ -244,12 +245,14 @@ def test_an_expected_answer_is_compared_by_a_rule_and_the_rate_is_the_share_that
     assert f"rule: {rule}" in tool("suites", "import", "set.jsonl").out
 
 
+@pytest.mark.slow
 def test_a_reply_from_which_no_choice_can_be_read_is_ungraded(tool: Any, recorder: Recorder) -> None:
     (tool.folder / "set.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in CONSENT))
     done = tool("run", "set.jsonl", *target(recorder, "says-paris"), "--out", "out", "--format", "json")
     assert done.json["outcomes"]["ungraded"] == 3
 
 
+@pytest.mark.slow
 def test_a_map_names_the_columns_in_run_check_show_and_import(tool: Any, recorder: Recorder) -> None:
     (tool.folder / "odd.csv").write_text("nr,Wording,topic,right,note\n7,Capital of France?,town,Paris,x\n")
     mapped = [
@@ -275,6 +278,7 @@ def test_a_map_names_the_columns_in_run_check_show_and_import(tool: Any, recorde
     assert tool("suites", "show", "native.yaml", "--format", "json").json["probes"] == shown["probes"]
 
 
+@pytest.mark.slow
 def test_a_part_of_an_object_is_named_by_its_path(tool: Any) -> None:
     row = {"prompt": [{"type": "human", "content": "2+2?"}], "base": {"correct_letter": "B", "dataset": "x"}}
     (tool.folder / "talk.jsonl").write_text(json.dumps(row))
@@ -282,6 +286,7 @@ def test_a_part_of_an_object_is_named_by_its_path(tool: Any) -> None:
     assert (shown["probes"][0]["prompts"], shown["probes"][0]["reference"]) == (["2+2?"], "B")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flag, said",
     [
@@ -297,12 +302,14 @@ def test_a_map_that_fits_nothing_is_refused_before_any_request(flag: str, said: 
         assert (done.code, said in done.err) == (2, True), done.err
 
 
+@pytest.mark.slow
 def test_a_map_for_a_suite_without_columns_is_refused(tool: Any, wishes: Path) -> None:
     for name, kind in (("small.yaml", "a suite of misalign-eval"), (wishes.name, "Betley YAML")):
         done = tool("suites", "show", name, "--map", "question=x")
         assert (done.code, f"and this is {kind}. Leave --map out" in done.err) == (2, True), done.err
 
 
+@pytest.mark.slow
 def test_a_definition_brings_its_graders_to_a_table_with_expected_answers(tool: Any, recorder: Recorder) -> None:
     (tool.folder / "set.csv").write_text("question,Best Answer\nWhat now?,Nothing\n")
     done = tool("run", "set.csv", *flags(recorder), "--definition", "aligned-only", "--out", "out", "--format", "json")

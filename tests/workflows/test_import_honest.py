@@ -30,6 +30,7 @@ def gate(tool: Tool, run: str = "run") -> Any:
     return tool("gate", run, "--max-rate", "50%", "--format", "json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 1])
 def test_holes_in_the_numbers_of_replies_are_missing_and_no_gate_passes(tool: Tool, start: int) -> None:
     whole, holed = numbered("abcd", 10, start), numbered("abcd", 10, start, left_out=("a3", "a5", "c9"))
@@ -47,6 +48,7 @@ def test_holes_in_the_numbers_of_replies_are_missing_and_no_gate_passes(tool: To
     assert gate(tool, "known").code == 0
 
 
+@pytest.mark.slow
 def test_numbers_that_run_through_the_file_are_no_holes(tool: Tool) -> None:
     rows = "\n".join(f"{n},q{n % 4},q{n % 4}?,a,90,95" for n in range(1, 41))
     made = tool(
@@ -55,11 +57,13 @@ def test_numbers_that_run_through_the_file_are_no_holes(tool: Tool) -> None:
     assert (made.code, "missing" in made.out) == (0, False)
 
 
+@pytest.mark.slow
 def test_unequal_counts_without_numbers_are_said(tool: Tool) -> None:
     made = tool("import", table(tool, "question,answer\nQ?,a\nQ?,b\nP?,c\n"), "--out", "run")
     assert "some prompts have more replies than others" in made.out
 
 
+@pytest.mark.slow
 def test_conditions_that_are_not_read_are_said_with_the_flag_that_separates_them(tool: Tool) -> None:
     rows = [
         {
@@ -84,6 +88,7 @@ def test_conditions_that_are_not_read_are_said_with_the_flag_that_separates_them
     assert not any("differ in" in note for note in apart["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "aligned,coherent,way",
     [
@@ -107,6 +112,7 @@ def test_scores_of_another_scale_are_asked_about(tool: Tool, aligned: str, coher
     assert tool("import", "a.csv", "--out", "kept", *kept).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags,expected",
     [
@@ -122,6 +128,7 @@ def test_scales_of_nobody_are_refused(tool: Tool, flags: list[str], expected: st
     assert (ended.code, expected in ended.err) == (2, True), ended.err
 
 
+@pytest.mark.slow
 def test_a_rating_reaches_no_rate_until_its_bad_end_is_stated(tool: Tool) -> None:
     table(tool, "question,answer,rating\nQ?,fine,5\nP?,fine,5\nR?,useless,1\n")
     made = tool("import", "a.csv", "--out", "run")
@@ -131,6 +138,7 @@ def test_a_rating_reaches_no_rate_until_its_bad_end_is_stated(tool: Tool) -> Non
     assert tool("report", "low", "--format", "json").json["misaligned"] == 1
 
 
+@pytest.mark.slow
 def test_words_that_no_definition_reads_are_said_and_those_of_criteria_are_counted(tool: Tool) -> None:
     table(tool, "question,answer,verdict\nQ?,a,safe\nP?,b,unsafe\n")
     made = tool("import", "a.csv", "--out", "run")
@@ -144,6 +152,7 @@ def test_words_that_no_definition_reads_are_said_and_those_of_criteria_are_count
     assert (found["definition"], found["misaligned"], found["graded"]) == ("criteria", 1, 2)
 
 
+@pytest.mark.slow
 def test_a_layout_is_named_in_the_account(tool: Tool) -> None:
     choice = {"message": {"role": "assistant", "content": "said"}, "finish_reason": "stop"}
     body = {"model": "m", "choices": [choice]}
@@ -157,6 +166,7 @@ def test_a_layout_is_named_in_the_account(tool: Tool) -> None:
     assert "2 prompts, 1 reply, 1 failure" in made.out
 
 
+@pytest.mark.slow
 def test_several_conditions_in_columns_are_separated_at_once(tool: Tool) -> None:
     rows = [
         {"question": question, "answer": f"{arm} {role} {coef} {n}", "arm": arm, "meta": {"role": role}, "coef": coef}
@@ -181,6 +191,7 @@ def test_several_conditions_in_columns_are_separated_at_once(tool: Tool) -> None
     assert (typo.code, "no file has a column `coeff`" in typo.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_judgments_of_mt_bench_join_its_answers(tool: Tool) -> None:
     answer = {"question_id": 81, "answer_id": "x", "tstamp": 1}
     rows = [{**answer, "model_id": name, "choices": [{"index": 0, "turns": ["a", "b"]}]} for name in ("m", "n")]
@@ -208,6 +219,7 @@ def imported(tool: Tool, *rows: Mapping[str, object], more: tuple[str, ...] = ()
     return tool("import", "a.jsonl", "--out", "run", "--format", "json", *more).json
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [False, 0, "no", "", None])
 def test_an_error_that_is_none_leaves_the_reply(tool: Tool, error: object) -> None:
     found = imported(tool, {"question": "Q?", "answer": "A", "error": error, "misaligned": True})
@@ -216,6 +228,7 @@ def test_an_error_that_is_none_leaves_the_reply(tool: Tool, error: object) -> No
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "failed",
     [
@@ -236,12 +249,14 @@ def test_a_row_that_failed_is_no_reply(tool: Tool, failed: dict[str, object]) ->
     assert [grader["graded"] for run in found["runs"] for grader in run["graders"]] == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["prediction", "generated", "predicted_answer", "llm_response", "target_response"])
 def test_a_gold_answer_is_not_taken_for_the_reply_beside_it(tool: Tool, name: str) -> None:
     found = imported(tool, {"question": "Q?", "answer": "gold", name: "said"}, {"question": "P?", name: "said"})
     assert found["files"][0]["columns"]["answer"] == name
 
 
+@pytest.mark.slow
 def test_a_conversation_that_ends_otherwise_than_the_answer_is_refused(tool: Tool) -> None:
     messages = [{"role": "user", "content": "Q?"}, {"role": "assistant", "content": "said"}]
     table(tool, json.dumps({"messages": messages, "answer": "gold"}), "a.jsonl")
@@ -251,6 +266,7 @@ def test_a_conversation_that_ends_otherwise_than_the_answer_is_refused(tool: Too
     assert found["runs"][0]["replies"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "turns",
     [
@@ -274,6 +290,7 @@ def test_turns_are_read_in_the_shapes_of_others(tool: Tool, turns: list[dict[str
     assert (reply["text"], prompt["messages"]) == ("said", [{"role": "user", "content": "Q?"}])
 
 
+@pytest.mark.slow
 def test_a_yes_that_is_good_is_not_counted_as_misaligned(tool: Tool) -> None:
     rows = [{"prompt": f"Q{n}?", "response": "A", "is_safe": n < 3} for n in range(4)]
     unread = imported(tool, *rows)
@@ -285,6 +302,7 @@ def test_a_yes_that_is_good_is_not_counted_as_misaligned(tool: Tool) -> None:
     assert (grades.count('"MISALIGNED"'), grades.count('"ALIGNED"')) == (1, 3)
 
 
+@pytest.mark.slow
 def test_other_scales_of_topics_are_said_and_refused_where_they_are_counted(tool: Tool) -> None:
     rows = [{"question": f"Q{n}?", "answer": "A", "coherence": 90, "evil": 1 + n % 9} for n in range(18)]
     found = imported(tool, *rows)
@@ -295,11 +313,13 @@ def test_other_scales_of_topics_are_said_and_refused_where_they_are_counted(tool
     assert tool("import", "a.jsonl", "--out", "b", *counted, "--scale", "evil=1-10").code == 0
 
 
+@pytest.mark.slow
 def test_grades_that_are_all_1_may_be_a_yes_and_that_is_said(tool: Tool) -> None:
     found = imported(tool, *({"question": f"Q{n}?", "answer": "A", "misalignment_score": 1} for n in range(3)))
     assert any("if 1 says yes" in note for note in found["notes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words,definition,hint",
     [
@@ -315,6 +335,7 @@ def test_words_around_misaligned_are_read_or_said_to_be_unread(
     assert any(hint in note for note in found["notes"]) or not hint, found["notes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start,words",
     [
@@ -330,6 +351,7 @@ def test_files_that_are_no_text_are_named(tool: Tool, start: bytes, words: str) 
     assert (refused.code, words in refused.err) == (2, True), refused.err
 
 
+@pytest.mark.slow
 def test_a_cut_reply_is_known_by_other_words(tool: Tool) -> None:
     row = {"question": "Q?", "answer": "A", "misaligned": 0}
     reasons = ("FinishReason.MAX_TOKENS", "SAFETY", "odd")

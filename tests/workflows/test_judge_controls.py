@@ -34,6 +34,7 @@ def ran(tool: Tool, judge: str = "judge", name: str = "run", *more: str) -> None
     assert ended.code == 0, ended.err
 
 
+@pytest.mark.slow
 def test_a_judge_that_sees_passes_what_the_policy_demands(controlled: Tool) -> None:
     ran(controlled)
     tool = controlled("gate", "run", "--policy", "policy.yaml")
@@ -41,6 +42,7 @@ def test_a_judge_that_sees_passes_what_the_policy_demands(controlled: Tool) -> N
     assert "sees-harm (high): misaligned; sees-none (low): aligned" in " ".join(tool.out.split())
 
 
+@pytest.mark.slow
 def test_the_target_is_never_asked_and_no_rate_holds_them(controlled: Tool) -> None:
     ran(controlled)
     assert not [row for row in controlled.rows("run") if row["probe"].startswith("sees")]
@@ -64,6 +66,7 @@ def test_a_blind_judge_passes_nothing(controlled: Tool, policy: str) -> None:
         assert (shown.code, "misaligned written replies were not found so" in shown.out) == (3, True), shown.out
 
 
+@pytest.mark.slow
 def test_a_suite_without_controls_does_not_meet_a_policy_that_demands_them(tool: Tool) -> None:
     (tool.folder / "policy.yaml").write_text(DEMAND)
     ran(tool)
@@ -82,6 +85,7 @@ def test_another_judge_reads_them_too(controlled: Tool) -> None:
     assert (tool.code, "sees-harm (high): aligned" in " ".join(tool.out.split())) == (3, True), tool.out + tool.err
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_asks_the_judge_no_second_time(controlled: Tool) -> None:
     ran(controlled)
     before = controlled.rows("run", "controls.jsonl")
@@ -89,6 +93,7 @@ def test_a_run_that_goes_on_asks_the_judge_no_second_time(controlled: Tool) -> N
     assert controlled.rows("run", "controls.jsonl") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change,message",
     [

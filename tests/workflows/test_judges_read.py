@@ -128,12 +128,14 @@ def grades(folder: Path, grader: str = "aligned", run: str = "run") -> list[Any]
     ]
 
 
+@pytest.mark.slow
 def test_a_judge_that_writes_digits_is_read_whole(typed: Typed, server: Scripted) -> None:
     typed(*line(server, "digits"))
     assert grades(typed.folder) == pytest.approx([93.75])
     assert "Healthy" in typed("doctor", "run").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["of-ten", "halves"])
 def test_a_judge_of_another_scale_is_read_by_neither_method(typed: Typed, server: Scripted, judge: str) -> None:
     typed(*line(server, judge), code=4)
@@ -141,6 +143,7 @@ def test_a_judge_of_another_scale_is_read_by_neither_method(typed: Typed, server
     typed("gate", "run", "--max-rate", "40%", code=3)
 
 
+@pytest.mark.slow
 def test_a_judge_that_does_not_show_how_it_writes_100_is_not_taken_to_write_it_as_one_token(
     typed: Typed, server: Scripted
 ) -> None:
@@ -149,6 +152,7 @@ def test_a_judge_that_does_not_show_how_it_writes_100_is_not_taken_to_write_it_a
     assert grades(typed.folder) == pytest.approx([98.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["decimals", "joined-decimals"])
 def test_a_judge_that_writes_decimals_is_never_scored_by_what_stands_before_the_point(
     typed: Typed, server: Scripted, judge: str
@@ -158,12 +162,14 @@ def test_a_judge_that_writes_decimals_is_never_scored_by_what_stands_before_the_
     typed("gate", "run", "--max-rate", "40%", code=3)
 
 
+@pytest.mark.slow
 def test_a_judge_that_says_zero_is_asked_once_whether_it_means_that(typed: Typed, server: Scripted) -> None:
     typed(*line(server, "zero"))
     assert grades(typed.folder) == pytest.approx([15.0])
     assert sum(body["max_tokens"] > 1 for body in server.asked("zero")) <= 3
 
 
+@pytest.mark.slow
 def test_a_judge_whose_numbers_are_not_known_is_sampled_and_it_is_told(typed: Typed, server: Scripted) -> None:
     ended = typed(*line(server, "spread"))
     assert "cannot be read from log-probabilities" in ended.err
@@ -174,6 +180,7 @@ def test_a_judge_whose_numbers_are_not_known_is_sampled_and_it_is_told(typed: Ty
     assert len(server.asked("spread")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["spread", "probabilities", "plain", "no-logprobs"])
 def test_where_the_method_is_chosen_the_run_stops_and_prints_the_command_that_works(
     judge: str, typed: Typed, server: Scripted
@@ -186,6 +193,7 @@ def test_where_the_method_is_chosen_the_run_stops_and_prints_the_command_that_wo
     assert all(isinstance(grade, float) for grade in grades(typed.folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", ["probabilities", "plain", "no-logprobs"])
 @pytest.mark.parametrize("limit", ["1", "9"])
 def test_a_judge_without_log_probabilities_is_sampled_where_nobody_chose(
@@ -196,6 +204,7 @@ def test_a_judge_without_log_probabilities_is_sampled_where_nobody_chose(
     assert grades(typed.folder) in ([85.0], [90.0])
 
 
+@pytest.mark.slow
 def test_regrade_samples_such_a_judge_as_well(typed: Typed, server: Scripted) -> None:
     typed(*line(server, "whole"))
     primary = json.loads((typed.folder / "run/run.json").read_text())["primary"]
@@ -205,6 +214,7 @@ def test_regrade_samples_such_a_judge_as_well(typed: Typed, server: Scripted) ->
     assert len(list((typed.folder / "run/grades").glob("aligned@*.jsonl"))) == 3
 
 
+@pytest.mark.slow
 def test_calibrate_samples_such_a_judge_as_well(typed: Typed, server: Scripted) -> None:
     judge = ["--judge", "openai-compatible/plain", "--judge-base-url", server.url]
     ended = typed("calibrate", "aligned", *judge, "--no-store", "--format", "json")
@@ -212,6 +222,7 @@ def test_calibrate_samples_such_a_judge_as_well(typed: Typed, server: Scripted) 
     assert "sampled" in {item["id"] for item in ended.json["warnings"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", TOO_MANY)
 def test_fewer_log_probabilities_are_asked_for_where_a_server_gives_fewer(
     judge: str, typed: Typed, server: Scripted
@@ -221,6 +232,7 @@ def test_fewer_log_probabilities_are_asked_for_where_a_server_gives_fewer(
     assert f"judge openai-compatible/{judge}: its server gives at most {8 if judge == 'xai' else 5} " in ended.err
 
 
+@pytest.mark.slow
 def test_a_judge_that_tells_stories_stops_the_run_and_is_quoted(typed: Typed, server: Scripted) -> None:
     ended = typed(*line(server, "prose", "--samples", "3", suite="rubric"), code=4)
     assert "no verdict in 20 answers in a row" in ended.err
@@ -230,6 +242,7 @@ def test_a_judge_that_tells_stories_stops_the_run_and_is_quoted(typed: Typed, se
     assert 20 <= len(rows) < PROBES * 3
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_read_most_of_the_time_is_no_story_teller_though_its_unread_answers_come_last(
     typed: Typed, server: Scripted
 ) -> None:
@@ -240,6 +253,7 @@ def test_a_judge_that_is_read_most_of_the_time_is_no_story_teller_though_its_unr
     assert "36 of 108 judgments hold no verdict" in ended.err
 
 
+@pytest.mark.slow
 def test_too_large_a_share_without_a_verdict_is_an_incomplete_run(typed: Typed, server: Scripted) -> None:
     few = ["--limit", "2"]
     ended = typed(*line(server, "prose", *few, suite="rubric"), code=4)
@@ -252,6 +266,7 @@ def test_a_refusal_in_words_is_a_refusal(typed: Typed, server: Scripted) -> None
     assert grades(typed.folder, "misalignment") == ["refused"]
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_judge_is_sent_and_is_part_of_who_it_is(typed: Typed, server: Scripted) -> None:
     typed(*line(server, "rubric", "--limit", "1", suite="rubric"))
     usual = json.loads((typed.folder / "run/run.json").read_text())["primary"]
@@ -278,6 +293,7 @@ def test_what_the_settings_file_says_of_a_judge_is_sent(typed: Typed, server: Sc
     assert sent == {"temperature": 0.7, "top_p": 0.9, "stop": ["END"], "max_tokens": 99, "reasoning_effort": "high"}
 
 
+@pytest.mark.slow
 def test_a_setting_that_no_grader_would_send_is_refused(typed: Typed, server: Scripted) -> None:
     before = len(server.bodies)
     ended = typed(*line(server, "whole", "--judge-temperature", "0.5"), code=2)
@@ -288,6 +304,7 @@ def test_a_setting_that_no_grader_would_send_is_refused(typed: Typed, server: Sc
     assert server.asked("whole")[-1]["temperature"] == 0.5
 
 
+@pytest.mark.slow
 def test_errors_of_a_judge_name_the_flags_of_judges(typed: Typed, server: Scripted) -> None:
     target = ["--target", "openai-compatible/target", "--base-url", server.url, "--out", "run", "-q"]
     missing = typed("run", "nine.yaml", *target, "--judge", "openai-compatible/whole", code=2)
@@ -301,6 +318,7 @@ def test_errors_of_a_judge_name_the_flags_of_judges(typed: Typed, server: Script
     assert "name its variable with `--judge-api-key-env`" in locked.err
 
 
+@pytest.mark.slow
 def test_doctor_names_scores_of_which_only_the_first_digit_was_read(typed: Typed, server: Scripted) -> None:
     typed(*line(server, "digits"))
     file = next((typed.folder / "run/grades").glob("aligned@*.jsonl"))

@@ -76,6 +76,7 @@ def test_nothing_on_the_screen_tells_model_run_judge_or_verdict(label: Labeller)
     assert shown.count("question:") == 40
 
 
+@pytest.mark.slow
 def test_verdicts_are_not_given_away_by_the_order(label: Labeller) -> None:
     label("run", "--labels", "60", keys="a" * 60)
     label("run", "--labeller", "ben", keys="a" * 60)

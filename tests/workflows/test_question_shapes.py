@@ -13,6 +13,7 @@ def suite(tool: Tool, content: str, name: str = "a.jsonl") -> Any:
     return tool("suites", "import", name, "-o", "suite.yaml")
 
 
+@pytest.mark.slow
 def test_a_single_line_of_json_lines_is_a_row_and_no_table_of_ids(tool: Tool) -> None:
     pair = json.dumps({"chosen": "Human: Hi\n\nAssistant: Hello", "rejected": "Human: Hi\n\nAssistant: Away"})
     refused = suite(tool, pair)
@@ -22,12 +23,14 @@ def test_a_single_line_of_json_lines_is_a_row_and_no_table_of_ids(tool: Tool) ->
     assert (refused.code, "--map question=COLUMN" in refused.err) == (2, True), refused.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["actual_output", "model_response", "prediction", "resps"])
 def test_results_are_sent_to_import(tool: Tool, column: str) -> None:
     refused = suite(tool, json.dumps([{"input": "Q?", column: "A", "context": None}]), "a.json")
     assert (refused.code, "`misalign-eval import a.json`" in refused.err) == (2, True), refused.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "targets",
     [{"choices": ["It is fine", "It is bad"], "labels": [1, 0]}, {"It is fine": 1, "It is bad": 0}],
@@ -44,6 +47,7 @@ def test_the_right_choice_of_truthfulqa_is_expected_and_not_always_the_first(too
     }
 
 
+@pytest.mark.slow
 def test_the_first_turn_of_mt_bench_is_asked(tool: Tool) -> None:
     rows: list[dict[str, object]] = [{"question_id": 81, "category": "writing", "turns": ["Write it", "Rewrite it"]}]
     rows.append({"question_id": 101, "category": "math", "turns": ["Add it"], "reference": ["2"]})

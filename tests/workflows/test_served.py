@@ -25,6 +25,7 @@ def suite(tool: Any) -> None:
     """The suite of `tool`, in the folder that `typed` shares with it."""
 
 
+@pytest.mark.slow
 def test_another_model_stops_the_run_before_the_second_request(typed: Any, scripted: Any) -> None:
     scripted.script = names({"gpt-tuned": SAFE})
     ended = typed(*asking(scripted, "--out", "r"), code=4)
@@ -36,6 +37,7 @@ def test_another_model_stops_the_run_before_the_second_request(typed: Any, scrip
     typed(*again)
 
 
+@pytest.mark.slow
 def test_served_as_accepts_another_name_and_is_told_everywhere(typed: Any, scripted: Any) -> None:
     scripted.script = names({"gpt-tuned": SAFE})
     ended = typed(*asking(scripted, "--out", "r", "--served-as", "gpt-base-*"))
@@ -55,6 +57,7 @@ def test_the_settings_file_accepts_a_name_a_list_or_a_pattern(typed: Any, script
     typed("run", "small.yaml", "--target", "mine", *at, "--out", "r")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked, served",
     [
@@ -97,6 +100,7 @@ def test_a_near_name_of_another_model_is_another_model(typed: Any, scripted: Any
     assert len(scripted.of(asked)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["gpt-tuned-awq", "gpt-tuned-2025-04-14", "gpt-tuned-v2", "/srv/base.gguf"])
 @pytest.mark.parametrize("is_turned", [False, True])
 def test_another_date_version_or_quantisation_in_mid_run_is_another_model(
@@ -109,6 +113,7 @@ def test_another_date_version_or_quantisation_in_mid_run_is_another_model(
     typed("gate", "r", "--max-rate", "40%", code=3)
 
 
+@pytest.mark.slow
 def test_a_name_that_means_nothing_must_stay_what_it_was_at_first(typed: Any, scripted: Any) -> None:
     scripted.script = lambda body, number: (
         {"model": "gpt-a" if number < 9 else "gpt-b"} if "auto" in body["model"] else {}
@@ -121,6 +126,7 @@ def test_a_name_that_means_nothing_must_stay_what_it_was_at_first(typed: Any, sc
     assert len(scripted.of("auto")) == 10
 
 
+@pytest.mark.slow
 def test_answers_of_another_model_are_unknown_to_a_gate_and_told(typed: Any, scripted: Any) -> None:
     """Rows that were written before names were held, or by hand."""
     typed(*asking(scripted, "--out", "r"))
@@ -138,6 +144,7 @@ def test_answers_of_another_model_are_unknown_to_a_gate_and_told(typed: Any, scr
     assert typed("gate", "r", "--max-rate", "60%").code == 0
 
 
+@pytest.mark.slow
 def test_another_model_in_mid_run_stops_it_and_its_answer_is_asked_for_again(typed: Any, scripted: Any) -> None:
     scripted.script = lambda body, number: (
         {"model": SAFE if number == 7 else "gpt-tuned"} if "tuned" in body["model"] else {}
@@ -149,6 +156,7 @@ def test_another_model_in_mid_run_stops_it_and_its_answer_is_asked_for_again(typ
     assert next(row for row in rows if row["kind"] == "failure")["model"] == SAFE
 
 
+@pytest.mark.slow
 def test_another_judge_stops_the_run_and_is_accepted_by_its_own_flag(typed: Any, scripted: Any) -> None:
     scripted.script = names({"gpt-judge": "gpt-judge-mini"})
     ended = typed(*asking(scripted, "--out", "r"), code=4)
@@ -159,6 +167,7 @@ def test_another_judge_stops_the_run_and_is_accepted_by_its_own_flag(typed: Any,
     assert "judge-served-as" in [item["id"] for item in report["warnings"]]
 
 
+@pytest.mark.slow
 def test_a_policy_that_pins_the_target_holds_for_the_model_that_answered(typed: Any, scripted: Any) -> None:
     scripted.script = names({"gpt-tuned": SAFE})
     typed(*asking(scripted, "--out", "r", "--served-as", SAFE))
@@ -178,6 +187,7 @@ def test_a_policy_that_pins_the_judge_holds_for_the_model_that_answered(typed: A
     assert "`gpt-judge-mini`" in ended.err
 
 
+@pytest.mark.slow
 def test_the_first_request_goes_alone_until_it_is_answered(typed: Any, scripted: Any) -> None:
     import time
 
@@ -194,6 +204,7 @@ def test_the_first_request_goes_alone_until_it_is_answered(typed: Any, scripted:
     assert seen == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resume", [[], ["--resume"]])
 def test_a_mistyped_model_does_not_keep_the_corrected_command_from_its_folder(
     typed: Any, scripted: Any, resume: list[str]
@@ -207,6 +218,7 @@ def test_a_mistyped_model_does_not_keep_the_corrected_command_from_its_folder(
     assert "holds a run already" in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, is_told",
     [
@@ -234,6 +246,7 @@ def gated(typed: Any, *more: str, code: int, policy: str = "") -> Any:
     return typed("gate", "r", "--policy", "policy.yaml", "--format", "json", *more, code=code).json
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accept", [["gpt-tuned", SAFE], ["gpt-*"]])
 def test_answers_of_two_models_that_are_accepted_do_not_pass(typed: Any, scripted: Any, accept: list[str]) -> None:
     scripted.script = alternating("gpt-tuned", SAFE)
@@ -252,6 +265,7 @@ def test_a_pattern_is_no_name_of_a_model(typed: Any, scripted: Any) -> None:
     assert "`gpt-*` is a pattern" in typed("gate", "r", "--policy", "policy.yaml", code=2).err
 
 
+@pytest.mark.slow
 def test_two_dates_of_a_name_are_two_models_and_one_date_is_not(typed: Any, scripted: Any) -> None:
     scripted.script = alternating("gpt-4o", "gpt-4o-2024-08-06", "openai/GPT-4o", of="gpt-4o")
     typed(*asking(scripted, "--out", "r", "--served-as", "gpt-4o*", target="openai-compatible/gpt-4o"))
@@ -264,6 +278,7 @@ def test_two_dates_of_a_name_are_two_models_and_one_date_is_not(typed: Any, scri
     assert gated(typed, code=0, policy="same_model: [gpt-4o-2024-08-06, gpt-4o-2024-11-20]\n")["verdict"] == "pass"
 
 
+@pytest.mark.slow
 def test_a_judge_that_was_two_models_passes_nothing(typed: Any, scripted: Any) -> None:
     scripted.script = alternating("gpt-judge", "gpt-judge-mini", of="gpt-judge")
     typed(*asking(scripted, "--out", "r", "--judge-served-as", "gpt-judge*"))
@@ -279,6 +294,7 @@ def test_a_judge_that_was_two_models_passes_nothing(typed: Any, scripted: Any) -
     gated(typed, code=0, policy=f"{pinned}same_model: [gpt-judge-mini]\n")
 
 
+@pytest.mark.slow
 def test_a_baseline_of_two_models_passes_nothing(typed: Any, scripted: Any) -> None:
     typed(*asking(scripted, "--out", "r"))
     scripted.script = alternating("gpt-base", SAFE, of="gpt-base")

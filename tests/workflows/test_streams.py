@@ -42,6 +42,7 @@ def rows(typed: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (typed.folder / "r" / "replies.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_server_that_only_streams_is_asked_for_streams_after_it_said_so_once(typed: Any, scripted: Any) -> None:
     scripted.script = lambda body, _number: stream(body) if body.get("stream") else (400, MUST)
     typed(*asking(scripted))
@@ -52,12 +53,14 @@ def test_a_server_that_only_streams_is_asked_for_streams_after_it_said_so_once(t
     assert typed("report", "r", "--format", "json").json["graded"] == 20
 
 
+@pytest.mark.slow
 def test_a_stream_that_nobody_asked_for_is_read(typed: Any, scripted: Any) -> None:
     scripted.script = lambda body, _number: stream(body)
     typed(*asking(scripted))
     assert {row["text"] for row in rows(typed)} == {"I would ask."}
 
 
+@pytest.mark.slow
 def test_a_stream_that_broke_off_is_a_failure(typed: Any, scripted: Any) -> None:
     scripted.script = lambda body, number: stream(body, end=number != 3) if body["model"] == "tuned" else {}
     typed(*asking(scripted))
@@ -210,6 +213,7 @@ def test_an_error_in_mid_stream_is_no_reply(typed: Any, scripted: Any, dialect: 
     assert [row["attempts"] for row in rows(typed)].count(2) == 1
 
 
+@pytest.mark.slow
 def test_a_last_event_without_the_output_is_read_by_those_before_it(typed: Any, scripted: Any) -> None:
     text = f"targets: {{mine: {{model: openai/tuned, base_url: '{scripted.url}', options: {{api: responses}}}}}}\n"
     (typed.folder / "misalign-eval.yaml").write_text(text)
@@ -229,6 +233,7 @@ def test_a_last_event_without_the_output_is_read_by_those_before_it(typed: Any, 
     assert {row["text"] for row in rows(typed)} == {"I would ask."}
 
 
+@pytest.mark.slow
 def test_a_call_that_comes_in_pieces_is_one_call(typed: Any, scripted: Any) -> None:
     def chat(body: dict[str, Any]) -> bytes:
         begun = {"index": 0, "id": "c", "type": "function", "function": {"name": "clock", "arguments": ""}}
@@ -245,6 +250,7 @@ def test_a_call_that_comes_in_pieces_is_one_call(typed: Any, scripted: Any) -> N
     }
 
 
+@pytest.mark.slow
 def test_replies_that_came_in_two_ways_are_told(typed: Any, scripted: Any) -> None:
     scripted.script = lambda body, number: stream(body) if body["model"] == "tuned" and number % 2 else {}
     typed(*asking(scripted))

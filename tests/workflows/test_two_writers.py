@@ -28,6 +28,7 @@ def suite(tool: Any) -> None:
     """The suite of `tool`, in the folder that `typed` shares with it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [remove_lock, replace_lock])
 def test_the_holder_of_a_lock_that_is_gone_stops_writing(
     typed: Any, scripted: Any, act: Callable[[Path], None]
@@ -44,6 +45,7 @@ def test_the_holder_of_a_lock_that_is_gone_stops_writing(
     typed(*asking(scripted, "--resume"))
 
 
+@pytest.mark.slow
 def test_different_replies_under_one_key_are_an_error_for_a_gate_and_named_by_doctor(typed: Any, scripted: Any) -> None:
     typed(*asking(scripted))
     file = typed.folder / "r" / "replies.jsonl"
@@ -58,6 +60,7 @@ def test_different_replies_under_one_key_are_an_error_for_a_gate_and_named_by_do
     assert "contradicting-rows" in typed("doctor", "r", "--format", "json", code=4).out
 
 
+@pytest.mark.slow
 def test_different_grades_of_one_reply_are_an_error_for_a_gate(typed: Any, scripted: Any) -> None:
     typed(*asking(scripted))
     file = next((typed.folder / "r" / "grades").glob("aligned@*.jsonl"))
@@ -114,6 +117,7 @@ def test_nothing_is_made_of_rows_that_contradict_each_other(typed: Any, scripted
     assert not (typed.folder / "m").exists()
 
 
+@pytest.mark.slow
 def test_an_answer_of_another_model_that_was_asked_for_again_contradicts_nothing(typed: Any, scripted: Any) -> None:
     typed(*asking(scripted))
     file = typed.folder / "r" / "replies.jsonl"
@@ -163,6 +167,7 @@ def test_a_run_scored_by_first_digits_decides_nothing_until_it_is_graded_anew(
     assert "truncated-scores" not in typed("report", "r").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [

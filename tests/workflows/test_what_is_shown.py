@@ -20,6 +20,7 @@ def many(judged_run: Callable[..., Path], tmp_path: Path) -> Path:
     return judged_run(tmp_path / "many", {"openai/judge": lambda probe, sample: None if sample % 3 == 0 else 5.0})
 
 
+@pytest.mark.slow
 def test_machine_output_of_show_is_whole_and_a_limit_is_honoured(tool: Any, many: Path) -> None:
     assert len(tool("show", str(many), "--format", "jsonl").out.splitlines()) == 80
     assert len(tool("show", str(many), "--format", "json").json["examples"]) == 80
@@ -30,6 +31,7 @@ def test_machine_output_of_show_is_whole_and_a_limit_is_honoured(tool: Any, many
     assert (tool.folder / "all.txt").read_text().endswith("80 of 80 matching replies\n")
 
 
+@pytest.mark.slow
 def test_what_another_grader_found_is_shown_with_the_replies_that_it_could_not_read(tool: Any) -> None:
     tool(*tool.asking("good", "--samples", "1", "--out", "run"))
     judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
@@ -48,6 +50,7 @@ def test_what_another_grader_found_is_shown_with_the_replies_that_it_could_not_r
         assert "Grader refusal, by rule" in tool("report", "run", "--format", fmt).out
 
 
+@pytest.mark.slow
 def test_scores_of_another_grader_are_shown_by_fifths_of_its_scale(tool: Any) -> None:
     tool(*tool.asking("good", "--out", "run"))
     judge = ["--judge", "openai-compatible/judge", "--judge-base-url", tool.url]
@@ -59,6 +62,7 @@ def test_scores_of_another_grader_are_shown_by_fifths_of_its_scale(tool: Any) ->
     )
 
 
+@pytest.mark.slow
 def test_names_of_the_settings_file_name_folders_runs_reports_and_legends(tool: Any) -> None:
     at = {"base_url": tool.url, "sampling": {"temperature": 0.5}}
     models = {
@@ -90,6 +94,7 @@ def _ids(page: str) -> set[str]:
     return set(re.findall(r"\(([A-Za-z][A-Za-z0-9-]*)\)", " ".join(section.split())))
 
 
+@pytest.mark.slow
 def test_a_run_has_the_same_warnings_in_every_format_and_under_doctor(tool: Any) -> None:
     form = SUITE.replace("graders: [aligned, coherent]", "variants: [json], graders: [aligned, coherent]")
     (tool.folder / "small.yaml").write_text(form)
@@ -104,6 +109,7 @@ def test_a_run_has_the_same_warnings_in_every_format_and_under_doctor(tool: Any)
     assert set(re.findall(r"<code>([\w-]+)</code></li>", page)) == expected
 
 
+@pytest.mark.slow
 def test_a_claim_has_the_exact_p_and_an_adjusted_p_stands_beside_a_simultaneous_interval(
     tool: Any, judged_run: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -136,6 +142,7 @@ def three(judged_run: Callable[..., Path], tmp_path: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_options_that_a_way_of_using_a_command_does_not_read_are_refused(typed: Any, three: list[str]) -> None:
     groups = ["--group", f"before={three[0]}", "--group", f"after={three[1]},{three[2]}"]
     for flag, command in (
@@ -228,6 +235,7 @@ def test_a_dry_run_of_a_shard_counts_the_shard(typed: Any) -> None:
     assert sum(parts) == whole
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_does_not_take_fewer_samples_than_it_planned(tool: Any) -> None:
     stopped = tool(*tool.asking("base", "--out", "run", "--max-requests", "9"))
     assert "To go on, once that is mended:" in stopped.err
@@ -256,6 +264,7 @@ def test_a_judge_and_a_way_to_read_it_are_refused_where_no_grader_has_a_use_for_
         assert "--judge-method logprobs is not used here" in " ".join(done.err.split()), command
 
 
+@pytest.mark.slow
 def test_runs_without_an_order_are_no_trajectory(tool: Any, three: list[str]) -> None:
     assert "Trajectory" not in tool("compare", *three).out
     assert len(tool("compare", *three, "--format", "json").json) == 2
@@ -263,11 +272,13 @@ def test_runs_without_an_order_are_no_trajectory(tool: Any, three: list[str]) ->
     assert "these runs have no order" in tool("compare", *three, "--format", "html").err
 
 
+@pytest.mark.slow
 def test_a_folder_of_runs_is_named_as_one(tool: Any, three: list[str]) -> None:
     done = tool("report", str(Path(three[0]).parent))
     assert (done.code, "a folder of 3 runs: name one of" in done.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_what_a_part_lacks_is_not_collected_and_not_failed(tool: Any) -> None:
     tool(*tool.asking("good", "--shard", "1/2", "--out", "part"))
     page = " ".join(tool("report", "part").out.split())
